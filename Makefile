@@ -1,0 +1,47 @@
+# make demo · make test · make check: all set up .venv first, and do nothing twice.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+INSTALL := -c constraints.txt -e . --group dev
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check clean
+.DELETE_ON_ERROR:
+
+help:  ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(STAMP)  ## install everything into .venv
+
+# uv installs in seconds what takes pip minutes; where uv cannot be had, pip does the same.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "unclip-explorer needs Python 3.11 or newer, and '$(PYTHON)' is" \
+	    "$$($(PYTHON) --version 2>&1 || true). Choose one with: make PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@{ $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt uv && \
+	   $(BIN)/uv pip install --python $(BIN)/python $(INSTALL); } || \
+	 { echo "uv did not manage; trying pip" >&2; \
+	   $(BIN)/python -m pip install -q --upgrade pip && $(BIN)/python -m pip install $(INSTALL); }
+	@touch $@
+
+demo: $(STAMP)  ## search, a text diff, a walk and a map of the sample library, into demo/
+	$(BIN)/unclip demo --out demo/
+
+test: $(STAMP)  ## the tests that need neither minutes, a browser nor an accelerator
+	$(BIN)/python -m pytest -n auto -q
+
+test-all: $(STAMP)  ## every test
+	$(BIN)/python -m pytest -n auto -q -m ""
+
+check: $(STAMP)  ## format, lint, types, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) test
+
+clean:  ## remove what was made, but keep .venv
+	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find explorer analysis tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,50 @@
+"""Search, edit and decode pictures through CLIP embeddings.
+
+A Model gives one CLIP Space: its Encoder turns words and pictures into Points; a Library keeps
+Points and finds the near ones; geometry makes new Points from old; a Path strings them; the Prior
+carries words over to the picture side; the Decoder turns Points back into pictures.
+"""
+
+from explorer.decoder import Decoder
+from explorer.encoder import Encoder
+from explorer.errors import ExplorerError
+from explorer.geometry import analogy, angle, mean, rotate, slerp, text_diff
+from explorer.images import grid, open_image, save_image
+from explorer.library import Hits, Library
+from explorer.models import Model, load
+from explorer.noise import Noise
+from explorer.path import Path
+from explorer.points import Points, Space
+from explorer.prior import Prior
+from explorer.projection import Projection
+from explorer.query import Query
+from explorer.video import write_video
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Decoder",
+    "Encoder",
+    "ExplorerError",
+    "Hits",
+    "Library",
+    "Model",
+    "Noise",
+    "Path",
+    "Points",
+    "Prior",
+    "Projection",
+    "Query",
+    "Space",
+    "analogy",
+    "angle",
+    "grid",
+    "load",
+    "mean",
+    "open_image",
+    "rotate",
+    "save_image",
+    "slerp",
+    "text_diff",
+    "write_video",
+]

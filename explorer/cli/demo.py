@@ -1,0 +1,115 @@
+"""The demo: everything once, on the sample library that ships with the package."""
+
+import time
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from explorer.cli.doors import door, report
+
+if TYPE_CHECKING:
+    from explorer.library import Library
+    from explorer.models import Model
+
+SAMPLE = FilePath(__file__).parent.parent / "sample"
+CAT = SAMPLE / "pictures/3d/1f431.png"
+WALK = [SAMPLE / f"pictures/noto/{code}.png" for code in ("2600", "26c4", "1f47b")]
+
+
+@door
+def demo(
+    out: Annotated[FilePath, typer.Option("--out", help="The folder to write into.")] = FilePath(
+        "demo"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False,
+) -> None:
+    """Try everything on the sample pictures: search, text diff, walk, map. No network needed."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    from explorer.cli import keep
+    from explorer.library import Library
+    from explorer.models import load
+
+    began = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    model = load("pocket")
+    library = Library.open_or_create(out / "sample.lib", model.space)
+    keep.add(library, [SAMPLE / "pictures"], model.encoder)
+    apart = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=apart) as beside:  # the map takes one core meanwhile
+        laid_out = beside.submit(_map, library.folder, out)
+        files = {
+            "sample.lib/": f"the library: {len(library)} pictures with their points",
+            **_searches(model, library, out),
+            **_diff(model, library, out),
+            **_walk(model, out),
+            **laid_out.result(),
+        }
+    lines = [f"{out / name}\n    {text}" for name, text in files.items()]
+    value = {"folder": str(out), "files": files, "seconds": round(time.monotonic() - began, 1)}
+    report(
+        value, as_json, [*lines, f"Done in {value['seconds']} s. Open {out / 'map.html'} first."]
+    )
+
+
+def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
+    """One query by words, one by picture, one by arithmetic."""
+    from explorer.cli.keep import write_sheet
+    from explorer.query import Query
+
+    queries = {
+        "search-words.png": ["a smiling cat"],
+        "search-picture.png": [str(CAT)],
+        "search-arithmetic.png": ["woman farmer", "-", "woman", "+", "man"],
+    }
+    files = {}
+    for name, query in queries.items():
+        hits = library.search(Query.parse(query).points(model.encoder), 12)
+        write_sheet(library, hits, out / name)
+        shown = " ".join(query).replace(str(SAMPLE), "sample")
+        files[name] = f"the 12 nearest to {shown!r}"
+    return files
+
+
+def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
+    """A text diff as a video, and as a strip with the neighbours of its frames."""
+    from explorer.cli import frames as work
+
+    start = work.Stop.read(model, [str(CAT)], 0)
+    recipe, _ = work.plan_diff(model, start, "cat face", "dog face", count=24, fps=12)
+    made = work.Made(recipe, model, list(work.make(recipe, model)))
+    made.write(out / "text-diff.mp4")
+    made.write(out / "text-diff.png", library)
+    return {
+        "text-diff.mp4": 'a text diff: a cat\'s picture turned from "cat face" to "dog face"',
+        "text-diff.png": "the same as a strip, with the nearest pictures under each frame",
+    }
+
+
+def _walk(model: "Model", out: FilePath) -> dict[str, str]:
+    """An interpolation between three pictures."""
+    from explorer.cli import frames as work
+
+    stops = [work.Stop.read(model, [str(picture)], 0) for picture in WALK]
+    recipe = work.plan_walk(model, stops, count=48, fps=24)
+    made = work.Made(recipe, model, list(work.make(recipe, model)))
+    made.write(out / "walk.mp4")
+    return {"walk.mp4": "an interpolation: sun → snowman → ghost, noise and point along arcs"}
+
+
+def _map(folder: FilePath, out: FilePath) -> dict[str, str]:
+    """The map as a page and as a picture; runs in a process of its own."""
+    from explorer.cli.maps import write_map
+    from explorer.library import Library
+    from explorer.projection import Projection
+
+    library = Library.open(folder)
+    projection = Projection.cached(library.cache_folder, library.points())
+    for name in ("map.html", "map.png"):
+        write_map(library, projection, out / name, title="The sample library")
+    return {
+        "map.html": "the map, one page that opens offline: hover, zoom, search",
+        "map.png": "the map as a picture",
+    }

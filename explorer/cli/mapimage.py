@@ -1,0 +1,180 @@
+"""The map of a library as one picture: coloured points, and the pictures that live there.
+
+It takes places and a way to open pictures, and returns the bytes of a PNG.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from PIL import Image
+
+from explorer.errors import ImageError, require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INCHES, DPI = (14.0, 9.6), 160
+THUMBNAIL = 0.034  # of the map's width
+SHARE = 0.3  # of the map's area that thumbnails may cover
+PALETTE = (
+    *("#4269d0", "#ef7d22", "#3ca951", "#e0457b", "#6cc5b0"),
+    *("#a463f2", "#9c6b4e", "#d9a514", "#38b2e8", "#b05279"),
+)
+OTHER = "#8d9299"
+
+Values = Sequence[str | None] | Sequence[float | None]
+
+
+def draw_map(
+    xy: Float[np.ndarray, "N 2"],
+    open_picture: Callable[[int], Image.Image],
+    title: str,
+    column: str | None = None,
+    values: Values | None = None,
+) -> bytes:
+    """Draw the points, a sprinkling of their pictures, and what the colours mean.
+
+    Args:
+        open_picture: gives the picture of a row; ImageError leaves that picture out.
+        column: heading of the legend.
+        values: one text or number a point; None colours by how crowded the place is.
+    """
+    require("matplotlib", extra="maps")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=INCHES, dpi=DPI, facecolor="#fbfbf9")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.01, 0.01, 0.79, 0.93))
+    axes.set_axis_off()
+    figure.text(0.015, 0.955, _plain(title), fontsize=18, color="#1d1d1f")
+    extent = _frame(axes, xy)
+    colours = _colour_points(axes, xy, column, values)
+    _place_pictures(axes, xy, open_picture, extent, colours)
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
+
+
+def _frame(axes: "Axes", xy: Float[np.ndarray, "N 2"]) -> float:
+    """Set limits that show all points, with equal units on both axes; return the width shown."""
+    low, high = xy.min(axis=0).astype(float), xy.max(axis=0).astype(float)
+    shape = axes.get_window_extent()
+    wide = max(*((high - low) * (1, shape.width / shape.height)), 1e-6) * 1.1
+    middle = (low + high) / 2
+    axes.set_xlim(middle[0] - wide / 2, middle[0] + wide / 2)
+    tall = wide * shape.height / shape.width
+    axes.set_ylim(middle[1] - tall / 2, middle[1] + tall / 2)
+    axes.autoscale(enable=False)
+    return float(wide)
+
+
+def _plain(text: str, longest: int = 60) -> str:
+    """Text that matplotlib does not take for a formula, on one short line."""
+    text = " ".join(text.encode("utf-8", "replace").decode().split())
+    return (text if len(text) <= longest else text[: longest - 1] + "…").replace("$", r"\$")
+
+
+def _colour_points(
+    axes: "Axes", xy: Float[np.ndarray, "N 2"], column: str | None, values: Values | None
+) -> list[Any]:
+    size = float(np.clip(60_000 / len(xy), 3, 80))
+    style: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.75}
+    if values is not None and any(isinstance(value, str) for value in values):
+        return _colour_groups(axes, xy, column, values, style)
+    if values is None:
+        label, numbers = "pictures nearby", _crowding(xy)
+    else:
+        label = column
+        numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+    drawn = axes.scatter(*xy.T, c=numbers, cmap="viridis", plotnonfinite=True, **style)
+    bar = axes.figure.colorbar(drawn, cax=axes.figure.add_axes((0.84, 0.6, 0.015, 0.3)))
+    bar.set_label(_plain(label or ""), fontsize=11)
+    bar.outline.set_visible(False)
+    return list(drawn.to_rgba(numbers, alpha=1.0))
+
+
+def _colour_groups(
+    axes: "Axes",
+    xy: Float[np.ndarray, "N 2"],
+    column: str | None,
+    values: Sequence[Any],
+    style: dict[str, Any],
+) -> list[Any]:
+    counts = Counter(value for value in values if value is not None)
+    shown = len(PALETTE) if len(counts) <= len(PALETTE) else len(PALETTE) - 1
+    known = dict(zip((name for name, _ in counts.most_common(shown)), PALETTE, strict=False))
+    colours = [known.get(value, OTHER) for value in values]
+    order = np.random.default_rng(0).permutation(len(xy))  # or the last group would hide the first
+    axes.scatter(*xy[order].T, c=[colours[i] for i in order], **style)
+    rest = len(values) - sum(counts[name] for name in known)
+    lines = [(f"{_plain(str(name), 22)}  ({counts[name]:,})", known[name]) for name in known]
+    lines += [(f"{'all others' if len(counts) > shown else 'none'}  ({rest:,})", OTHER)] * bool(
+        rest
+    )
+    for text, colour in lines:
+        axes.scatter([], [], c=colour, s=70, label=text)
+    axes.legend(
+        title=_plain(column or "", 26),
+        title_fontproperties={"size": 12, "weight": "bold"},
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        borderaxespad=0,
+        frameon=False,
+        fontsize=10.5,
+        alignment="left",
+    )
+    return colours
+
+
+def _crowding(xy: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, " N"]:
+    """How many points lie within a fiftieth of the map."""
+    from scipy.spatial import KDTree
+
+    radius = (float(np.ptp(xy, axis=0).max()) or 1.0) / 50
+    return np.asarray(KDTree(xy).query_ball_point(xy, radius, return_length=True), np.float64)
+
+
+def _place_pictures(
+    axes: "Axes",
+    xy: Float[np.ndarray, "N 2"],
+    open_picture: Callable[[int], Image.Image],
+    extent: float,
+    colours: list[Any],
+) -> None:
+    from matplotlib.patches import Rectangle
+
+    side = THUMBNAIL * extent
+    for row in _representatives(xy, side * 1.5, int(SHARE / THUMBNAIL**2)):
+        try:
+            picture = open_picture(row)
+        except ImageError:
+            continue
+        picture.thumbnail((96, 96))
+        half = np.array(picture.size) / max(picture.size) * side / 2
+        left, lower = xy[row] - half
+        box = (left, left + 2 * half[0], lower, lower + 2 * half[1])
+        axes.imshow(
+            np.asarray(picture), extent=box, zorder=3, aspect="auto", interpolation="lanczos"
+        )
+        frame = Rectangle((left, lower), *(2 * half), fill=False, ec=colours[row], lw=1.8, zorder=4)
+        axes.add_patch(frame)
+
+
+def _representatives(xy: Float[np.ndarray, "N 2"], apart: float, most: int) -> list[int]:
+    """Rows in the most crowded places first, none nearer to another than `apart` on both axes."""
+    order: Int[np.ndarray, " N"] = np.argsort(-_crowding(xy), kind="stable")
+    chosen: list[int] = []
+    places = np.empty((0, 2))
+    for row in order:
+        if len(chosen) == most:
+            break
+        if len(places) and (np.abs(places - xy[row]).max(axis=1) < apart).any():
+            continue
+        chosen.append(int(row))
+        places = xy[chosen]
+    return chosen

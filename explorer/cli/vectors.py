@@ -1,0 +1,59 @@
+"""Vectors as files of other tools: .npy, and Parquet with the rows' columns."""
+
+from pathlib import Path as FilePath
+
+import numpy as np
+
+from explorer.errors import QueryError
+from explorer.library import Library
+from explorer.points import Points, Space
+
+COLUMN = "vector"
+
+
+def read_vectors(file: FilePath, space: Space) -> Points:
+    """Read raw image-side vectors, one a row.
+
+    Raises:
+        QueryError: the file cannot be read, or its vectors are not of the space's dimension.
+    """
+    try:
+        if file.suffix == ".npy":
+            array = np.load(file, allow_pickle=False)
+        else:
+            import pandas as pd
+
+            array = np.stack(pd.read_parquet(file, columns=[COLUMN])[COLUMN].to_list())
+        array = np.atleast_2d(np.asarray(array, dtype=np.float32))
+        labels = tuple(f"{file.name}[{i}]" for i in range(len(array)))
+        return Points(array, space, "image", labels)
+    except (OSError, ValueError, KeyError) as error:
+        raise QueryError(
+            f"{file} does not hold vectors that can be used: {error}. It needs N × "
+            f"{space.dimension} raw vectors of {space.name}, as `unclip export` writes them."
+        ) from error
+
+
+def write_vectors(library: Library, file: FilePath) -> FilePath:
+    """Write the library's raw vectors: .npy alone, .parquet with all columns of the rows.
+
+    Raises:
+        QueryError: another suffix, or the folder does not exist.
+    """
+    if file.suffix not in (".npy", ".parquet"):
+        raise QueryError(f"{file.name!r} cannot be written here; use .npy or .parquet.")
+    if not file.parent.is_dir():
+        raise QueryError(f"The folder {file.parent} does not exist. Make it first.")
+    points = library.points()
+    part = file.with_name(f".{file.name}.part{file.suffix}")
+    try:
+        if file.suffix == ".npy":
+            np.save(part, points.vectors)
+        else:
+            table = library.rows.copy()
+            table[COLUMN] = list(points.vectors)
+            table.to_parquet(part, index=False)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    return file

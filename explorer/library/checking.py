@@ -1,0 +1,131 @@
+"""Verify what is stored against its checksums; set aside what is damaged, never deleting it."""
+
+import os
+import shutil
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from explorer.errors import LibraryDamaged
+from explorer.library.contents import Contents
+from explorer.library.disk import explain_failure, make_folder, sync_folder
+from explorer.library.lock import WriterLock
+from explorer.library.manifest import Manifest, manifest_file, read_manifest, versions
+from explorer.library.segments import damage, map_vectors
+from explorer.library.store import Store
+
+
+def verify(store: Store, read_data: bool) -> list[str]:
+    """List what is wrong; see `Library.verify`."""
+    problems = _damaged_manifests(store)
+    newest = _newest(store)
+    bad = {s.id: damage(store.folder, s, read_data) for s in newest.segments}
+    problems += [problem for found in bad.values() for problem in found]
+    if read_data and not any(bad.values()):
+        problems += _check_data(store, newest)
+    return problems
+
+
+def _newest(store: Store) -> Manifest:
+    """The newest manifest that can be read, even where files that it names are missing."""
+    for version in versions(store.folder):
+        try:
+            return read_manifest(store.folder, version)
+        except (LibraryDamaged, OSError):
+            continue
+    return store.manifest
+
+
+def _damaged_manifests(store: Store) -> list[str]:
+    problems = []
+    for version in versions(store.folder):
+        try:
+            read_manifest(store.folder, version)
+        except (LibraryDamaged, OSError) as error:
+            problems.append(f"{manifest_file(store.folder, version)}: {error}.")
+    return problems
+
+
+def _check_data(store: Store, manifest: Manifest) -> list[str]:
+    """Check what checksums cannot: that rows, vectors and counts belong together."""
+    problems = []
+    for segment in manifest.segments:
+        if segment.rows:
+            vectors = map_vectors(store.folder, segment, manifest.space.dimension)
+            norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+            if not np.all(np.isfinite(norms) & (norms > 0)):
+                problems.append(f"Segment {segment.id} holds vectors without a direction.")
+    contents = Contents(store.folder, manifest)
+    if contents.table.num_rows != len(contents.numbers):
+        problems.append(f"{len(contents.numbers)} vectors have {contents.table.num_rows} rows.")
+    elif len(contents.living) != manifest.rows:
+        problems.append(f"{len(contents.living)} rows live, not {manifest.rows}.")
+    else:
+        names = zip(
+            contents.table.column("path").to_pylist(),
+            contents.table.column("member").to_pylist(),
+            contents.live,
+            strict=True,
+        )
+        count = Counter((path, member) for path, member, live in names if live)
+        twice = [os.fsdecode(b"/".join(filter(None, k))) for k, n in count.items() if n > 1]
+        problems += [f"{name!r} is there more than once." for name in twice]
+    return problems
+
+
+def repair(store: Store) -> list[str]:
+    """Set damaged segments and manifests aside; see `Library.repair`."""
+    done = []
+    quarantine = store.folder / "quarantine"
+    with WriterLock(store.folder), explain_failure(store.folder, store.manifest.rows):
+        newest = _newest(store)
+        bad_versions = [v for v in versions(store.folder) if not _readable(store, v)]
+        bad = [s for s in newest.segments if damage(store.folder, s, read_data=True)]
+        if not bad and not bad_versions:
+            return []
+        make_folder(quarantine)
+        if bad:
+            bad_ids = {segment.id for segment in bad}
+            whole = tuple(s for s in newest.segments if s.id not in bad_ids)
+            store.publish(replace(newest, segments=whole))
+            _count_anew(store)
+        for segment in bad:
+            folder = store.folder / "segments" / segment.id
+            if folder.exists():
+                shutil.move(folder, quarantine / segment.id)
+            done.append(f"Segment {segment.id} ({segment.rows:,} rows) was set aside.")
+        for version in bad_versions:
+            file = manifest_file(store.folder, version)
+            shutil.move(file, quarantine / file.name)
+            done.append(f"Manifest {file.name} was set aside.")
+        for folder in (quarantine, store.folder / "segments", store.folder / "manifests"):
+            sync_folder(folder)
+        if not bad:
+            store.publish(newest)
+        store.refresh()
+    return done
+
+
+def _readable(store: Store, version: int) -> bool:
+    try:
+        read_manifest(store.folder, version)
+    except (LibraryDamaged, OSError):
+        return False
+    return True
+
+
+def _count_anew(store: Store) -> None:
+    """Retire what a lost segment had retired, as far as newer rows show it; count the living."""
+    contents = store.contents
+    latest: dict[tuple[bytes, bytes], int] = {}
+    retired: list[int] = []
+    paths = contents.table.column("path").to_pylist()
+    members = contents.table.column("member").to_pylist()
+    for index in np.flatnonzero(contents.live):
+        key = paths[index], members[index]
+        if key in latest:
+            retired.append(int(contents.numbers[latest[key]]))
+        latest[key] = int(index)
+    store.manifest = replace(store.manifest, rows=len(contents.living))
+    store.commit(retired=retired)

@@ -1,0 +1,148 @@
+"""Contents: what the segments of one version add up to: rows, which of them live, failures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from explorer.library.manifest import ERRORS, RETIRED, ROWS, Manifest, SegmentRecord
+from explorer.library.segments import (
+    OWN_COLUMNS,
+    Failure,
+    Key,
+    map_vectors,
+    read_retired,
+    read_table,
+)
+
+
+class Contents:
+    """Everything that one version of a library holds, read when first asked for.
+
+    A row has a *number* for ever (`numbers`); users count the living rows from 0 (`living`).
+    """
+
+    def __init__(self, folder: FilePath, manifest: Manifest) -> None:
+        self._folder = folder
+        self._manifest = manifest
+
+    @cached_property
+    def numbers(self) -> Int[np.ndarray, " N"]:
+        """The numbers of all stored rows, retired ones too, ascending."""
+        ranges = [np.arange(s.first_row, s.first_row + s.rows) for s in self._manifest.segments]
+        return np.concatenate([np.zeros(0, np.int64), *ranges])
+
+    @cached_property
+    def live(self) -> Bool[np.ndarray, " N"]:
+        """Which of the stored rows are not retired."""
+        segments = [s for s in self._manifest.segments if RETIRED in s.files]
+        retired = [read_retired(self._folder, segment) for segment in segments]
+        return ~np.isin(self.numbers, np.concatenate([np.zeros(0, np.int64), *retired]))
+
+    @cached_property
+    def living(self) -> Int[np.ndarray, " L"]:
+        """The numbers of the rows that are not retired."""
+        return self.numbers[self.live]
+
+    @cached_property
+    def table(self) -> Any:
+        """All stored rows as one Arrow table; its i-th row has number `numbers[i]`."""
+        import pyarrow as pa
+
+        segments = [s for s in self._manifest.segments if s.rows]
+        tables = [read_table(self._folder, segment, ROWS) for segment in segments]
+        if not tables:
+            return pa.table({name: pa.nulls(0) for name in OWN_COLUMNS})
+        return pa.concat_tables(_of_one_type(tables), promote_options="permissive")
+
+    @cached_property
+    def failures(self) -> dict[Key, Failure]:
+        """What could not be read and has not been read since."""
+        failures: dict[Key, Failure] = {}
+        for segment in self._manifest.segments:
+            if ERRORS in segment.files:
+                for entry in read_table(self._folder, segment, ERRORS).to_pylist():
+                    failure = Failure(**entry)
+                    failures[failure.path, failure.member] = failure
+        return {key: failure for key, failure in failures.items() if failure.reason}
+
+    @cached_property
+    def _maps(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def _map(self, segment: SegmentRecord) -> np.ndarray:
+        if segment.id not in self._maps:
+            dimension = self._manifest.space.dimension
+            self._maps[segment.id] = map_vectors(self._folder, segment, dimension)
+        return self._maps[segment.id]
+
+    def vectors(self, numbers: Sequence[int] | np.ndarray) -> Float[np.ndarray, "K D"]:
+        """Read the vectors of these row numbers, in this order, as float32."""
+        numbers = np.asarray(numbers, dtype=np.int64)
+        segments = [s for s in self._manifest.segments if s.rows]
+        if len(segments) == 1 and np.array_equal(numbers, self.numbers):
+            return np.asarray(self._map(segments[0]), dtype=np.float32)  # float32: not even read
+        found = np.empty((len(numbers), self._manifest.space.dimension), np.float32)
+        starts = np.array([s.first_row for s in segments], dtype=np.int64)
+        owners = np.searchsorted(starts, numbers, side="right") - 1
+        for owner in np.unique(owners):
+            chosen = np.flatnonzero(owners == owner)
+            segment = segments[owner]
+            found[chosen] = self._map(segment)[numbers[chosen] - segment.first_row]
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """The raw vectors of the living rows, L × D; read from disk only where they are asked for.
+
+    `vectors[5]`, `vectors[2:9]` and `vectors[[4, 1]]` give float32 arrays; `np.asarray` gives all.
+    """
+
+    contents: Contents
+    dimension: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """L, D."""
+        return len(self.contents.living), self.dimension
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | slice | Sequence[int] | np.ndarray) -> np.ndarray:
+        numbers = self.contents.living[rows]
+        vectors = self.contents.vectors(np.atleast_1d(numbers))
+        return vectors[0] if np.ndim(numbers) == 0 else vectors
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype=dtype)
+
+
+def _of_one_type(tables: list[Any]) -> list[Any]:
+    """Make text of a user's column that is a number in one segment and text in another."""
+    import pyarrow as pa
+
+    types: dict[str, set[Any]] = {}
+    for table in tables:
+        for column in table.schema:
+            types.setdefault(column.name, set()).add(column.type)
+    for name, found in types.items():
+        known = [kind for kind in found if not pa.types.is_null(kind)]
+        numeric = all(pa.types.is_integer(k) or pa.types.is_floating(k) for k in known)
+        if len(known) > 1 and not numeric:
+            tables = [_as_text(table, name) for table in tables]
+    return tables
+
+
+def _as_text(table: Any, name: str) -> Any:
+    import pyarrow as pa
+
+    if name not in table.column_names:
+        return table
+    position = table.column_names.index(name)
+    return table.set_column(position, name, table.column(name).cast(pa.string()))

@@ -1,0 +1,101 @@
+"""Folders: the pictures below one, each real file once and each real folder once."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+
+from explorer.images import name_of
+
+PICTURE_SUFFIXES = frozenset(b".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .avif".split())
+
+Found = tuple[bytes, os.stat_result | None, str]
+"""A file's absolute name with its status, or with None and the reason why it has none."""
+
+
+def is_picture(name: bytes) -> bool:
+    """Say whether a file is called like a picture."""
+    return os.path.splitext(name.lower())[1] in PICTURE_SUFFIXES
+
+
+class Walk:
+    """Iterate over the pictures below a folder, in the order of their names.
+
+    Hidden names are left out. Links are followed after everything else, and only to what was not
+    seen: so a loop ends, and a picture is known by its own name where it has one here.
+    """
+
+    def __init__(self, root: bytes, library: bytes) -> None:
+        self._root = root
+        self._seen: set[tuple[int, int]] = set()
+        self._linked_files: list[bytes] = []
+        self._linked_folders: list[bytes] = []
+        self.unreadable: list[bytes] = []
+        with suppress(OSError):  # pictures in the library's own cache are not the user's
+            self._is_new(os.stat(library))
+
+    def __iter__(self) -> Iterator[Found]:
+        waiting = [self._root]
+        while waiting or self._linked_folders:
+            folder = waiting.pop() if waiting else self._linked_folders.pop(0)
+            try:
+                if not self._is_new(os.stat(folder)):
+                    continue
+                with os.scandir(folder) as handle:
+                    entries = sorted(handle, key=lambda entry: entry.name)
+            except OSError as error:
+                self.unreadable.append(folder)
+                yield folder, None, _reason(folder, error)
+                continue
+            yield from self._files(entries)
+            waiting.extend(reversed(self._folders(entries)))
+        for path in self._linked_files:
+            yield from self._look(path, linked=True)
+
+    def _is_new(self, status: os.stat_result) -> bool:
+        identity = status.st_dev, status.st_ino
+        new = identity not in self._seen
+        self._seen.add(identity)
+        return new
+
+    def _folders(self, entries: list[os.DirEntry[bytes]]) -> list[bytes]:
+        real = []
+        for entry in entries:
+            if not entry.name.startswith(b".") and _is_folder(entry):
+                if entry.is_symlink():
+                    self._linked_folders.append(entry.path)
+                else:
+                    real.append(entry.path)
+        return real
+
+    def _files(self, entries: list[os.DirEntry[bytes]]) -> Iterator[Found]:
+        for entry in entries:
+            hidden = entry.name.startswith(b".")
+            if hidden or not is_picture(entry.name) or _is_folder(entry):
+                continue
+            if entry.is_symlink():
+                self._linked_files.append(entry.path)
+            else:
+                yield from self._look(entry.path, linked=False)
+
+    def _look(self, path: bytes, linked: bool) -> Iterator[Found]:
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            yield path, None, _reason(path, error)
+            return
+        plain = stat.S_ISREG(status.st_mode)
+        # Two hard links are two pictures: neither is more real than the other.
+        if plain and (self._is_new(status) or not linked):
+            yield path, status, ""
+
+
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or to where we may not look
+        return False
+
+
+def _reason(path: bytes, error: OSError) -> str:
+    return f"{name_of(os.fsdecode(path))} cannot be read: {error.strerror}."

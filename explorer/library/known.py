@@ -1,0 +1,55 @@
+"""What a library knows already when it is added to: by name, and by content."""
+
+from functools import cached_property
+from typing import Any
+
+from explorer.library.contents import Contents
+from explorer.library.segments import OWN_COLUMNS, Key
+from explorer.library.sources import Item
+
+
+class Known:
+    """The rows that the library has had, living or retired, by name and by content."""
+
+    def __init__(self, contents: Contents) -> None:
+        self.table = contents.table
+        self.numbers = contents.numbers
+        self.live = contents.live
+        self.vectors = contents.vectors
+        self.failures = contents.failures
+        self._column = {
+            name: self.table.column(name).to_pylist()
+            for name in ("path", "member", "size", "mtime_ns", "sha256", "source")
+        }
+        self.by_key: dict[Key, int] = {}
+        for index, key in enumerate(zip(self._column["path"], self._column["member"], strict=True)):
+            earlier = self.by_key.get(key)
+            if earlier is None or self.live[index] or not self.live[earlier]:
+                self.by_key[key] = index
+        self.moved: dict[str, int] = {}
+        self._moved_sizes: set[int] = set()
+
+    def look_for_moved(self, items: dict[Key, Item]) -> None:
+        """Remember the content of the rows whose names are no longer there."""
+        for key, index in self.by_key.items():
+            if key not in items:
+                self.moved[self.get("sha256", index)] = index
+                self._moved_sizes.add(self.get("size", index))
+
+    def get(self, name: str, index: int) -> Any:
+        """One value of one row."""
+        return self._column[name][index]
+
+    def may_be_moved(self, item: Item) -> bool:
+        """Say whether a row of that size has lost its name, so that hashing is worth the time."""
+        return item.size in self._moved_sizes
+
+    @cached_property
+    def _user_columns(self) -> dict[str, list[Any]]:
+        names = [name for name in self.table.column_names if name not in OWN_COLUMNS]
+        return {name: self.table.column(name).to_pylist() for name in names}
+
+    def columns(self, index: int) -> dict[str, Any]:
+        """The user's columns of one row."""
+        values = {name: column[index] for name, column in self._user_columns.items()}
+        return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,217 @@
+"""Reader: one version of a library, to look at and to search."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from os import fsdecode
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from explorer.errors import QueryError, SpaceMismatch
+from explorer.images import name_of, open_image
+from explorer.index import Index
+from explorer.library.contents import Vectors
+from explorer.library.hits import Hits, load_index, matching
+from explorer.library.segments import OWN_COLUMNS
+from explorer.library.store import Store
+from explorer.library.tars import read_member
+from explorer.points import Points, Space
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Reader:
+    """The reading half of `Library`. Rows are counted from 0, in the version that is open."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._derived: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._store.contents.living)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({str(self.folder)!r}: {len(self):,} pictures in {self.space})"
+        )
+
+    @property
+    def folder(self) -> FilePath:
+        """Where it is."""
+        return self._store.folder
+
+    @property
+    def space(self) -> Space:
+        """The space of its points."""
+        return self._store.manifest.space
+
+    @property
+    def model(self) -> str:
+        """The name that `load` knows its encoder by."""
+        return self._store.manifest.model
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was skipped or odd when it was opened or last added to."""
+        return list(self._store.warnings)
+
+    @property
+    def cache_key(self) -> str:
+        """Change whenever the content does: what is derived from it belongs to this key."""
+        manifest = self._store.manifest
+        return f"{manifest.version:08d}-{manifest.sha256[:16]}-{len(manifest.segments)}"
+
+    @property
+    def cache_folder(self) -> FilePath:
+        """A folder for what can be made again; it may be deleted at any time."""
+        folder = self.folder / "cache"
+        with suppress(OSError):  # a library on a read-only disk has no cache, and needs none
+            folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def rows(self) -> "pd.DataFrame":
+        """Where every picture is, what it was when it was read, and the user's columns."""
+        return self._derive("rows", self._read_rows)
+
+    def _read_rows(self) -> "pd.DataFrame":
+        contents = self._store.contents
+        table = contents.table.filter(contents.live).drop_columns(["offset"])
+        return table.to_pandas(integer_object_nulls=True)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the user's columns."""
+        return [name for name in self.rows.columns if name not in OWN_COLUMNS]
+
+    @property
+    def errors(self) -> "pd.DataFrame":
+        """What could not be read: item and reason."""
+        import pandas as pd
+
+        failures = self._store.contents.failures.values()
+        records = [(failure.item, failure.reason) for failure in failures]
+        return pd.DataFrame(records, columns=["item", "reason"])
+
+    @property
+    def vectors(self) -> Vectors:
+        """The raw vectors, one a row, read only where they are asked for."""
+        return Vectors(self._store.contents, self.space.dimension)
+
+    def points(self, rows: Sequence[int] | np.ndarray | None = None) -> Points:
+        """Give the image-side points of these rows, or of all, labelled by file name.
+
+        Raises:
+            QueryError: there is no such row, or the library is empty.
+        """
+        chosen = np.arange(len(self)) if rows is None else self._checked(rows)
+        if not len(chosen):
+            raise QueryError(f"The library {self.folder} has no such points: none were asked for.")
+        paths, members = (self.rows[name].to_numpy()[chosen] for name in ("path", "member"))
+        labels = tuple(_label(m or p) for p, m in zip(paths, members, strict=True))
+        return Points(self.vectors[chosen], self.space, "image", labels)
+
+    def open_picture(self, row: int) -> Image.Image:
+        """Open the picture of a row, upright RGB, from its file or tar.
+
+        Raises:
+            ImageError: it is not there any more, or cannot be read.
+        """
+        contents = self._store.contents
+        position = int(np.flatnonzero(contents.live)[self._checked([row])[0]])
+        record = contents.table.slice(position, 1).to_pylist()[0]
+        if not record["member"]:
+            return open_image(fsdecode(record["path"]))
+        return open_image(read_member(record))
+
+    def search(
+        self,
+        points: Points,
+        k: int = 12,
+        *,
+        where: Mapping[str, Any] | None = None,
+        exclude: Sequence[int] | None = None,
+    ) -> Hits:
+        """Find the `k` pictures nearest to one point, by cosine; fewer if there are fewer.
+
+        Args:
+            where: column → wanted value, or list of values; all columns must match.
+            exclude: rows that must not be found.
+
+        Raises:
+            QueryError: more than one point (use `search_many`), or no such column.
+            SpaceMismatch: the point is of another space.
+        """
+        if len(points) != 1:
+            raise QueryError(f"search takes one point, not {len(points)}; use search_many.")
+        return self.search_many(points, k, where=where, exclude=exclude)[0]
+
+    def search_many(
+        self,
+        points: Points,
+        k: int = 12,
+        *,
+        where: Mapping[str, Any] | None = None,
+        exclude: Sequence[int] | None = None,
+    ) -> list[Hits]:
+        """Find the `k` nearest pictures of every point; see `search`."""
+        self._check(points.space)
+        allowed = None
+        if where or exclude is not None:
+            excluded = None if exclude is None else self._checked(exclude)
+            allowed = matching(self.rows, where or {}, excluded)
+        index, note = self._derive("index", self._load_index)
+        scores, rows = index.search(points.unit, k, allowed)
+        return [self._hits(s, r, note) for s, r in zip(scores, rows, strict=True)]
+
+    def _hits(self, scores: np.ndarray, rows: np.ndarray, note: str) -> Hits:
+        table = self.rows.iloc[rows].reset_index(drop=True)
+        points = self.points(rows) if len(rows) else None
+        return Hits(scores, rows, tuple(table["item"]), table, points, note)
+
+    def save_index(self) -> None:
+        """Keep the search index as a cache. An exact one is made anew about as fast."""
+        index, _ = self._derive("index", self._load_index)
+        for file in self.cache_folder.glob("index-*"):
+            file.unlink(missing_ok=True)
+        index.save(self._index_file, self.cache_key)
+
+    @property
+    def _index_file(self) -> FilePath:
+        return self.cache_folder / f"index-{self.cache_key}"
+
+    def _load_index(self) -> tuple[Index, str]:
+        return load_index(self._index_file, self.cache_key, self.vectors)
+
+    def _derive(self, name: str, make: Any) -> Any:
+        """Make something from the version at hand once, and again only for another version."""
+        contents = self._store.contents
+        if self._derived.get("contents") is not contents:
+            self._derived = {"contents": contents}
+        if name not in self._derived:
+            self._derived[name] = make()
+        return self._derived[name]
+
+    def _check(self, space: Space) -> None:
+        mine = self.space
+        if space != mine:
+            raise SpaceMismatch(
+                f"This library was made with {mine.name} ({mine.dimension}-d, "
+                f"{mine.fingerprint[:8]}), asked {space.name} ({space.dimension}-d, "
+                f"{space.fingerprint[:8]}). Use load({self.model!r}), or make another library."
+            )
+
+    def _checked(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        chosen = np.asarray(rows, dtype=np.int64).reshape(-1)
+        bad = chosen[(chosen < 0) | (chosen >= len(self))]
+        if len(bad):
+            raise QueryError(f"There is no row {bad[0]}: the library has {len(self)} rows, from 0.")
+        return chosen
+
+
+def _label(path: bytes) -> str:
+    return name_of(fsdecode(os.path.basename(path)))

@@ -1,0 +1,226 @@
+"""Segments: immutable folders of vectors and rows, each `segments/<uuid>/`.
+
+    vectors.npy      N × D, float16 or float32, raw
+    rows.parquet     one row a vector: where the picture is, what it was, the user's columns
+    errors.parquet   what could not be read, with the reason; an empty reason takes one back
+    retired.npy      row numbers of earlier segments that are no more
+
+A segment says what has changed since the one before; nothing in it is ever changed.
+"""
+
+import hashlib
+import io
+import os
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from explorer.errors import LibraryDamaged
+from explorer.library.disk import file_sha256, write_folder
+from explorer.library.manifest import (
+    ERRORS,
+    RETIRED,
+    ROWS,
+    VECTORS,
+    DType,
+    FileRecord,
+    SegmentRecord,
+)
+
+Key = tuple[bytes, bytes]
+"""What an item is known by: the absolute name of its file, and its name within a tar (or b"")."""
+
+OWN_COLUMNS = (
+    *("item", "path", "member", "sha256", "width", "height", "size", "mtime_ns"),
+    *("source", "offset"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture as it is stored."""
+
+    path: bytes  # absolute
+    member: bytes  # within a tar, or b""
+    item: str  # for people
+    sha256: str  # of the picture's bytes
+    width: int  # pixels, upright
+    height: int
+    size: int  # bytes
+    mtime_ns: int
+    source: str  # which source it came from
+    offset: int  # of its bytes in the tar, or -1
+    columns: dict[str, Any] = field(default_factory=dict)
+    vector: Float[np.ndarray, " D"] = field(default_factory=lambda: np.zeros(0), repr=False)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One thing that could not be read, with what it was like then."""
+
+    path: bytes
+    member: bytes
+    item: str
+    reason: str  # "" takes an earlier failure back
+    source: str
+    size: int
+    changed_ns: int  # ctime, which a chmod changes too
+
+
+def write_segment(
+    folder: FilePath,
+    first_row: int,
+    dtype: DType,
+    rows: Sequence[Row],
+    failures: Sequence[Failure],
+    retired: Sequence[int],
+) -> SegmentRecord:
+    """Write one segment durably and say what it must be."""
+    files: dict[str, bytes] = {}
+    if rows:
+        vectors = np.stack([row.vector for row in rows]).astype(np.float32)
+        dtype = dtype if _fits(vectors, dtype) else "float32"
+        files[VECTORS] = _npy(vectors.astype(dtype))
+        files[ROWS] = _parquet(_row_table(rows))
+    if failures:
+        files[ERRORS] = _parquet(_failure_table(failures))
+    if retired:
+        files[RETIRED] = _npy(np.array(sorted(retired), dtype=np.int64))
+    identity = uuid.uuid4().hex
+    write_folder(folder / "segments" / identity, files)
+    records = {
+        name: FileRecord(len(content), hashlib.sha256(content).hexdigest())
+        for name, content in files.items()
+    }
+    return SegmentRecord(identity, first_row, len(rows), dtype, records)
+
+
+def _fits(vectors: Float[np.ndarray, "N D"], dtype: DType) -> bool:
+    """Say whether every vector keeps its direction in `dtype`: no overflow, no vanishing."""
+    with np.errstate(over="ignore", under="ignore"):
+        error = np.abs(vectors.astype(dtype).astype(np.float32) - vectors).max(axis=1)
+    return bool(np.all(error <= 2**-10 * np.abs(vectors).max(axis=1)))
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _parquet(table: Any) -> bytes:
+    from pyarrow import parquet
+
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    return buffer.getvalue()
+
+
+def _row_table(rows: Sequence[Row]) -> Any:
+    import pyarrow as pa
+
+    kinds = {"path": pa.binary(), "member": pa.binary(), "item": pa.string()}
+    kinds |= {"sha256": pa.string(), "source": pa.string()}
+    arrays = {
+        name: pa.array([getattr(row, name) for row in rows], kinds.get(name, pa.int64()))
+        for name in OWN_COLUMNS
+    }
+    names = dict.fromkeys(name for row in rows for name in row.columns)
+    arrays |= {name: _user_array([row.columns.get(name) for row in rows]) for name in names}
+    return pa.table(arrays)
+
+
+def _user_array(values: list[Any]) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # values of several types
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _failure_table(failures: Sequence[Failure]) -> Any:
+    import pyarrow as pa
+
+    kinds = {"path": pa.binary(), "member": pa.binary(), "item": pa.string()}
+    kinds |= {"reason": pa.string(), "source": pa.string()}
+    kinds |= {"size": pa.int64(), "changed_ns": pa.int64()}
+    return pa.table(
+        {name: pa.array([getattr(f, name) for f in failures], kinds[name]) for name in kinds}
+    )
+
+
+def segment_file(folder: FilePath, segment: SegmentRecord, name: str) -> FilePath:
+    """Name one file of a segment."""
+    return folder / "segments" / segment.id / name
+
+
+def read_table(folder: FilePath, segment: SegmentRecord, name: str) -> Any:
+    """Read a Parquet file of a segment, checked against its hash.
+
+    Raises:
+        LibraryDamaged: it is not what was written.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    content = _read_checked(folder, segment, name)
+    return parquet.read_table(pa.BufferReader(content), page_checksum_verification=True)
+
+
+def read_retired(folder: FilePath, segment: SegmentRecord) -> np.ndarray:
+    """Read the row numbers that a segment retires, checked against its hash."""
+    return np.load(io.BytesIO(_read_checked(folder, segment, RETIRED)), allow_pickle=False)
+
+
+def _read_checked(folder: FilePath, segment: SegmentRecord, name: str) -> bytes:
+    file = segment_file(folder, segment, name)
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise LibraryDamaged(f"{file} cannot be read: {error.strerror}. {REMEDY}") from error
+    if hashlib.sha256(content).hexdigest() != segment.files[name].sha256:
+        raise LibraryDamaged(f"{file} is not what was written: its checksum differs. {REMEDY}")
+    return content
+
+
+REMEDY = "Run verify to see all damage, and repair to set it aside; then add the pictures again."
+
+
+def map_vectors(folder: FilePath, segment: SegmentRecord, dimension: int) -> np.ndarray:
+    """Map a segment's vectors, N × D, without reading them.
+
+    Raises:
+        LibraryDamaged: the file is missing, cut off, or of another shape.
+    """
+    file = segment_file(folder, segment, VECTORS)
+    try:
+        if os.path.getsize(file) != segment.files[VECTORS].size:  # touching a cut mapping kills
+            raise ValueError("its size is not what was written")
+        vectors = np.load(file, mmap_mode="r", allow_pickle=False)
+        if vectors.shape != (segment.rows, dimension) or vectors.dtype != segment.dtype:
+            raise ValueError(f"it holds {vectors.dtype} {vectors.shape}")
+    except (OSError, ValueError, EOFError) as error:
+        raise LibraryDamaged(f"{file} cannot be used: {error}. {REMEDY}") from error
+    return vectors
+
+
+def damage(folder: FilePath, segment: SegmentRecord, read_data: bool) -> list[str]:
+    """List what is wrong with a segment's files: missing, of another size, or (slow) content."""
+    problems = []
+    for name, record in segment.files.items():
+        file = segment_file(folder, segment, name)
+        try:
+            size = file.stat().st_size
+            if size != record.size:
+                problems.append(f"{file} has {size:,} bytes, but {record.size:,} were written.")
+            elif read_data and file_sha256(file) != record.sha256:
+                problems.append(f"{file} is not what was written: its checksum differs.")
+        except OSError as error:
+            problems.append(f"{file} cannot be read: {error.strerror}.")
+    return problems

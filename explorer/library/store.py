@@ -1,0 +1,212 @@
+"""Store: one library folder, opened at a version; how a version is found, and how one is added.
+
+manifests/00000007.json    segments/<uuid>/…    cache/    lock    quarantine/ (after a repair)
+"""
+
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path as FilePath
+from typing import Any
+
+from explorer.errors import LibraryDamaged, LibraryError, LibraryNotFound
+from explorer.images import name_of
+from explorer.library.contents import Contents
+from explorer.library.disk import TEMPORARY, explain_failure, make_folder
+from explorer.library.lock import WriterLock
+from explorer.library.manifest import (
+    DType,
+    Manifest,
+    SourceRecord,
+    read_manifest,
+    readable_manifests,
+    versions,
+    write_manifest,
+)
+from explorer.library.segments import Failure, Row, damage, write_segment
+from explorer.points import Space
+
+ORPHAN_AGE = 3600.0  # seconds; younger unreferenced files may belong to a writer elsewhere
+_OWN_NAMES = {"manifests", "segments", "cache", "lock"}
+
+
+class Store:
+    """A library folder at one version.
+
+    Raises:
+        LibraryNotFound: there is no library.
+        LibraryDamaged: there is one, but no manifest of it can be trusted.
+    """
+
+    def __init__(self, folder: FilePath) -> None:
+        self.folder = folder.absolute()
+        self.warnings: list[str] = []
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Go to the newest version that verifies; `warnings` then name what was skipped."""
+        self.warnings, self.damaged = [], False
+        found = versions(self.folder)
+        if not found:
+            raise LibraryNotFound(
+                f"There is no library in {self.folder}. Make one with Library.create, or with "
+                "`unclip index FOLDER --library LIBRARY`."
+            )
+        partial: tuple[Manifest, list[str]] | None = None
+        for version in found:
+            try:
+                manifest = read_manifest(self.folder, version)
+            except (LibraryDamaged, OSError) as error:
+                self.warnings.append(f"Version {version} was skipped: {error}.")
+                continue
+            problems = [p for s in manifest.segments for p in damage(self.folder, s, False)]
+            if not problems:
+                self._use(manifest)
+                return
+            self.warnings.append(f"Version {version} was skipped: {problems[0]}")
+            partial = partial or (manifest, problems)
+        self._use_what_is_whole(partial)
+
+    def _use_what_is_whole(self, partial: tuple[Manifest, list[str]] | None) -> None:
+        if partial is None:
+            raise LibraryDamaged(
+                f"No manifest of the library {self.folder} can be trusted: "
+                f"{' '.join(self.warnings)} Bring the folder back from a backup, or index the "
+                "pictures again into a new one."
+            )
+        manifest, problems = partial
+        whole = tuple(s for s in manifest.segments if not damage(self.folder, s, False))
+        self.damaged = True
+        self.warnings = [
+            f"{problem} Its rows are left out; repair sets it aside." for problem in problems
+        ]
+        self._use(replace(manifest, segments=whole))
+
+    def _use(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.contents = Contents(self.folder, manifest)
+
+    def commit(
+        self,
+        rows: Sequence[Row] = (),
+        failures: Sequence[Failure] = (),
+        retired: Sequence[int] = (),
+        sources: Sequence[SourceRecord] = (),
+    ) -> None:
+        """Add one version, durably: when this returns, it is on disk. The lock must be held.
+
+        Args:
+            retired: numbers of living rows.
+
+        Raises:
+            LibraryError: the disk refuses; the version before is whole and is still the newest.
+        """
+        old = self.manifest
+        with explain_failure(self.folder, old.rows):
+            segments = old.segments
+            if rows or failures or retired:
+                segment = write_segment(
+                    self.folder, old.next_row, old.dtype, rows, failures, retired
+                )
+                segments += (segment,)
+            new = replace(
+                old,
+                rows=old.rows + len(rows) - len(retired),
+                next_row=old.next_row + len(rows),
+                sources=tuple(dict.fromkeys((*old.sources, *sources))),
+                segments=segments,
+            )
+            self.publish(new)
+
+    def publish(self, manifest: Manifest) -> None:
+        """Write `manifest` under the next free version and use it."""
+        version = max(versions(self.folder), default=0) + 1
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        self._use(write_manifest(self.folder, replace(manifest, version=version, created=created)))
+
+    def collect_garbage(self) -> None:
+        """Delete what crashed writers left: over an hour old, and named by no manifest.
+
+        Nothing but temporary names is deleted while a manifest is damaged: it may name more.
+        """
+        manifests = list(readable_manifests(self.folder))
+        named = {segment.id for manifest in manifests for segment in manifest.segments}
+        all_readable = len(manifests) == len(versions(self.folder))
+        before = time.time() - ORPHAN_AGE
+        for entry in [*self.folder.glob("segments/*"), *self.folder.glob("manifests/.tmp-*")]:
+            temporary = entry.name.startswith(TEMPORARY)
+            with suppress(OSError):
+                if (temporary or (all_readable and entry.name not in named)) and (
+                    entry.stat().st_mtime < before
+                ):
+                    if entry.is_dir():
+                        shutil.rmtree(entry)
+                    else:
+                        entry.unlink()
+
+
+def create_store(folder: FilePath, space: Space, dtype: DType, model: str) -> Store:
+    """Make an empty library in a folder that is missing or empty.
+
+    Raises:
+        LibraryError: there is a library already, or other files.
+        LibraryLocked: another process is making one there.
+    """
+    if dtype not in ("float32", "float16"):
+        raise LibraryError(f'A library keeps "float32" or "float16", not {dtype!r}.')
+    folder = folder.absolute()
+    _refuse_full(folder)
+    with explain_failure(folder, 0):
+        make_folder(folder)
+        with WriterLock(folder):
+            _refuse_full(folder)
+            for name in ("manifests", "segments"):
+                make_folder(folder / name)
+            write_manifest(folder, _first(space, dtype, model))
+    return Store(folder)
+
+
+def _first(space: Space, dtype: DType, model: str) -> Manifest:
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return Manifest(1, space, model, dtype, created=created)
+
+
+def _refuse_full(folder: FilePath) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise LibraryError(f"{folder} is a file; a library needs a folder of its own.")
+    if versions(folder):
+        raise LibraryError(f"There is a library in {folder} already. Open it, or choose another.")
+    names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    strange = sorted(names - _OWN_NAMES)
+    if strange:  # our own names alone are a library whose making was cut off
+        raise LibraryError(
+            f"{folder} is no library and is not empty: it holds {strange[0]!r}. "
+            "Choose a folder that is empty or does not exist."
+        )
+
+
+def summary(store: Store, columns: Sequence[str]) -> dict[str, Any]:
+    """Give what `Library.info` shows."""
+    manifest, living = store.manifest, len(store.contents.living)
+    return {
+        "folder": str(store.folder),
+        "rows": living,
+        "model": manifest.model,
+        "space": manifest.space.name,
+        "dimension": manifest.space.dimension,
+        "fingerprint": manifest.space.fingerprint,
+        "dtype": manifest.dtype,
+        "bytes": sum(file.size for s in manifest.segments for file in s.files.values()),
+        "columns": list(columns),
+        "errors": len(store.contents.failures),
+        "sources": [name_of(source.path) for source in manifest.sources],
+        "version": manifest.version,
+        "versions": versions(store.folder),
+        "segments": len(manifest.segments),
+        "retired": len(store.contents.numbers) - living,
+        "created": manifest.created,
+        "warnings": list(store.warnings),
+    }

@@ -1,0 +1,85 @@
+"""How open_clip's models see a picture: resize, crop, normalise, in Pillow and numpy alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """open_clip's own image transform, in Pillow and numpy: a process that reads needs no torch.
+
+    Of a strip longer than 16 to 1 it samples only what the crop keeps, so that 1 × 60,000 costs no
+    more than a square; there it may differ from open_clip by a few grey levels.
+
+    Args:
+        size: height and width of the pixels.
+        resize_mode: "shortest" side then crop, "longest" side then pad, or "squash".
+    """
+
+    size: tuple[int, int] = (224, 224)
+    mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
+    std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
+    interpolation: str = "bicubic"
+    resize_mode: str = "shortest"
+    fill_color: int = 0
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Preprocess":
+        """Read open_clip's preprocess_cfg."""
+        size = config["size"]
+        height, width = (size, size) if isinstance(size, int) else size
+        means, stds = config["mean"], config["std"]
+        return cls(
+            (height, width),
+            tuple(means) if isinstance(means, list | tuple) else (means,) * 3,
+            tuple(stds) if isinstance(stds, list | tuple) else (stds,) * 3,
+            config.get("interpolation") or "bicubic",
+            config.get("resize_mode") or "shortest",
+            config.get("fill_color") or 0,
+        )
+
+    def __call__(self, image: Image.Image) -> Float[np.ndarray, "C H W"]:
+        """Turn an upright RGB picture into pixels."""
+        height, width = self.size
+        full_width, full_height = self._resized(*image.size)
+        left, top = round((full_width - width) / 2), round((full_height - height) / 2)
+        seen = (
+            *(max(left, 0), max(top, 0)),
+            *(min(left + width, full_width), min(top + height, full_height)),
+        )
+        if full_width * full_height <= 16 * width * height:
+            picture = image.resize((full_width, full_height), self._resampling()).crop(seen)
+        else:
+            x, y = image.width / full_width, image.height / full_height
+            box = (seen[0] * x, seen[1] * y, seen[2] * x, seen[3] * y)
+            seen_size = (seen[2] - seen[0], seen[3] - seen[1])
+            picture = image.resize(seen_size, self._resampling(), box)
+        if picture.size != (width, height):
+            sheet = Image.new("RGB", (width, height), (self.fill_color,) * 3)
+            sheet.paste(picture, ((width - picture.width) // 2, (height - picture.height) // 2))
+            picture = sheet
+        pixels = np.asarray(picture, dtype=np.float32) / np.float32(255)
+        mean, std = np.array(self.mean, dtype=np.float32), np.array(self.std, dtype=np.float32)
+        return np.ascontiguousarray(((pixels - mean) / std).transpose(2, 0, 1))
+
+    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the whole picture before the crop, rounded as open_clip does."""
+        rows, columns = self.size
+        if self.resize_mode == "squash":
+            return columns, rows
+        if self.resize_mode == "shortest" and rows == columns:
+            long = int(rows * max(width, height) / min(width, height))
+            return (rows, long) if width <= height else (long, rows)
+        pick = max if self.resize_mode == "longest" else min
+        ratio = pick(height / rows, width / columns)
+        return max(1, round(width / ratio)), max(1, round(height / ratio))
+
+    def _resampling(self) -> Image.Resampling:
+        # open_clip resizes to a target that is not square with its default, bicubic, always
+        oblong = self.resize_mode == "shortest" and self.size[0] != self.size[1]
+        bilinear = self.interpolation == "bilinear" and not oblong
+        return Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC

@@ -1,0 +1,157 @@
+"""Recipe: all that a written picture or video was made from, so that it can be made again.
+
+Points go in as they are, exactly; so does inverted noise. It knows no files, no words, no library.
+"""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from explorer.decoder import Decoder
+from explorer.errors import QueryError, WeightsMissing
+from explorer.geometry import angle
+from explorer.noise import Noise
+from explorer.path import Path
+from explorer.points import Points, Space
+
+Way = Literal["points", "rotate", "through"]
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What `frames` needs besides the decoder itself.
+
+    Args:
+        model: the name that `load` knows the decoder by; `decoder` is its fingerprint.
+        way: decode the stops as they are ("points"), turn the first towards the second by
+            `radians` ("rotate"), or visit them all ("through").
+        stops: points of the image side; with "rotate", the start and the direction.
+        count: how many frames; with "points", as many as there are stops.
+        noise: None (drawn from the seeds), one row for all frames, or for "through" one row a
+            stop, which turn into each other as the points do.
+        seeds: one for all frames, or one a frame.
+        title: what was asked for, in words.
+    """
+
+    model: str
+    decoder: str
+    way: Way
+    stops: Points
+    count: int
+    steps: int
+    guidance: float
+    eta: float
+    solver: str
+    seeds: tuple[int, ...] = (0,)
+    noise: Noise | None = None
+    radians: float = 0.0
+    fps: float = 24.0
+    title: str = ""
+
+    @property
+    def points(self) -> Points:
+        """The N points that are decoded, one a frame."""
+        if self.way == "points":
+            return self.stops
+        if self.way == "rotate":
+            path = Path.rotate(self.stops[0], self.stops[1], radians=self.radians)
+        else:
+            path = Path.through(self.stops)
+        return path.sample(self.count)
+
+    def frames(self, decoder: Decoder) -> Iterator[Image.Image]:
+        """Decode every frame, in order.
+
+        Raises:
+            WeightsMissing: these are other weights than those of the recipe.
+        """
+        if decoder.fingerprint != self.decoder:
+            raise WeightsMissing(
+                f"This was made by a decoder with the fingerprint {self.decoder[:12]}, but the one "
+                f"at hand has {decoder.fingerprint[:12]}. Load the weights that made it."
+            )
+        seeds = self.seeds[0] if len(self.seeds) == 1 else self.seeds
+        return decoder.decode(
+            self.points,
+            seed=seeds,
+            noise=self._noise_of_frames(),
+            steps=self.steps,
+            guidance=self.guidance,
+            eta=self.eta,
+            solver=self.solver,  # type: ignore[arg-type]  # checked by the decoder
+        )
+
+    def _noise_of_frames(self) -> Noise | None:
+        """One row for all, or one a frame, turned along with the points (the paper's option A)."""
+        if self.noise is None or len(self.noise) == 1 or self.way == "points":
+            return self.noise
+        legs = angle(self.stops[:-1], self.stops[1:])
+        times = np.concatenate([[0.0], np.cumsum(legs)]) / legs.sum()
+        places = np.interp(np.linspace(0, 1, self.count), times, np.arange(len(times)))
+        rows = []
+        for place in places:
+            leg = min(int(place), len(legs) - 1)
+            rows.append(Noise.slerp(self.noise[leg], self.noise[leg + 1], float(place - leg)))
+        return Noise.concat(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give JSON values; `from_dict` reads them."""
+        space = self.stops.space
+        plain = ("model", "decoder", "way", "count", "steps", "guidance", "eta", "solver")
+        return {
+            "unclip": FORMAT,
+            **{name: getattr(self, name) for name in (*plain, "radians", "fps", "title")},
+            "seeds": list(self.seeds),
+            "space": [space.name, space.dimension, space.fingerprint],
+            "labels": list(self.stops.labels),
+            "stops": _pack(self.stops.vectors, "float32"),
+            "noise": None if self.noise is None else _pack(self.noise.latents, "float16"),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
+        """Read what `to_dict` wrote.
+
+        Raises:
+            QueryError: these are not the values of a recipe of this version.
+        """
+        try:
+            if values["unclip"] != FORMAT:
+                raise ValueError(f"format {values['unclip']!r}, this version reads {FORMAT}")
+            name, dimension, fingerprint = values["space"]
+            space = Space(str(name), int(dimension), str(fingerprint))
+            stops = Points(_unpack(values["stops"], "float32"), space, "image", values["labels"])
+            noise = values["noise"]
+            plain = ("model", "decoder", "way", "count", "steps", "guidance", "eta", "solver")
+            return cls(
+                **{name: values[name] for name in (*plain, "radians", "fps", "title")},
+                stops=stops,
+                seeds=tuple(values["seeds"]),
+                noise=None if noise is None else Noise(_unpack(noise, "float16")),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise QueryError(
+                f"The recipe in this file cannot be used ({error}). Only pictures and videos that "
+                "unclip wrote, and that no other program changed since, can be replayed."
+            ) from error
+
+
+def storable(noise: Noise) -> Noise:
+    """Round noise to what a recipe keeps, so that a replay starts from the same bits."""
+    return Noise(noise.latents.astype(np.float16).astype(np.float32))
+
+
+def _pack(array: np.ndarray, dtype: str) -> dict[str, Any]:
+    data = base64.b85encode(np.ascontiguousarray(array, dtype=f"<{np.dtype(dtype).str[1:]}"))
+    return {"shape": list(array.shape), "data": data.decode()}
+
+
+def _unpack(packed: dict[str, Any], dtype: str) -> np.ndarray:
+    data = base64.b85decode(packed["data"])
+    array = np.frombuffer(data, dtype=f"<{np.dtype(dtype).str[1:]}").reshape(packed["shape"])
+    return array.astype(np.float32)

@@ -1,0 +1,296 @@
+"""Videos: pictures in, one file out (MP4, WebM, animated WebP, GIF), and back again.
+
+The suffix chooses the format. The recipe (what made the video, as JSON) travels in the file's
+metadata. This room knows pictures and files: no points, no models.
+"""
+
+import json
+import os
+import pathlib
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain, count, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from explorer.errors import VideoError, require
+from explorer.images import as_rgb, name_of
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+SHORT_SIDE = 256  # pixels; smaller pictures are enlarged, because players show them tiny or blurred
+LONGEST = 16_383  # pixels; what WebP and H.264 hold
+GIF_FPS = 50  # browsers show a frame that is shorter than 2/100 s for 10/100 s
+DITHER = 16  # of 255: about the distance between neighbours in a palette of 256 colours
+IMAGE_DESCRIPTION = 0x010E  # the EXIF tag that holds a WebP's recipe
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    container: str
+    codec: str
+    shortest: int  # side, pixels
+    container_options: dict[str, str]
+    codec_options: dict[str, str]
+
+
+_ENCODINGS = {
+    # Without use_metadata_tags the MP4 muxer drops every key that iTunes does not know.
+    ".mp4": _Encoding(
+        "mp4", "libx264", 1, {"movflags": "+faststart+use_metadata_tags"}, {"crf": "16"}
+    ),
+    ".webm": _Encoding("webm", "libsvtav1", 64, {}, {"crf": "24", "preset": "7"}),
+}
+SUFFIXES = (*_ENCODINGS, ".webp", ".gif")
+
+
+def write_video(
+    frames: Iterable[Image.Image],
+    file: str | os.PathLike[str],
+    *,
+    fps: float = 24,
+    scale: int | None = None,
+    recipe: dict[str, Any] | None = None,
+) -> pathlib.Path:
+    """Write pictures of one size as a video; the suffix says which kind.
+
+    `.mp4` is H.264 (plays everywhere), `.webm` AV1 (smallest); `.webp` and `.gif` move inside pages
+    and chats. MP4 and WebM are written while the frames arrive; the other two hold all frames in
+    memory. The file appears under its name only when it is whole; after an error or an interrupt
+    nothing new stays, and a file that was there before is as it was.
+
+    Args:
+        frames: consumed once. In MP4 and WebM, an odd width or height gains one line of pixels at
+            the right or lower edge, because colours are stored for 2 × 2 pixels.
+        fps: frames a second; at most 50 for GIF.
+        scale: enlarge by this factor, bicubic. None: by the smallest whole factor that brings the
+            shorter side to 256 pixels or more. 1: leave them as they are.
+        recipe: what made the video, JSON values only; `read_video_recipe` gives it back.
+
+    Raises:
+        VideoError: no frames, frames of different sizes, another suffix, a folder that is not
+            there, or pictures that the format cannot hold.
+
+    >>> import tempfile
+    >>> colours = (Image.new("RGB", (64, 64), (red, 0, 0)) for red in range(0, 256, 32))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_video(colours, folder + "/red.mp4", fps=8).name
+    'red.mp4'
+    """
+    file = pathlib.Path(file)
+    suffix = file.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise VideoError(f"A video ends in {' or '.join(SUFFIXES)}; {name_of(file)} does not.")
+    limit = GIF_FPS if suffix == ".gif" else 1000
+    if not 0 < fps <= limit:
+        raise VideoError(f"A {suffix} video shows up to {limit} frames a second, not {fps}.")
+    if scale is not None and scale < 1:
+        raise VideoError(f"Pictures cannot be enlarged {scale} times; scale is 1 or more.")
+    rate = Fraction(fps).limit_denominator(1001)
+    comment = "" if recipe is None else json.dumps(recipe)
+    pictures = _prepare(frames, scale)
+    with _whole(file) as temporary:
+        if suffix in _ENCODINGS:
+            _encode(pictures, temporary, rate, comment, _ENCODINGS[suffix])
+        else:
+            _animate(list(pictures), temporary, rate, comment)
+    return file
+
+
+def read_frames(file: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """Give the pictures of a video in order, as RGB.
+
+    Animated WebP and GIF keep a frame that equals the one before as a longer showing time, so they
+    may give back fewer frames than were written.
+
+    Raises:
+        VideoError: not there, not a video, or damaged.
+    """
+    file = pathlib.Path(file)
+    with _reading(file):
+        if file.suffix.lower() in (".gif", ".webp"):
+            with Image.open(file) as animation:
+                for index in range(getattr(animation, "n_frames", 1)):
+                    animation.seek(index)
+                    yield animation.convert("RGB")
+            return
+        with require("av", extra="video").open(str(file)) as container:
+            for frame in container.decode(video=0):
+                yield frame.to_image()
+
+
+def read_video_recipe(file: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Give what made this video, as `write_video` got it; None if the file does not say.
+
+    Raises:
+        VideoError: not there, not a video, or damaged.
+    """
+    file = pathlib.Path(file)
+    with _reading(file):
+        if file.suffix.lower() in (".gif", ".webp"):
+            with Image.open(file) as animation:
+                exif = animation.getexif().get(IMAGE_DESCRIPTION, "")
+                comment = animation.info.get("comment", exif)
+        else:
+            with require("av", extra="video").open(str(file)) as container:
+                tags = {key.lower(): value for key, value in container.metadata.items()}
+                comment = tags.get("comment", "")
+    try:
+        recipe = json.loads(comment or "")
+    except ValueError:
+        return None  # somebody else's comment
+    return recipe if isinstance(recipe, dict) else None
+
+
+def _prepare(frames: Iterable[Image.Image], scale: int | None) -> Iterator[Image.Image]:
+    """Frames as RGB, enlarged, all of the first one's size."""
+    expected = None
+    for number, frame in zip(count(1), frames, strict=False):
+        expected = expected or frame.size
+        if frame.size != expected:
+            raise VideoError(
+                f"Frame {number} is {frame.width} × {frame.height} pixels, but the first is "
+                f"{expected[0]} × {expected[1]}. Bring all frames to one size."
+            )
+        factor = scale or -(-SHORT_SIDE // min(expected))
+        size = (frame.width * factor, frame.height * factor)
+        if max(size) > LONGEST:
+            raise VideoError(f"Frames of {size[0]} × {size[1]} pixels are too long for a video.")
+        yield as_rgb(frame).resize(size, Image.Resampling.BICUBIC)
+    if expected is None:
+        raise VideoError("There are no frames, so there is no video to write.")
+
+
+@contextmanager
+def _whole(file: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Give a temporary name beside `file`; rename on success, remove on anything else."""
+    if not file.parent.is_dir():
+        raise VideoError(
+            f"There is no folder {file.parent} to write {file.name} in; make it first."
+        )
+    temporary = file.with_name(f".{secrets.token_hex(8)}{file.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _reading(file: pathlib.Path) -> Iterator[None]:
+    """Turn what the readers raise on missing, foreign or damaged files into one VideoError."""
+    try:
+        yield
+    except (OSError, ValueError, EOFError, SyntaxError, IndexError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise VideoError(f"{name_of(file)} cannot be read as a video: {reason}.") from error
+
+
+def _encode(
+    pictures: Iterator[Image.Image],
+    file: pathlib.Path,
+    rate: Fraction,
+    comment: str,
+    encoding: _Encoding,
+) -> None:
+    """Encode frame by frame, none kept."""
+    av = require("av", extra="video")
+    os.environ.setdefault("SVT_LOG", "1")  # libsvtav1 writes a page to stderr otherwise
+    first = next(pictures)
+    if min(first.size) < encoding.shortest:  # libsvtav1 hangs instead of refusing
+        raise VideoError(
+            f"A {encoding.container} video has sides of {encoding.shortest} pixels or more, not "
+            f"{first.width} × {first.height}. Enlarge with scale, or choose another suffix."
+        )
+    options = encoding.container_options
+    with av.open(str(file), "w", format=encoding.container, options=options) as output:
+        output.metadata.update({"comment": comment} if comment else {})
+        stream = output.add_stream(encoding.codec, rate=rate, options=encoding.codec_options)
+        stream.width, stream.height = (side + side % 2 for side in first.size)
+        stream.pix_fmt = "yuv420p"
+        _declare_colours(stream)
+        for picture in chain([first], pictures):
+            output.mux(stream.encode(_to_yuv(picture)))
+        output.mux(stream.encode(None))
+
+
+def _declare_colours(stream: "VideoStream") -> None:
+    """Say BT.709, so that players need not guess from the size (small pictures: BT.601)."""
+    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+    context = stream.codec_context
+    context.colorspace = int(Colorspace.ITU709)
+    context.color_primaries = int(ColorPrimaries.BT709)
+    context.color_trc = int(ColorTrc.BT709)
+    context.color_range = int(ColorRange.MPEG)
+
+
+def _to_yuv(picture: Image.Image) -> "VideoFrame":
+    import av
+    from av.video.reformatter import ColorRange, Colorspace
+
+    odd = ((0, picture.height % 2), (0, picture.width % 2), (0, 0))
+    frame = av.VideoFrame.from_ndarray(np.pad(np.asarray(picture), odd, mode="edge"))
+    return frame.reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )
+
+
+def _animate(pictures: list[Image.Image], file: pathlib.Path, rate: Fraction, comment: str) -> None:
+    options: dict[str, Any]
+    if file.suffix.lower() == ".gif":
+        palette = _common_palette(pictures)
+        pictures = [_dither(picture, palette) for picture in pictures]
+        # optimize would give every frame a palette of its own
+        options = {"comment": comment.encode("ascii"), "disposal": 1, "optimize": False}
+        tick = 10
+    else:
+        exif = Image.Exif()
+        exif.update({IMAGE_DESCRIPTION: comment} if comment else {})
+        options = {"exif": exif, "quality": 90}
+        tick = 1
+    durations = _durations(len(pictures), rate, tick)
+    first, *rest = pictures
+    first.save(file, save_all=True, append_images=rest, duration=durations, loop=0, **options)
+
+
+def _durations(frames: int, rate: Fraction, tick: int) -> list[int]:
+    """Milliseconds a frame: multiples of `tick` whose sums stay within half a tick of the truth."""
+    ends = (round(number * 1000 / (rate * tick)) * tick for number in range(frames + 1))
+    return [end - start for start, end in pairwise(ends)]
+
+
+def _common_palette(pictures: list[Image.Image]) -> Image.Image:
+    """256 colours for all frames together: a palette a frame would flicker."""
+    chosen = pictures[:: -(-len(pictures) // 32)]
+    mosaic = np.concatenate([np.asarray(p.resize((128, 128))) for p in chosen])
+    return Image.fromarray(mosaic).quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1)
+
+
+def _dither(picture: Image.Image, palette: Image.Image) -> Image.Image:
+    """Dither with a fixed pattern: error diffusion would make still parts of a video crawl.
+
+    Source: Bayer 1973, 8 × 8 thresholds.
+    """
+    cell = np.array([[0, 2], [3, 1]])
+    pattern = cell
+    for _ in range(2):
+        pattern = np.block([[4 * pattern + cell[i, j] for j in (0, 1)] for i in (0, 1)])
+    tiled = np.tile(pattern / 64 - 0.5, (picture.height // 8 + 1, picture.width // 8 + 1))
+    pixels = np.asarray(picture).astype(np.int16)
+    shift = DITHER * tiled[: picture.height, : picture.width, None]
+    shifted = Image.fromarray(np.clip(pixels + shift, 0, 255).astype(np.uint8))
+    dithered = shifted.quantize(palette=palette, dither=Image.Dither.NONE)
+    plain = picture.quantize(palette=palette, dither=Image.Dither.NONE)
+    lost = np.abs(np.asarray(plain.convert("RGB")) - pixels).max(axis=2)
+    dithered.paste(plain, mask=Image.fromarray(lost <= DITHER / 4))
+    return dithered

@@ -1,0 +1,229 @@
+"""A library gives back what was added, and finds what brute force finds.
+
+Beside this: test_library_add (keeping up to date), _sources (what can be added), _faults (damage).
+"""
+
+import json
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from fakes import COLOUR_SPACE, ColourEncoder, names, picture, run
+
+from explorer.errors import LibraryError, LibraryLocked, LibraryNotFound, QueryError, SpaceMismatch
+from explorer.library import Library
+from explorer.points import Points, Space
+
+
+@pytest.fixture
+def encoder():
+    return ColourEncoder()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    for number in range(8):
+        (folder / ("more" if number > 5 else ".") / f"{number}.png").write_bytes(picture(number))
+    return folder
+
+
+@pytest.fixture
+def library(tmp_path):
+    return Library.create(tmp_path / "library", COLOUR_SPACE)
+
+
+# Round trips
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_was_added_is_there_after_opening_again(tmp_path, pictures, encoder, dtype):
+    library = Library.create(tmp_path / dtype, COLOUR_SPACE, dtype=dtype, model="toy")
+    progress = run(library, pictures, encoder)
+    assert (progress.done, progress.total, progress.committed, progress.embedded) == (8, 8, 8, 8)
+    opened = Library.open(tmp_path / dtype)
+    assert len(opened) == 8 and opened.space == COLOUR_SPACE and opened.model == "toy"
+    assert names(opened) == [b"%d.png" % number for number in range(8)]
+    row = opened.rows.iloc[6]
+    assert (row["width"], row["height"]) == (5, 6)
+    assert row["path"] == os.fsencode(pictures / "more" / "6.png") and row["item"].endswith("6.png")
+    expected = encoder.encode_images([os.fsdecode(path) for path in opened.rows["path"]])
+    tolerance = 1e-6 if dtype == "float32" else 1e-3
+    np.testing.assert_allclose(opened.points().vectors, expected.vectors, atol=tolerance)
+    assert opened.points([6]).labels == ("6.png",) and opened.points().side == "image"
+    assert opened.open_picture(6).size == (5, 6)
+    assert opened.verify(read_data=True) == [] and opened.warnings == []
+
+
+def test_points_span_segments_in_the_order_asked_for(tmp_path, pictures, library, encoder):
+    run(library, pictures / "more", encoder)
+    run(library, pictures, encoder)
+    assert library.info()["segments"] == 2
+    whole = np.asarray(library.vectors)
+    assert whole.shape == library.vectors.shape == (8, 8)
+    np.testing.assert_array_equal(library.points([7, 0, 3]).vectors, whole[[7, 0, 3]])
+    np.testing.assert_array_equal(library.vectors[2:5], whole[2:5])
+    np.testing.assert_array_equal(library.vectors[-1], whole[-1])
+    with pytest.raises(QueryError, match="no row 8"):
+        library.points([8])
+
+
+def test_vectors_too_long_for_float16_are_kept_as_float32(tmp_path, pictures):
+    class Loud(ColourEncoder):
+        def embed_pixels(self, pixels):
+            return super().embed_pixels(pixels) * 1e6
+
+    library = Library.create(tmp_path / "half", COLOUR_SPACE, dtype="float16")
+    run(library, pictures, Loud())
+    assert np.isfinite(library.points().vectors).all() and library.points().norms.min() > 65504
+
+
+# Making and opening
+
+
+def test_a_folder_that_is_taken_is_refused(tmp_path, library):
+    with pytest.raises(LibraryError, match="already"):
+        Library.create(tmp_path / "library", COLOUR_SPACE)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.tex").write_text("")
+    with pytest.raises(LibraryError, match=r"thesis\.tex"):
+        Library.create(tmp_path / "taken", COLOUR_SPACE)
+    with pytest.raises(LibraryNotFound, match="no library in"):
+        Library.open(tmp_path / "taken")
+
+
+def test_a_creation_that_was_cut_off_can_be_done_again(tmp_path):
+    (tmp_path / "library" / "manifests").mkdir(parents=True)
+    assert len(Library.open_or_create(tmp_path / "library", COLOUR_SPACE)) == 0
+
+
+def test_an_encoder_or_point_of_another_space_is_refused(tmp_path, library, pictures):
+    other = Space("other", 8, "ff")
+    message = r"made with colours \(8-d, .*asked other \(8-d"
+    with pytest.raises(SpaceMismatch, match=message):
+        library.add(pictures, ColourEncoder(other))
+    with pytest.raises(SpaceMismatch, match=message):
+        library.search(Points(np.ones((1, 8)), other, "image"))
+    with pytest.raises(SpaceMismatch, match=message):
+        Library.open_or_create(library.folder, other)
+
+
+def test_a_second_writer_is_told_who_writes(library, pictures, encoder):
+    writer = library.add(pictures, encoder)
+    next(writer)
+    second = Library.open(library.folder)
+    with pytest.raises(LibraryLocked, match=f"written by pid {os.getpid()} on "):
+        next(second.add(pictures, encoder))
+    writer.close()
+    assert run(second, pictures, encoder).done == 8
+
+
+# Search
+
+
+@pytest.fixture
+def styled(pictures, library, encoder):
+    style = pd.DataFrame({"file": [f"{n}.png" for n in range(8)], "style": list("aabbccdd")})
+    style["year"] = [2000, 2001, 2002, 2003] * 2
+    style.loc[7, "style"] = None
+    run(library, pictures, encoder, columns=style)
+    return library
+
+
+def test_search_finds_what_brute_force_finds(styled, encoder):
+    query = encoder.encode_images([picture(77)])
+    hits = styled.search(query, k=5)
+    scores = (styled.points().unit @ query.unit.T)[:, 0]
+    np.testing.assert_array_equal(hits.rows, np.argsort(-scores)[:5])
+    np.testing.assert_allclose(hits.scores, np.sort(scores)[::-1][:5], atol=1e-6)
+    assert hits.points.labels == styled.points(hits.rows).labels and hits.note == ""
+
+
+def test_search_finds_the_picture_itself_first_and_may_leave_it_out(styled):
+    for row in range(8):
+        assert styled.search(styled.points([row]), k=1).rows[0] == row
+        assert row not in styled.search(styled.points([row]), k=8, exclude=[row]).rows
+
+
+def test_hits_give_ranked_plain_values(styled, encoder):
+    hits = styled.search(encoder.encode_text("red"), k=3)
+    records = list(hits)
+    assert list(records[0]) == ["rank", "score", "item", "row", "style", "year"]
+    assert [record["rank"] for record in records] == [1, 2, 3] and len(hits) == 3
+    json.dumps(records)
+    table = hits.to_pandas()
+    assert list(table["row"]) == list(hits.rows) and list(table["item"]) == list(hits.items)
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        ({"style": "b"}, 2),
+        ({"style": ["a", "b"]}, 4),
+        ({"style": "b", "year": 2002}, 1),
+        ({"year": "2002"}, 2),
+        ({"year": 2002.0}, 2),
+        ({"style": None}, 1),
+        ({"style": [None, "d"]}, 2),
+        ({"style": "no such"}, 0),
+        ({"width": 5}, 8),
+    ],
+)
+def test_search_obeys_where(styled, encoder, where, count):
+    hits = styled.search(encoder.encode_text("red"), k=20, where=where)
+    assert len(hits) == len(list(hits)) == len(hits.to_pandas()) == count
+    for name, value in where.items():
+        if value is not None and None not in np.atleast_1d(value):
+            wanted = [
+                str(v).removesuffix(".0") for v in (value if type(value) is list else [value])
+            ]
+            assert set(hits.table[name].astype(str)) <= set(wanted)
+
+
+def test_search_says_what_columns_there_are(styled, encoder):
+    with pytest.raises(QueryError, match="no column 'colour'.*style, year"):
+        styled.search(encoder.encode_text("red"), where={"colour": 1})
+
+
+def test_many_points_are_searched_by_search_many(styled, encoder):
+    points = styled.points([4, 2])
+    assert [hits.rows[0] for hits in styled.search_many(points, k=2)] == [4, 2]
+    with pytest.raises(QueryError, match="search_many"):
+        styled.search(points)
+
+
+def test_an_empty_library_finds_nothing(library, encoder):
+    hits = library.search(encoder.encode_text("red"))
+    assert len(hits) == 0 and hits.points is None and len(library.rows) == 0
+    assert library.columns == [] and list(hits) == []
+
+
+def test_retired_rows_are_not_found(styled, pictures, encoder):
+    (pictures / "0.png").unlink()
+    run(styled, pictures, encoder)
+    hits = styled.search(encoder.encode_text("red"), k=20)
+    assert len(hits) == 7 and not any(item.endswith("/0.png") for item in hits.items)
+
+
+def test_a_damaged_index_is_not_used_and_the_hits_say_so(styled, encoder):
+    query = encoder.encode_text("red")
+    expected = styled.search(query)
+    styled.save_index()
+    (file,) = styled.cache_folder.glob("index-*")
+    intact = Library.open(styled.folder).search(query)
+    assert intact.note == "" and list(intact.rows) == list(expected.rows)
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 16
+    file.write_bytes(content)
+    hits = Library.open(styled.folder).search(query)
+    assert "index" in hits.note and "damaged" in hits.note and "exact" in hits.note
+    assert list(hits.rows) == list(expected.rows)
+
+
+def test_info_is_plain(styled, pictures):
+    info = styled.info()
+    json.dumps(info)
+    assert (info["rows"], info["dimension"], info["errors"]) == (8, 8, 0)
+    assert info["sources"] == [str(pictures)] and info["columns"] == ["style", "year"]

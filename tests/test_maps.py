@@ -1,0 +1,228 @@
+"""Maps as files: they show every picture, open offline, and take no text for markup."""
+
+import html.parser
+import io
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from fakes import ColourEncoder
+from PIL import Image
+
+from explorer.cli.maps import MAX_PICTURES, TILE, write_map
+from explorer.errors import ImageError, QueryError
+from explorer.library import Library
+from explorer.points import Points, Space
+from explorer.projection import Projection
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>__DATA__$x_1$\u2028"
+
+
+class Shelf:
+    """What a map needs of a Library, without a disk."""
+
+    def __init__(self, n: int) -> None:
+        rng = np.random.default_rng(0)
+        self.colours = rng.integers(0, 256, (n, 3))
+        self.rows = pd.DataFrame(
+            {
+                "item": [f"picture {i}.png" for i in range(n)],
+                "path": [b"/home/somebody/secret.png"] * n,
+                "caption": [HOSTILE, None, *["a plain one"] * n][:n],
+                "style": [("flat", "round", "old")[i % 3] for i in range(n)],
+                "year": [np.nan, *range(1901, 1900 + n)],
+            }
+        )
+        self.columns = ["caption", "style", "year"]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def open_picture(self, row: int) -> Image.Image:
+        if row == 2:
+            raise ImageError("it went away")
+        return Image.new("RGB", (96, 48), tuple(self.colours[row].tolist()))
+
+    def projection(self) -> Projection:
+        points = Points(self.colours + 1, Space("toy", 3, "0f"), "image")
+        return Projection(points, (self.colours[:, :2] / 50).astype(np.float32))
+
+
+class Page(html.parser.HTMLParser):
+    """Which elements a page has, and the texts of its scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_data(self, data):
+        if self.lasttag == "script" and self.scripts:
+            self.scripts[-1] += data
+
+    @property
+    def data(self) -> dict:
+        return json.loads(self.scripts[0])
+
+
+def page_of(shelf: Shelf, tmp_path, **options) -> tuple[Page, str]:
+    text = write_map(shelf, shelf.projection(), tmp_path / "map.html", **options).read_text("utf-8")
+    return Page(text), text
+
+
+def test_the_page_holds_every_place_name_and_column(tmp_path):
+    shelf = Shelf(40)
+    data = page_of(shelf, tmp_path, title="Our pictures")[0].data
+    assert np.allclose(np.reshape(data["xy"], (-1, 2)), shelf.projection().xy, rtol=1e-4)
+    assert data["labels"] == shelf.rows["item"].tolist()
+    assert [column["name"] for column in data["columns"]] == ["caption", "style", "year"]
+    assert data["columns"][1]["values"] == shelf.rows["style"].tolist()
+    assert data["columns"][2]["values"][:3] == [None, 1901, 1902]
+    assert data["title"] == "Our pictures"
+
+
+def test_the_page_asks_for_nothing_outside_itself(tmp_path):
+    page, text = page_of(Shelf(40), tmp_path)
+    for _, attributes in page.elements:
+        assert not {"src", "href"} & set(attributes)
+    assert all(sheet.startswith("data:image/webp;base64,") for sheet in page.data["sheets"])
+    assert not re.search(r"https?://|fetch\(|XMLHttpRequest|import\(", text)
+    assert "default-src 'none'" in text
+
+
+def test_hostile_texts_stay_texts(tmp_path):
+    plain = Shelf(40)
+    plain.rows["caption"] = "plain"
+    hostile = Shelf(40)
+    hostile.rows.loc[5, "item"] = HOSTILE
+    page, _ = page_of(hostile, tmp_path, title=HOSTILE + "\udcff")
+    expected, _ = page_of(plain, tmp_path)
+    assert page.elements == expected.elements
+    assert page.data["columns"][0]["values"][0] == HOSTILE
+    assert page.data["labels"][5] == HOSTILE
+    assert page.data["title"] == HOSTILE + "\udcff"
+    assert "innerHTML" not in page.scripts[1]
+
+
+def test_the_page_tells_nothing_about_folders(tmp_path):
+    assert "somebody" not in page_of(Shelf(40), tmp_path)[1]
+
+
+def test_every_picture_stands_on_its_tile(tmp_path):
+    shelf = Shelf(1100)  # more than one sheet
+    data = page_of(shelf, tmp_path)[0].data
+    sheets = [decoded(sheet) for sheet in data["sheets"]]
+    assert len(sheets) == 2
+    for row in (0, 1, 3, 40, 1030, 1099):
+        sheet, place = divmod(data["tiles"][row], data["perSheet"])
+        middle = [TILE * (place % data["perRow"]) + 32, TILE * (place // data["perRow"]) + 32]
+        seen = np.array(sheets[sheet].getpixel(tuple(middle)), int)
+        assert np.abs(seen - shelf.colours[row]).max() < 12
+
+
+def decoded(uri: str) -> Image.Image:
+    import base64
+
+    return Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")
+
+
+def test_a_picture_that_went_away_keeps_its_dot(tmp_path):
+    data = page_of(Shelf(40), tmp_path)[0].data
+    assert data["tiles"][2] == -1 and len(data["xy"]) == 80
+    assert "39 of 40" in data["note"]
+
+
+def test_many_pictures_are_sampled_and_the_page_says_so(tmp_path, monkeypatch):
+    assert MAX_PICTURES == 5000
+    monkeypatch.setattr("explorer.cli.maps.MAX_PICTURES", 20)
+    data = page_of(Shelf(100), tmp_path)[0].data
+    assert 18 <= sum(tile >= 0 for tile in data["tiles"]) <= 20
+    assert "of 100" in data["note"]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6])
+@pytest.mark.parametrize("suffix", [".html", ".png", ".parquet"])
+def test_few_pictures_have_a_map_too(tmp_path, n, suffix):
+    shelf = Shelf(n)
+    assert write_map(shelf, shelf.projection(), tmp_path / f"map{suffix}").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("colour", [None, "style", "year", "caption"])
+def test_the_picture_of_a_map_shows_pictures_and_colours(tmp_path, colour):
+    shelf = Shelf(60)
+    file = write_map(shelf, shelf.projection(), tmp_path / "map.png", colour=colour, title="A $b")
+    picture = Image.open(file).convert("RGB")
+    counts = {seen: count for count, seen in picture.getcolors(1 << 22)}
+    assert picture.width > 1500 and min(picture.getpixel((5, 5))) > 240
+    assert sum(counts.get(tuple(mean), 0) > 100 for mean in shelf.colours.tolist()) >= 10
+
+
+def test_a_map_without_columns_is_coloured_by_crowding(tmp_path):
+    shelf = Shelf(60)
+    shelf.columns = []
+    file = write_map(shelf, shelf.projection(), tmp_path / "map.png")
+    seen = {colour for _, colour in Image.open(file).convert("RGB").getcolors(1 << 22)}
+    assert {(253, 231, 36), (253, 231, 37)} & seen  # viridis' end, around the most crowded picture
+
+
+def test_the_table_has_places_before_columns(tmp_path):
+    shelf = Shelf(10)
+    shelf.rows["caption"] = "plain"
+    table = pd.read_parquet(write_map(shelf, shelf.projection(), tmp_path / "map.parquet"))
+    assert table.columns[:3].tolist() == ["x", "y", "item"]
+    assert np.array_equal(table[["x", "y"]], shelf.projection().xy)
+    assert table["style"].tolist() == shelf.rows["style"].tolist()
+    assert "x" not in shelf.rows.columns
+
+
+def test_the_table_keeps_a_column_named_x(tmp_path):
+    shelf = Shelf(4)
+    shelf.rows = shelf.rows[["item"]].assign(x=7)
+    shelf.columns = ["x"]
+    table = pd.read_parquet(write_map(shelf, shelf.projection(), tmp_path / "map.parquet"))
+    assert table.columns.tolist() == ["map_x", "map_y", "item", "x"] and (table["x"] == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("map.pdf", {}, r"\.html or \.png or \.parquet"),
+        ("missing/map.html", {}, "does not exist"),
+        ("map.html", {"colour": "mood"}, "mood.*caption, style, year"),
+    ],
+)
+def test_impossible_wishes_are_refused(tmp_path, name, options, message):
+    shelf = Shelf(10)
+    with pytest.raises(QueryError, match=message):
+        write_map(shelf, shelf.projection(), tmp_path / name, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_projection_of_another_library_is_refused(tmp_path):
+    with pytest.raises(QueryError, match="10 points, but the library has 12"):
+        write_map(Shelf(12), Shelf(10).projection(), tmp_path / "map.html")
+
+
+def test_a_real_library_has_a_map(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i in range(5):
+        Image.new("RGB", (40, 30), (50 * i, 200 - 40 * i, 90)).save(pictures / f"{i}.png")
+    (pictures / "columns.csv").write_text("file,style\n0.png,warm\n1.png,cold\n2.png,warm\n")
+    encoder = ColourEncoder()
+    library = Library.create(tmp_path / "library", encoder.space)
+    for _ in library.add([pictures], encoder, columns=pictures / "columns.csv"):
+        pass
+    projection = Projection.cached(library.cache_folder, library.points())
+    page = Page(write_map(library, projection, tmp_path / "map.html").read_text("utf-8"))
+    assert len(page.data["labels"]) == 5 and page.data["colour"] == "style"
+    assert len(write_map(library, projection, tmp_path / "map.png").read_bytes()) > 10_000
+    assert len(pd.read_parquet(write_map(library, projection, tmp_path / "map.parquet"))) == 5

@@ -1,0 +1,299 @@
+"""The denoising loop against diffusers' own schedulers, and inversion against a solved case."""
+
+from functools import cache
+
+import pytest
+import torch
+from diffusers import (
+    DDIMInverseScheduler,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    UniPCMultistepScheduler,
+)
+
+from explorer import sampler
+from explorer.errors import QueryError
+from explorer.noise import draw
+from explorer.sampler import Known, Settings
+
+COSINE = {"beta_schedule": "squaredcos_cap_v2", "clip_sample": False}
+STABLE = {
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+SHAPE = (3, 8, 8)
+
+# diffusers 0.42 calls np.array on a tensor, to which numpy 2 objects
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@cache
+def levels(schedule):
+    return DDIMScheduler.from_config(dict(schedule)).alphas_cumprod
+
+
+def gaussian(config, mean, deviation=0.25):
+    """The exact denoiser of data that are normal around `mean`."""
+    alphas = levels(tuple((k, v) for k, v in config.items() if k.startswith("beta")))
+
+    def denoiser(latents, t):
+        alpha = alphas.to(latents.dtype)[t].view(-1, 1, 1, 1)
+        variance = alpha * deviation**2 + 1 - alpha
+        noise = (1 - alpha).sqrt() * (latents - alpha.sqrt() * mean) / variance
+        # the same thing without the cancellation near pure noise
+        gain = alpha.sqrt() * deviation**2 / variance
+        picture = mean + gain * (latents - alpha.sqrt() * mean)
+        return {
+            "epsilon": noise,
+            "sample": picture,
+            "v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * picture,
+        }[config.get("prediction_type", "epsilon")]
+
+    return denoiser
+
+
+def starts(n, seed=0):
+    return torch.randn((n, *SHAPE), generator=torch.Generator().manual_seed(seed))
+
+
+def result(*args):
+    return sampler.last(sampler.denoise(*args)).latents
+
+
+def rms(a, b):
+    return float((a - b).pow(2).mean().sqrt())
+
+
+FAST = {"dpm": DPMSolverMultistepScheduler, "unipc": UniPCMultistepScheduler}
+SOLVERS = {"ddim": DDIMScheduler} | FAST
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize("base", [COSINE, STABLE], ids=["cosine", "stable"])
+@pytest.mark.parametrize(
+    ("solver", "eta"), [("ddim", 0.0), ("ddim", 0.5), ("ddim", 1.0), ("dpm", 0.0), ("unipc", 0.0)]
+)
+def test_the_loop_agrees_with_a_plain_loop_over_diffusers_schedulers(solver, eta, base, prediction):
+    config = {**base, "prediction_type": prediction}
+    denoiser, noise, steps = gaussian(config, starts(1, 5)), starts(2), 12
+    scheduler = SOLVERS[solver].from_config({"timestep_spacing": "leading", **config})
+    scheduler.set_timesteps(steps)
+    generators, x = [torch.Generator().manual_seed(s) for s in (1, 2)], noise
+    for t in scheduler.timesteps:
+        more = {}
+        if eta:
+            fresh = torch.stack([torch.randn(SHAPE, generator=g) for g in generators])
+            more = {"eta": eta, "variance_noise": fresh}
+        x = scheduler.step(denoiser(x, t.expand(2)), t, x, **more).prev_sample
+
+    ours = [torch.Generator().manual_seed(s) for s in (1, 2)]
+    settings = Settings(steps, eta=eta, solver=solver)
+    assert torch.allclose(result(denoiser, noise, config, settings, ours), x, atol=2e-5)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_estimates_stay_in_range_when_the_config_clips_whatever_the_solver(solver):
+    config = {**COSINE, "clip_sample": True}
+    far = gaussian(config, torch.full((1, *SHAPE), 3.0))
+    steps = list(sampler.denoise(far, starts(1), config, Settings(5, solver=solver)))
+    assert max(step.estimate.abs().max() for step in steps) <= 1
+    free = list(sampler.denoise(far, starts(1), COSINE, Settings(5, solver=solver)))
+    assert max(step.estimate.abs().max() for step in free) > 2
+
+
+def test_a_config_that_does_not_speak_of_clipping_does_not_clip():
+    silent = {"beta_schedule": "squaredcos_cap_v2"}
+    far = gaussian(silent, torch.full((1, *SHAPE), 3.0))
+    assert result(far, starts(1), silent, Settings(20)).mean() > 2
+
+
+def test_what_a_config_says_about_learned_variances_or_other_solvers_is_left_out():
+    config = {**COSINE, "_class_name": "UnCLIPScheduler", "variance_type": "learned_range"}
+    config |= {"algorithm_type": "sde-dpmsolver++", "num_train_timesteps": 1000}
+    denoiser, noise = gaussian(COSINE, starts(1, 5)), starts(1)
+    for solver in SOLVERS:
+        settings = Settings(5, solver=solver)
+        plain = result(denoiser, noise, COSINE, settings)
+        assert torch.equal(result(denoiser, noise, config, settings), plain)
+
+
+def test_every_step_says_where_it_stands():
+    steps = list(sampler.denoise(gaussian(COSINE, 0.0), starts(2), COSINE, Settings(4)))
+    assert [(s.index, s.total, s.t) for s in steps] == [
+        (1, 4, 750),
+        (2, 4, 500),
+        (3, 4, 250),
+        (4, 4, 0),
+    ]
+    assert all(s.latents.shape == s.estimate.shape == (2, *SHAPE) for s in steps)
+
+
+def test_closing_the_iterator_stops_the_network():
+    calls = []
+
+    steps = sampler.denoise(lambda x, t: calls.append(t) or x, starts(1), COSINE, Settings(50))
+    next(steps)
+    next(steps)
+    steps.close()
+    assert len(calls) == 2
+
+
+def test_the_mode_of_the_caller_is_left_alone_between_steps():
+    for _ in sampler.denoise(gaussian(COSINE, 0.0), starts(1), COSINE, Settings(2)):
+        assert not torch.is_inference_mode_enabled()
+        assert torch.is_grad_enabled()
+
+
+def test_noise_for_eta_never_repeats_the_noise_of_the_start():
+    drawn, generators = draw([3], SHAPE)
+    both = torch.stack([torch.randn(SHAPE, generator=generators[0]), torch.tensor(drawn[0])])
+    assert abs(torch.corrcoef(both.flatten(1))[0, 1]) < 0.3
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("base", [COSINE, STABLE], ids=["cosine", "stable"])
+def test_inversion_and_decoding_give_the_latents_back(base, spacing, prediction):
+    config = {**base, "prediction_type": prediction, "timestep_spacing": spacing}
+    mean = 0.5 * starts(1, 5)
+    denoiser, original = gaussian(config, mean), mean + 0.25 * starts(2, 6)
+    noise = sampler.last(sampler.invert(denoiser, original, config, 50)).latents
+    assert rms(result(denoiser, noise, config, Settings(50)), original) <= 0.0002  # issue: 0.002
+
+
+def test_inversion_is_far_better_than_diffusers_own():
+    for base in (COSINE, STABLE):
+        mean = 0.5 * starts(1, 5)
+        denoiser, original = gaussian(base, mean), mean + 0.25 * starts(2, 6)
+        stock, x = DDIMInverseScheduler.from_config(base), original
+        stock.set_timesteps(50)
+        for t in stock.timesteps:
+            x = stock.step(denoiser(x, t.expand(2)), t, x).prev_sample
+        noise = sampler.last(sampler.invert(denoiser, original, base, 50)).latents
+        ours, theirs = (rms(result(denoiser, n, base, Settings(50)), original) for n in (noise, x))
+        assert ours < theirs / 50
+
+
+def test_inversion_arrives_at_the_noise_that_the_latents_were_made_from():
+    denoiser, noise = gaussian(STABLE, starts(1, 5)), starts(2)
+    made = result(denoiser, noise, STABLE, Settings(25))
+    found = sampler.last(sampler.invert(denoiser, made, STABLE, 25, refinements=8)).latents
+    assert rms(found, noise) < 1e-3
+
+
+def test_inversion_ignores_clipping():
+    denoiser, original = gaussian(COSINE, 0.0), 2 * starts(1, 6)
+    clipping = {**COSINE, "clip_sample": True}
+    found = [sampler.last(sampler.invert(denoiser, original, c, 10)) for c in (COSINE, clipping)]
+    assert torch.equal(found[0].latents, found[1].latents)
+
+
+def test_more_refinements_bring_inversion_closer():
+    denoiser, original = gaussian(STABLE, 0.0), 0.25 * starts(1, 6)
+    errors = []
+    for refinements in (0, 1, 3):
+        walk = sampler.invert(denoiser, original, STABLE, 20, refinements)
+        noise = sampler.last(walk).latents
+        errors.append(rms(result(denoiser, noise, STABLE, Settings(20)), original))
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_a_raw_output_splits_into_the_picture_and_the_noise_it_was_made_of(prediction):
+    picture, noise, alpha = starts(1, 1), starts(1, 2), 0.3
+    latents = alpha**0.5 * picture + (1 - alpha) ** 0.5 * noise
+    output = {
+        "epsilon": noise,
+        "sample": picture,
+        "v_prediction": alpha**0.5 * noise - (1 - alpha) ** 0.5 * picture,
+    }[prediction]
+    found = sampler.split(output, latents, alpha, prediction)
+    assert torch.allclose(found[0], picture, atol=1e-5)
+    assert torch.allclose(found[1], noise, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_in_painting_keeps_the_known_latents_and_fills_the_rest(solver):
+    original = torch.full((1, *SHAPE), 0.7)
+    mask = torch.zeros((1, 1, 8, 8), dtype=torch.bool)
+    mask[..., :4] = True
+    known = Known(original, mask)
+    exact, seen = gaussian(COSINE, torch.full((1, *SHAPE), -0.5), deviation=0.05), []
+
+    def denoiser(latents, t):
+        return seen.append((int(t), latents)) or exact(latents, t)
+
+    settings = Settings(10, solver=solver)
+    steps = list(sampler.denoise(denoiser, starts(1), COSINE, settings, (), known))
+    assert torch.equal(steps[-1].latents[..., 4:], original[..., 4:])
+    assert torch.allclose(steps[-1].latents[..., :4], torch.tensor(-0.5), atol=0.3)
+    for t, latents in seen:  # the network always sees what is known at the level of the step
+        alpha = levels((("beta_schedule", "squaredcos_cap_v2"),))[t]
+        expected = alpha.sqrt() * original + (1 - alpha).sqrt() * starts(1)
+        assert torch.allclose(latents[..., 4:], expected[..., 4:], atol=1e-5)
+
+
+def linear(latents, t, condition):
+    return latents * condition["scale"].view(-1, 1, 1, 1) + t.view(-1, 1, 1, 1)
+
+
+def test_guidance_moves_away_from_the_unconditional_output():
+    sides = ({"scale": torch.tensor([2.0, 3.0])}, {"scale": torch.tensor([0.0, 1.0])})
+    x, t = starts(2), torch.tensor([4, 4])
+    with_point, without = (linear(x, t, side) for side in sides)
+    for guidance in (0.0, 0.5, 4.0):
+        ours = sampler.guided(linear, sides, guidance, 8, torch.float32)(x, t)
+        assert torch.allclose(ours, without + guidance * (with_point - without), atol=1e-4)
+    assert torch.equal(sampler.guided(linear, sides, 1.0, 8, torch.float32)(x, t), with_point)
+
+
+@pytest.mark.parametrize(("guidance", "rows"), [(1.0, [2, 1]), (3.0, [4, 2])])
+def test_the_network_is_called_once_a_batch_on_both_sides_together(guidance, rows):
+    calls = []
+
+    def network(latents, t, condition):
+        assert len(latents) == len(t) == len(condition["z"])
+        assert latents.dtype == torch.bfloat16
+        calls.append(len(latents))
+        return latents
+
+    side = {"z": torch.zeros(3, 1)}
+    output = sampler.guided(network, (side, side), guidance, 2, torch.bfloat16)(
+        starts(3), torch.zeros(3, dtype=torch.long)
+    )
+    assert calls == rows
+    assert output.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [
+        ({"steps": 0}, "from 1 up, not 0"),
+        ({"steps": 2.5}, "whole number"),
+        ({"steps": 5, "guidance": float("nan")}, "finite"),
+        ({"steps": 5, "eta": 1.5}, "between 0"),
+        ({"steps": 5, "eta": -0.1}, "between 0"),
+        ({"steps": 5, "solver": "euler"}, "'ddim', 'dpm', 'unipc'"),
+        ({"steps": 5, "solver": "dpm", "eta": 0.5}, 'needs solver="ddim"'),
+    ],
+)
+def test_settings_out_of_range_are_refused_with_what_would_be_right(knobs, words):
+    with pytest.raises(QueryError, match=words):
+        Settings(**knobs)
+
+
+def test_steps_that_do_not_lead_from_noise_to_picture_are_refused():
+    with pytest.raises(QueryError, match="1001 steps are more than the 1000"):
+        next(sampler.denoise(gaussian(COSINE, 0.0), starts(1), COSINE, Settings(1001)))
+    shifted = {**COSINE, "steps_offset": 1}
+    with pytest.raises(QueryError, match="such as 50"):
+        sampler.schedule(shifted, Settings(1000))
+    with pytest.raises(QueryError, match="such as 50"):
+        sampler.schedule(COSINE | {"timestep_spacing": "leading"}, Settings(1000, solver="dpm"))
+    with pytest.raises(QueryError, match="such as 50"):  # the one step would start at t = 0
+        sampler.schedule(COSINE, Settings(1))
+    assert len(sampler.schedule(COSINE, Settings(2)).timesteps) == 2
