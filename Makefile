@@ -17,9 +17,9 @@ setup: $(STAMP)  ## install everything into .venv
 
 # uv installs in seconds what takes pip minutes; where uv cannot be had, pip does the same.
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "unclip-explorer needs Python 3.11 or newer, and '$(PYTHON)' is" \
-	    "$$($(PYTHON) --version 2>&1 || true). Choose one with: make PYTHON=python3.12" >&2; exit 1; }
+	    "$$($(PYTHON) --version 2>/dev/null || echo not there). Choose one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@{ $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt uv && \
 	   $(BIN)/uv pip install --python $(BIN)/python $(INSTALL); } || \

@@ -5,20 +5,24 @@ Points and finds the near ones; geometry makes new Points from old; a Path strin
 carries words over to the picture side; the Decoder turns Points back into pictures.
 """
 
-from explorer.decoder import Decoder
-from explorer.encoder import Encoder
-from explorer.errors import ExplorerError
-from explorer.geometry import analogy, angle, mean, rotate, slerp, text_diff
-from explorer.images import grid, open_image, save_image
-from explorer.library import Hits, Library
-from explorer.models import Model, load
-from explorer.noise import Noise
-from explorer.path import Path
-from explorer.points import Points, Space
-from explorer.prior import Prior
-from explorer.projection import Projection
-from explorer.query import Query
-from explorer.video import write_video
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from explorer.decoder import Decoder
+    from explorer.encoder import Encoder
+    from explorer.errors import ExplorerError
+    from explorer.geometry import analogy, angle, mean, rotate, slerp, text_diff
+    from explorer.images import grid, open_image, save_image
+    from explorer.library import Hits, Library
+    from explorer.models import Model, load
+    from explorer.noise import Noise
+    from explorer.path import Path
+    from explorer.points import Points, Space
+    from explorer.prior import Prior
+    from explorer.projection import Projection
+    from explorer.query import Query
+    from explorer.video import write_video
 
 __version__ = "0.1.0"
 
@@ -48,3 +52,31 @@ __all__ = [
     "text_diff",
     "write_video",
 ]
+
+_ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
+    "decoder": ("Decoder",),
+    "encoder": ("Encoder",),
+    "errors": ("ExplorerError",),
+    "geometry": ("analogy", "angle", "mean", "rotate", "slerp", "text_diff"),
+    "images": ("grid", "open_image", "save_image"),
+    "library": ("Hits", "Library"),
+    "models": ("Model", "load"),
+    "noise": ("Noise",),
+    "path": ("Path",),
+    "points": ("Points", "Space"),
+    "prior": ("Prior",),
+    "projection": ("Projection",),
+    "query": ("Query",),
+    "video": ("write_video",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(importlib.import_module(f"explorer.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

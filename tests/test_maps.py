@@ -158,7 +158,9 @@ def test_few_pictures_have_a_map_too(tmp_path, n, suffix):
 @pytest.mark.parametrize("colour", [None, "style", "year", "caption"])
 def test_the_picture_of_a_map_shows_pictures_and_colours(tmp_path, colour):
     shelf = Shelf(60)
-    file = write_map(shelf, shelf.projection(), tmp_path / "map.png", colour=colour, title="A $b")
+    file = write_map(
+        shelf, shelf.projection(), tmp_path / "map.png", colour=colour, title="a $\\nosuch$ b"
+    )
     picture = Image.open(file).convert("RGB")
     counts = {seen: count for count, seen in picture.getcolors(1 << 22)}
     assert picture.width > 1500 and min(picture.getpixel((5, 5))) > 240

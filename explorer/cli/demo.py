@@ -24,7 +24,10 @@ def demo(
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False,
 ) -> None:
-    """Try everything on the sample pictures: search, text diff, walk, map. No network needed."""
+    """Try everything on the sample pictures, offline.
+
+    Searches, a text diff, a walk and a map; says what each file is.
+    """
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 

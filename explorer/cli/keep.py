@@ -16,7 +16,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.
 
 @door
 def models(as_json: Json = False) -> None:
-    """List the models: space, dimension, decoder, prior, size, licence, weights here or not."""
+    """List the models, and whether their weights are here."""
     from explorer.models import describe
 
     cards = [dict(card) for card in describe()]
@@ -46,7 +46,9 @@ def index(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring a library up to date with pictures; what did not change is not embedded again.
+    """Bring a library up to date with your pictures.
+
+    What did not change is not embedded again.
 
     Example: unclip index ~/Pictures --library photos.lib
     """
@@ -135,7 +137,7 @@ def search(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the pictures nearest to words, pictures or an algebra of both.
+    """Find the pictures nearest to a query.
 
     Example: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
     """
@@ -197,7 +199,7 @@ def map_command(
     seed: Annotated[int, typer.Option(help="Another seed gives another map.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Draw the map of a library: near pictures lie near each other (UMAP).
+    """Draw the map of a library (UMAP).
 
     Example: unclip map photos.lib -o map.html
     """

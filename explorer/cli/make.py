@@ -57,7 +57,9 @@ def diff(
     model_name: ModelName = "pocket",
     as_json: Json = False,
 ) -> None:
-    """Change a picture by words: turn its point from one caption towards another, and decode.
+    """Change a picture by words, step by step.
+
+    Turns its point from one caption towards another, and decodes.
 
     Example: unclip diff cat.png --from "cat face" --to "dog face" -o dog.mp4
     """
@@ -95,9 +97,9 @@ def walk(
     model_name: ModelName = "pocket",
     as_json: Json = False,
 ) -> None:
-    """Interpolate: go from picture to picture along great circles, and decode on the way.
+    """Interpolate between pictures or words.
 
-    Between pictures the inverted noises turn into each other too, so that the ends are the
+    Goes along great circles and decodes on the way. Between pictures the inverted noises turn into each other too, so that the ends are the
     pictures themselves. Example: unclip walk cat.png dog.png "a red car" -o walk.mp4
     """
     from explorer.cli import frames as work
@@ -137,7 +139,7 @@ def decode(
     model_name: ModelName = "pocket",
     as_json: Json = False,
 ) -> None:
-    """Draw the picture of a point: what does this place in the space look like?
+    """Draw the picture of any point.
 
     Examples: unclip decode cat.png -n 4 --eta 0.7 -o variations.png
     · unclip decode "a cat" + "a red heart" -o cat.png
@@ -184,7 +186,7 @@ def replay(
     out: Out,
     as_json: Json = False,
 ) -> None:
-    """Make a picture or video again from the recipe that it carries."""
+    """Make a picture or video again from its recipe."""
     from explorer.cli import frames as work
     from explorer.library import Library
     from explorer.models import load

@@ -89,11 +89,11 @@ def _colour_points(
     if values is None:
         label, numbers = "pictures nearby", _crowding(xy)
     else:
-        label = column
+        label = column or ""
         numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    drawn = axes.scatter(*xy.T, c=numbers, cmap="viridis", plotnonfinite=True, **style)
+    drawn = axes.scatter(xy[:, 0], xy[:, 1], c=numbers, cmap="viridis", plotnonfinite=True, **style)
     bar = axes.figure.colorbar(drawn, cax=axes.figure.add_axes((0.84, 0.6, 0.015, 0.3)))
-    bar.set_label(_plain(label or ""), fontsize=11)
+    bar.set_label(_plain(label), fontsize=11)
     bar.outline.set_visible(False)
     return list(drawn.to_rgba(numbers, alpha=1.0))
 
@@ -110,7 +110,7 @@ def _colour_groups(
     known = dict(zip((name for name, _ in counts.most_common(shown)), PALETTE, strict=False))
     colours = [known.get(value, OTHER) for value in values]
     order = np.random.default_rng(0).permutation(len(xy))  # or the last group would hide the first
-    axes.scatter(*xy[order].T, c=[colours[i] for i in order], **style)
+    axes.scatter(xy[order, 0], xy[order, 1], c=[colours[i] for i in order], **style)
     rest = len(values) - sum(counts[name] for name in known)
     lines = [(f"{_plain(str(name), 22)}  ({counts[name]:,})", known[name]) for name in known]
     lines += [(f"{'all others' if len(counts) > shown else 'none'}  ({rest:,})", OTHER)] * bool(

@@ -200,7 +200,9 @@ def _sheets(library: Pictures) -> tuple[list[str], list[int]]:
     if len(library) > MAX_PICTURES:
         drawn = np.random.default_rng(0).permutation(len(library))[:MAX_PICTURES]
         chosen = sorted(drawn.tolist())
-    tiles, pictures, sheets = [-1] * len(library), [], []
+    tiles = [-1] * len(library)
+    sheets: list[str] = []
+    pictures: list[Image.Image] = []
     for row in chosen:
         try:
             picture = library.open_picture(row)

@@ -7,6 +7,7 @@ prior and a scheduler config in diffusers' layout. A folder in the same layout c
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ def sha256(file: FilePath) -> str:
 
 
 class PocketDecoder(Decoder):
-    """A UNet on the patches of a 64×64 picture, told the point through its time embedding.
+    """A UNet on the patches of a 64×64 picture.
 
     The codec has no weights: a latent is the picture in [-1, 1] with each 4×4 patch folded into
     channels, 48×16×16.
@@ -99,23 +100,33 @@ class PocketDecoder(Decoder):
     def __init__(
         self, folder: FilePath, space: Space, manifest: dict[str, Any], device: str = "cpu"
     ) -> None:
-        import torch
-        from diffusers import UNet2DConditionModel
-
         self.space, self.device, self.model = space, device, manifest["name"]
+        self._folder = folder
         self.dtype = "bfloat16" if device.startswith("cuda") else "float32"
         self.scheduler_config = json.loads((folder / "scheduler/scheduler_config.json").read_text())
         self.steps, self.guidance = manifest["steps"], manifest["guidance"]
         self.solver = manifest["solver"]
         self.norms = (manifest["norm_mean"], manifest["norm_std"])
         self.fingerprint = manifest["sha256"]["unet/diffusion_pytorch_model.safetensors"]
-        unet = UNet2DConditionModel.from_pretrained(folder / "unet", use_safetensors=True)
-        layout = torch.channels_last
-        self._unet: Any = unet.to(device, getattr(torch, self.dtype), memory_format=layout).eval()
-        self._normalizer = load_normalizer(folder).to(device)
-        size = unet.config.sample_size
-        self.latent_shape = (unet.config.in_channels, size, size)
+        config = json.loads((folder / "unet/config.json").read_text())
+        size = config["sample_size"]
+        self.latent_shape = (config["out_channels"], size, size)
         self.image_size = (size * PATCH, size * PATCH)
+
+    @cached_property
+    def _unet(self) -> Any:
+        import torch
+        from diffusers import UNet2DConditionModel
+
+        unet = UNet2DConditionModel.from_pretrained(
+            self._folder / "unet", use_safetensors=True, low_cpu_mem_usage=False
+        )
+        dtype, layout = getattr(torch, self.dtype), torch.channels_last
+        return unet.to(self.device, dtype, memory_format=layout).eval()
+
+    @cached_property
+    def _normalizer(self) -> Any:
+        return load_normalizer(self._folder).to(self.device)
 
     def condition(self, points: Points) -> "tuple[Condition, Condition]":
         import torch
@@ -127,8 +138,7 @@ class PocketDecoder(Decoder):
     def predict(
         self, latents: "torch.Tensor", t: "torch.Tensor", condition: "Condition"
     ) -> "torch.Tensor":
-        labels = condition["z"].to(latents.dtype)
-        return self._unet(latents, t, None, class_labels=labels).sample
+        return run_unet(self._unet, latents, t, condition["z"].to(latents.dtype))
 
     def to_latent(self, images: Sequence[Image.Image]) -> "torch.Tensor":
         import torch
@@ -146,14 +156,27 @@ class PocketDecoder(Decoder):
         return [Image.fromarray(array) for array in pixels.permute(0, 2, 3, 1).cpu().numpy()]
 
 
+def run_unet(unet: Any, latents: "torch.Tensor", t: "torch.Tensor", z: "torch.Tensor") -> Any:
+    """Predict the picture x_0, N C h w, for standardised points z (N D).
+
+    The point goes in twice: through the time embedding, as in the paper, and laid out over the
+    latent grid beside the latents, so that a small network knows what belongs where.
+    """
+    import torch
+
+    layout = unet.encoder_hid_proj(z).view(len(z), -1, *latents.shape[2:])
+    beside = torch.cat([latents, layout.to(latents.dtype)], 1)
+    return unet(beside, t, None, class_labels=z, added_cond_kwargs={"image_embeds": z}).sample
+
+
 def load_normalizer(folder: FilePath) -> Any:
     """Mean and deviation of the training points, as Stable unCLIP keeps them."""
     from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
 
     path = folder / "image_normalizer"
-    return StableUnCLIPImageNormalizer.from_pretrained(path, use_safetensors=True).requires_grad_(
-        False
-    )
+    return StableUnCLIPImageNormalizer.from_pretrained(
+        path, use_safetensors=True, low_cpu_mem_usage=False
+    ).requires_grad_(False)
 
 
 def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -172,13 +195,18 @@ class PocketPrior(Prior):
     def __init__(
         self, folder: FilePath, encoder: OpenClipEncoder, manifest: dict[str, Any]
     ) -> None:
-        from diffusers import PriorTransformer
-
-        self.space, self._encoder = encoder.space, encoder
-        self._transformer: Any = PriorTransformer.from_pretrained(folder, use_safetensors=True)
-        self._transformer.eval().requires_grad_(False).to(encoder.device)
+        self.space, self._encoder, self._folder = encoder.space, encoder, folder
         self.steps, self.guidance = manifest["prior_steps"], manifest["prior_guidance"]
         self.fingerprint = manifest["sha256"]["prior/diffusion_pytorch_model.safetensors"]
+
+    @cached_property
+    def _transformer(self) -> Any:
+        from diffusers import PriorTransformer
+
+        transformer = PriorTransformer.from_pretrained(
+            self._folder, use_safetensors=True, low_cpu_mem_usage=False
+        )
+        return transformer.float().eval().requires_grad_(False).to(self._encoder.device)
 
     def sample(self, texts: Sequence[str], *, seed: int = 0, candidates: int = 2) -> Points:
         import torch

@@ -1,0 +1,60 @@
+"""What all tests share: no network, caches of their own, one thread a worker, and pocket."""
+
+import os
+import pathlib
+import shutil
+import socket
+import tempfile
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before anything imports numpy or torch
+    for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(_variable, "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+from hypothesis import settings
+
+import explorer
+
+settings.register_profile("seeded", derandomize=True, deadline=None)
+settings.load_profile("seeded")
+
+HOMES = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HF_HOME", "TORCH_HOME", "MPLCONFIGDIR")
+LOCAL = {"localhost", "127.0.0.1", "::1"}
+
+
+def pytest_configure(config):
+    """Give the whole run a home folder; workers inherit it from the process that starts them."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    home = tempfile.mkdtemp(prefix="unclip-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    os.environ.update(dict.fromkeys(HOMES, home))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network():
+    """Fail every test that reaches for another machine; libraries cannot swallow this failure."""
+    connect = socket.socket.connect
+
+    def local_only(self, address):
+        if self.family != socket.AF_UNIX and address[0] not in LOCAL:
+            pytest.fail(f"a test tried to reach {address}; tests work offline")
+        return connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", local_only)
+        patch.setattr(socket.socket, "connect_ex", local_only)
+        yield
+
+
+@pytest.fixture(scope="session")
+def pocket():
+    """The model that ships with the package, on the CPU."""
+    return explorer.load("pocket", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """The folder of sample pictures that ships with the package."""
+    return pathlib.Path(explorer.__file__).parent / "sample" / "pictures"

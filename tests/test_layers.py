@@ -1,0 +1,170 @@
+"""The import graph points one way. LAYERS is the architecture; ARCHITECTURE.md prints it."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("explorer", "analysis")
+
+LAYERS = [  # a room may import only from rooms on the lines above it
+    {"explorer.errors"},
+    {"explorer.points", "explorer.images", "explorer.masks"},
+    {"explorer.geometry", "explorer.encoder", "explorer.index", "explorer.noise"},
+    {
+        "explorer.path",
+        "explorer.prior",
+        "explorer.decoder",
+        "explorer.sampler",
+        "explorer.projection",
+        "explorer.video",
+    },
+    {"explorer.library", "explorer.models", "explorer.query", "explorer.recipe"},
+    {"explorer"},
+    {"explorer.cli", "explorer.app", "explorer.training", "explorer.scale", "explorer.__main__"},
+    {"analysis"},
+]
+RANK = {room: line for line, rooms in enumerate(LAYERS) for room in rooms}
+ALLOWED = {  # on one line or upwards, each with its reason
+    ("explorer.decoder", "explorer.sampler"): "the decoder runs the one denoising loop",
+    ("explorer.__main__", "explorer.cli"): "python -m explorer is the command line",
+    ("explorer.app", "analysis"): "a page of the dashboard may show a measurement",
+}
+MOST_LINES_OF_A_FILE = 300
+MOST_LINES_OF_A_FUNCTION = 40
+
+
+def room_of(module):
+    """The longest listed name that `module` lives under: explorer.app.search → explorer.app."""
+    parts = module.split(".")
+    names = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    return next(name for name in names if name in RANK)
+
+
+def module_of(file, root):
+    return file.relative_to(root).with_suffix("").as_posix().replace("/", ".")
+
+
+def imported_by(tree, package):
+    """Every module or name that is imported: at the top, in functions, relative or not."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            source = ".".join(filter(None, [base, node.module]))
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def files_of(root):
+    return sorted(file for package in PACKAGES for file in (root / package).rglob("*.py"))
+
+
+def against_the_direction(root):
+    """What imports something of its own line, or of one that stands higher."""
+    wrong = []
+    for file in files_of(root):
+        dotted = module_of(file, root)
+        module = dotted.removesuffix(".__init__")
+        package = module if dotted.endswith("__init__") else module.rpartition(".")[0]
+        if module != "explorer" and room_of(module) == "explorer":
+            wrong.append(f"{module} has no line in LAYERS")
+            continue
+        for target in imported_by(ast.parse(file.read_text()), package):
+            if target.split(".")[0] not in PACKAGES:
+                continue
+            here, there = room_of(module), room_of(target)
+            if here != there and RANK[there] >= RANK[here] and (here, there) not in ALLOWED:
+                wrong.append(f"{module} imports {target}")
+    return wrong
+
+
+def too_long(root):
+    """Files and functions over the rule, with their lines."""
+    found = []
+    for file in files_of(root):
+        text = file.read_text()
+        if (lines := len(text.splitlines())) > MOST_LINES_OF_A_FILE:
+            found.append(f"{file.relative_to(root)}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = node.end_lineno - node.lineno + 1
+                if lines > MOST_LINES_OF_A_FUNCTION:
+                    found.append(f"{file.relative_to(root)}: {node.name} has {lines} lines")
+    return found
+
+
+def write(folder, **files):
+    for name, text in files.items():
+        file = folder / (name.replace("__", "/") + ".py")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return folder
+
+
+def test_imports_point_one_way():
+    assert against_the_direction(ROOT) == []
+
+
+def test_files_and_functions_are_short():
+    assert too_long(ROOT) == []
+
+
+def test_explorer_never_imports_analysis_but_for_pages_of_the_dashboard():
+    guilty = [
+        file
+        for file in sorted((ROOT / "explorer").rglob("*.py"))
+        if room_of(module_of(file, ROOT)) != "explorer.app"
+        for target in imported_by(ast.parse(file.read_text()), "explorer")
+        if target.split(".")[0] == "analysis"
+    ]
+    assert guilty == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from explorer.path import Path",
+        "import explorer.library",
+        "from .path import Path",
+        "from . import path",
+        "from explorer import Path",
+        "from explorer import slerp",
+        "import analysis",
+        "def f():\n    from explorer.models import load",
+    ],
+)
+def test_an_import_upwards_is_found(tmp_path, text):
+    assert against_the_direction(write(tmp_path, explorer__geometry=text)) != []
+
+
+def test_an_import_of_a_neighbour_on_the_same_line_is_found(tmp_path):
+    assert against_the_direction(write(tmp_path, explorer__path="import explorer.video")) != []
+
+
+def test_a_room_without_a_line_is_found(tmp_path):
+    assert against_the_direction(write(tmp_path, explorer__cellar="")) != []
+
+
+def test_an_import_downwards_or_within_a_room_is_fine(tmp_path):
+    text = "from explorer.points import Points\nfrom explorer.library.disk import write_file"
+    assert against_the_direction(write(tmp_path, explorer__library__store=text)) == []
+
+
+def test_a_long_file_and_a_long_function_are_found(tmp_path):
+    write(tmp_path, explorer__a="\n" * 301, explorer__b="def f():\n" + "    1\n" * 40)
+    assert len(too_long(tmp_path)) == 2
+
+
+def test_architecture_prints_these_layers():
+    block = re.search(r"```layers\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text(), re.DOTALL)
+    printed = [
+        {room.replace("models/*", "models") for room in line.split()[1:]}
+        for line in reversed(block.group(1).splitlines())
+    ]
+    names = [
+        {r if r in PACKAGES else r.removeprefix("explorer.") for r in rooms} for rooms in LAYERS
+    ]
+    assert printed == names
