@@ -1,4 +1,4 @@
-"""Encoder: words and pictures become Points. Batching and reading in parallel are written once, here.
+"""Encoder: words and pictures become Points; batching and parallel reading are written here.
 
 A model supplies three things: one batch of texts, one batch of pixels, and how a picture becomes
 pixels. This room knows no model and no library.

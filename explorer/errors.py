@@ -43,7 +43,7 @@ class UnknownModel(ExplorerError, KeyError):
 
 
 class WeightsMissing(ExplorerError, FileNotFoundError):
-    """The model is known but its weights are not on this machine, or are not what they should be."""
+    """The model is known but its weights are not here, or are not what they should be."""
 
 
 class ImageError(ExplorerError, ValueError):

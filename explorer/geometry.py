@@ -140,7 +140,7 @@ def text_diff(before: Points | None, after: Points) -> Points:
 
 
 def analogy(a: Points, b: Points, c: Points) -> Points:
-    """Add and subtract directions: a - b + c, so king - man + woman = analogy(king, man, woman).
+    """Add and subtract directions, a - b + c, as in king - man + woman.
 
     In words: the result is to c as a is to b. Its length is the mean of the three lengths.
 

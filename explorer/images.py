@@ -20,7 +20,15 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
-from PIL import Image, ImageCms, ImageDraw, ImageFont, ImageOps, PngImagePlugin
+from PIL import (
+    Image,
+    ImageCms,
+    ImageDraw,
+    ImageFont,
+    ImageOps,
+    PngImagePlugin,
+    UnidentifiedImageError,
+)
 
 from explorer.errors import ImageError, QueryError
 
@@ -100,7 +108,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
                 return as_rgb(image)
     except ImageError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageError(f"{name} {_why_unknown(data)}") from None
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is too large: {error}") from None

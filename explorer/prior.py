@@ -1,4 +1,4 @@
-"""Prior: words become points on the image side. It takes texts, since real priors read token states."""
+"""Prior: words become points on the image side; it takes texts, as real ones read token states."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ class Prior(ABC):
 
     @abstractmethod
     def sample(self, texts: Sequence[str], *, seed: int = 0, candidates: int = 2) -> Points:
-        """One image-side point a text: the best of `candidates` by cosine with the text's own point.
+        """Give one image-side point a text: the best of `candidates` by cosine with the text.
 
         A text's point depends on the text and the seed only, not on the other texts of the call.
 

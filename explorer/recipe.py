@@ -91,7 +91,8 @@ class Recipe:
         if self.noise is None or len(self.noise) == 1 or self.way == "points":
             return self.noise
         legs = angle(self.stops[:-1], self.stops[1:])
-        times = np.concatenate([[0.0], np.cumsum(legs)]) / legs.sum()
+        times = np.concatenate([[0.0], np.cumsum(legs if legs.any() else np.ones_like(legs))])
+        times /= times[-1]
         places = np.interp(np.linspace(0, 1, self.count), times, np.arange(len(times)))
         rows = []
         for place in places:
@@ -147,7 +148,7 @@ def storable(noise: Noise) -> Noise:
 
 
 def _pack(array: np.ndarray, dtype: str) -> dict[str, Any]:
-    data = base64.b85encode(np.ascontiguousarray(array, dtype=f"<{np.dtype(dtype).str[1:]}"))
+    data = base64.b85encode(array.astype(f"<{np.dtype(dtype).str[1:]}").tobytes())
     return {"shape": list(array.shape), "data": data.decode()}
 
 

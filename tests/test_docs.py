@@ -48,7 +48,8 @@ def there(depth):
 def described(file):
     if not file.endswith(".py"):
         return file
-    return f"{file}  {(ast.get_docstring(ast.parse((ROOT / file).read_text())) or '').splitlines()[0]}"
+    docstring = ast.get_docstring(ast.parse((ROOT / file).read_text())) or "no docstring"
+    return f"{file}  {docstring.splitlines()[0]}"
 
 
 def test_the_tree_lists_every_file_and_folder_of_explorer_two_levels_deep():

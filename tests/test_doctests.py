@@ -12,7 +12,7 @@ MODULES = [
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for package in ("explorer", "analysis")
     for file in sorted((ROOT / package).rglob("*.py"))
-    if re.search(r"^ *>>> ", file.read_text(), re.MULTILINE)
+    if re.search(r"^ *>>> (?!.*\+SKIP)", file.read_text(), re.MULTILINE)
 ]
 
 

@@ -102,7 +102,7 @@ def test_pictures_in_a_tar_come_with_their_captions(tmp_path, library, encoder):
     expected = Image.open(io.BytesIO(picture(2)))
     assert library.open_picture(row).tobytes() == expected.tobytes()
 
-    make_tar(tmp_path / "a.tar", members[2:] + [("new.png", picture(9))])
+    make_tar(tmp_path / "a.tar", [*members[2:], ("new.png", picture(9))])
     with pytest.raises(ImageError, match="has changed"):
         library.open_picture(row)
     progress = run(library, tmp_path / "a.tar", encoder)

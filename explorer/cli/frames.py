@@ -218,6 +218,20 @@ def plan_walk(
     return plan(model, points, noise, way="through", title=" → ".join(points.labels), **given)
 
 
+def plan_pictures(
+    model: Model, stops: Sequence[Stop], n: int, *, eta: float, seed: int, **given: Any
+) -> Recipe:
+    """So many pictures of each stop: other seeds, or with η variations of its own picture."""
+    noise = noise_of(model, stops, given.get("steps")) if eta > 0 else None
+    each = [i for i in range(len(stops)) for _ in range(n)]
+    points = Points.concat([stops[i].point for i in each])
+    if noise is not None and len(noise) > 1:
+        noise = noise[each]
+    seeds = tuple(seed + i for i in range(n)) * len(stops) if n > 1 else (seed,)
+    count = len(points)
+    return plan(model, points, noise, way="points", count=count, eta=eta, seeds=seeds, **given)
+
+
 def noise_of(model: Model, stops: Sequence[Stop], steps: int | None) -> Noise | None:
     """x_T of every stop's own picture; None unless all have one."""
     pictures = [stop.picture for stop in stops if stop.picture is not None]

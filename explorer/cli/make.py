@@ -59,8 +59,6 @@ def diff(
 ) -> None:
     """Change a picture by words, step by step.
 
-    Turns its point from one caption towards another, and decodes.
-
     Example: unclip diff cat.png --from "cat face" --to "dog face" -o dog.mp4
     """
     from explorer.cli import frames as work
@@ -74,11 +72,7 @@ def diff(
         after,
         fraction=fraction,
         inverted=not fixed_noise,
-        count=frames,
-        fps=fps,
-        seeds=(seed,),
-        steps=steps,
-        guidance=guidance,
+        **_settings(frames, fps, seed, steps, guidance),
     )
     _finish(recipe, model, out, shown, ends, as_json)
 
@@ -99,8 +93,10 @@ def walk(
 ) -> None:
     """Interpolate between pictures or words.
 
-    Goes along great circles and decodes on the way. Between pictures the inverted noises turn into each other too, so that the ends are the
-    pictures themselves. Example: unclip walk cat.png dog.png "a red car" -o walk.mp4
+    Goes along great circles and decodes on the way. Between pictures the inverted noises turn
+    into each other too, so that the ends are the pictures themselves.
+
+    Example: unclip walk cat.png dog.png "a red car" -o walk.mp4
     """
     from explorer.cli import frames as work
     from explorer.errors import QueryError
@@ -114,11 +110,7 @@ def walk(
         model,
         read,
         inverted=not fixed_noise,
-        count=frames,
-        fps=fps,
-        seeds=(seed,),
-        steps=steps,
-        guidance=guidance,
+        **_settings(frames, fps, seed, steps, guidance),
     )
     _finish(recipe, model, out, shown, (read[0].point, read[-1].point), as_json)
 
@@ -145,31 +137,15 @@ def decode(
     · unclip decode "a cat" + "a red heart" -o cat.png
     """
     from explorer.cli import frames as work
-    from explorer.points import Points
 
     work.check_output(out, video=False)
     model, _ = _open(model_name, None)
-    stops, noise = _stops(model, query, seed), None
-    if eta > 0:
-        noise = work.noise_of(model, stops, steps)
-        guidance = guidance if guidance is not None else 1.0
-    points = Points.concat([stop.point for stop in stops for _ in range(n)])
-    if noise is not None and len(noise) > 1:
-        noise = noise[[i for i in range(len(stops)) for _ in range(n)]]
-    recipe = work.plan(
-        model,
-        points,
-        noise,
-        way="points",
-        count=len(points),
-        eta=eta,
-        seeds=tuple(seed + i for i in range(n)) * len(stops) if n > 1 else (seed,),
-        steps=steps,
-        guidance=guidance,
-        title=" ".join(query),
-    )
+    stops = _stops(model, query, seed)
+    chosen = {"steps": steps, "guidance": guidance, "title": " ".join(query)}
+    recipe = work.plan_pictures(model, stops, n, eta=eta, seed=seed, **chosen)
     made = work.Made(recipe, model, list(work.make(recipe, model)))
     made.write(out)
+    points = recipe.stops
     seen = model.encoder.encode_images(made.frames)
     cosines = (seen.unit * points.unit).sum(1)
     rows = [
@@ -200,6 +176,13 @@ def replay(
     model.space.check(recipe.stops.space, "The recipe was written with other weights.")
     work.Made(recipe, model, list(work.make(recipe, model))).write(out, shown)
     report({"file": str(out), "title": recipe.title}, as_json, [f"{out}: {recipe.title}"])
+
+
+def _settings(
+    frames: int, fps: float, seed: int, steps: int | None, guidance: float | None
+) -> dict[str, Any]:
+    seeds = (seed,)
+    return {"count": frames, "fps": fps, "seeds": seeds, "steps": steps, "guidance": guidance}
 
 
 def _open(name: str, folder: FilePath | None) -> "tuple[Model, Library | None]":

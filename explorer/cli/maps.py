@@ -64,32 +64,19 @@ def write_map(
 ) -> pathlib.Path:
     """Write the map of a library; the suffix says as what.
 
-    `.html` is one page that opens offline: pan, zoom, search, colours, and the pictures themselves
-    from near (of 5,000 of them, evenly drawn, where there are more). `.png` is a picture for a
-    report. `.parquet` has the columns x and y (map_x and map_y if the user has such columns)
-    before all columns of `library.rows`.
+    `.html` is one page that opens offline, with up to 5,000 of the pictures. `.parquet` has x and y
+    (map_x and map_y if the user has such columns) before all columns of `library.rows`.
 
     Args:
         projection: of all points of the library, in the order of its rows.
-        colour: which user's column colours the points. None: the first that tells 2 to 20 groups
-            apart, if any.
+        colour: a user's column. None: the first that tells 2 to 20 groups apart, if any.
         title: None: "Map of N pictures".
 
     Raises:
-        QueryError: another suffix, a folder or a column that is not there, or a projection of
-            another number of points.
+        QueryError: another suffix, no such folder or column, or another number of points.
     """
     file = pathlib.Path(file)
-    suffix = file.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise QueryError(f"A map ends in {' or '.join(SUFFIXES)}; {name_of(file)} does not.")
-    if not file.parent.is_dir():
-        raise QueryError(f"The folder {name_of(file.parent)} does not exist; make it first.")
-    if len(projection.xy) != len(library):
-        raise QueryError(
-            f"The projection has {len(projection.xy)} points, but the library has {len(library)} "
-            "pictures. Fit it to library.points()."
-        )
+    _check(file, projection, library)
     columns = {name: _column(library.rows[name]) for name in library.columns}
     if colour is not None and colour not in columns:
         known = ", ".join(columns) or "it has none"
@@ -98,15 +85,27 @@ def write_map(
         )
     colour = colour or next((name for name in columns if _tells_groups(columns[name])), None)
     title = title or f"Map of {len(library):,} picture{'s' * (len(library) != 1)}"
-    if suffix == ".parquet":
+    if file.suffix.lower() == ".parquet":
         content = _table(library.rows, projection.xy)
-    elif suffix == ".png":
+    elif file.suffix.lower() == ".png":
         values = columns[colour]["values"] if colour else None
         content = draw_map(projection.xy, library.open_picture, title, colour, values)
     else:
         content = _page(library, projection.xy, columns, colour, title)
     write_file(file, content)
     return file
+
+
+def _check(file: pathlib.Path, projection: Projection, library: Pictures) -> None:
+    if file.suffix.lower() not in SUFFIXES:
+        raise QueryError(f"A map ends in {' or '.join(SUFFIXES)}; {name_of(file)} does not.")
+    if not file.parent.is_dir():
+        raise QueryError(f"The folder {name_of(file.parent)} does not exist; make it first.")
+    if len(projection.xy) != len(library):
+        raise QueryError(
+            f"The projection has {len(projection.xy)} points, but the library has {len(library)} "
+            "pictures. Fit it to library.points()."
+        )
 
 
 def _column(series: "pd.Series[Any]") -> dict[str, Any]:

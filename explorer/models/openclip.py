@@ -1,4 +1,4 @@
-"""Any model of open_clip as an Encoder: released weights by name, or a folder in open_clip's layout.
+"""Any model of open_clip as an Encoder: weights by name, or a folder in open_clip's layout.
 
 A folder holds `open_clip_config.json` and `open_clip_model.safetensors`, perhaps with a tokenizer
 of its own. There is no prior and no decoder here.

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from explorer import sampler
 from explorer.decoder import Decoder
 from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
-from explorer.models.openclip import OpenClipEncoder, encoder_of_folder
+from explorer.models.openclip import encoder_of_folder
+from explorer.models.pocket_prior import PocketPrior
 from explorer.points import Points, Space
-from explorer.prior import Prior
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 FOLDER = FilePath(__file__).parent.parent / "weights" / "pocket"
 MANIFEST = "pocket.json"
+DRAFT = "draft/model.safetensors"
 PATCH = 4  # a latent cell is a patch of 4×4 pixels
 
 
@@ -73,8 +73,8 @@ def check(folder: FilePath) -> dict[str, Any]:
         recorded: dict[str, str] = manifest["sha256"]
     except (OSError, ValueError, KeyError) as error:
         raise WeightsMissing(
-            f"{folder} holds no weights of pocket: {MANIFEST} cannot be read ({error}). Install the "
-            "package again, or make the weights with python -m explorer.training.pocket."
+            f"{folder} holds no weights of pocket: {MANIFEST} cannot be read ({error}). Install "
+            "the package again, or make them with python -m explorer.training.pocket."
         ) from error
     for name, digest in recorded.items():
         file = folder / name
@@ -91,7 +91,9 @@ def sha256(file: FilePath) -> str:
 
 
 class PocketDecoder(Decoder):
-    """A UNet on the patches of a 64×64 picture.
+    """A UNet on the patches of a 64×64 picture, beside a draft that is drawn from the point.
+
+    The point goes in twice: through the time embedding, as in the paper, and as the draft.
 
     The codec has no weights: a latent is the picture in [-1, 1] with each 4×4 patch folded into
     channels, 48×16×16.
@@ -125,6 +127,14 @@ class PocketDecoder(Decoder):
         return unet.to(self.device, dtype, memory_format=layout).eval()
 
     @cached_property
+    def _draft(self) -> Any:
+        from safetensors.torch import load_file
+
+        draft = make_draft(self.space.dimension, self.latent_shape[0])
+        draft.load_state_dict(load_file(self._folder / DRAFT))
+        return draft.float().to(self.device).eval().requires_grad_(False)
+
+    @cached_property
     def _normalizer(self) -> Any:
         return load_normalizer(self._folder).to(self.device)
 
@@ -132,13 +142,19 @@ class PocketDecoder(Decoder):
         import torch
 
         z = torch.tensor(points.vectors, device=self.device)
-        scale = self._normalizer.scale
-        return {"z": scale(z)}, {"z": scale(torch.zeros_like(z))}
+        return self._inputs(z), self._inputs(torch.zeros_like(z))
+
+    def _inputs(self, z: "torch.Tensor") -> "Condition":
+        standardised = self._normalizer.scale(z)
+        return {"z": standardised, "draft": self._draft(standardised)}
 
     def predict(
         self, latents: "torch.Tensor", t: "torch.Tensor", condition: "Condition"
     ) -> "torch.Tensor":
-        return run_unet(self._unet, latents, t, condition["z"].to(latents.dtype))
+        import torch
+
+        z, draft = (condition[name].to(latents.dtype) for name in ("z", "draft"))
+        return self._unet(torch.cat([latents, draft], 1), t, None, class_labels=z).sample
 
     def to_latent(self, images: Sequence[Image.Image]) -> "torch.Tensor":
         import torch
@@ -156,22 +172,33 @@ class PocketDecoder(Decoder):
         return [Image.fromarray(array) for array in pixels.permute(0, 2, 3, 1).cpu().numpy()]
 
 
-def run_unet(unet: Any, latents: "torch.Tensor", t: "torch.Tensor", z: "torch.Tensor") -> Any:
-    """Predict the picture x_0, N C h w, for standardised points z (N D).
+def make_draft(dimension: int, patch_channels: int) -> "torch.nn.Module":
+    """A network from standardised points to a blurred picture as latents, N C 16 16.
 
-    The point goes in twice: through the time embedding, as in the paper, and laid out over the
-    latent grid beside the latents, so that a small network knows what belongs where.
+    It says what belongs where, which a small UNet learns only slowly from its time embedding.
     """
-    import torch
+    from torch import nn
 
-    layout = unet.encoder_hid_proj(z).view(len(z), -1, *latents.shape[2:])
-    beside = torch.cat([latents, layout.to(latents.dtype)], 1)
-    return unet(beside, t, None, class_labels=z, added_cond_kwargs={"image_embeds": z}).sample
+    def up(inward: int, outward: int) -> list[nn.Module]:
+        return [nn.Conv2d(inward, 4 * outward, 3, padding=1), nn.PixelShuffle(2), nn.SiLU()]
+
+    return nn.Sequential(
+        nn.Linear(dimension, 512),
+        nn.SiLU(),
+        nn.Linear(512, 96 * 16),
+        nn.SiLU(),
+        nn.Unflatten(1, (96, 4, 4)),
+        *up(96, 64),
+        *up(64, 48),
+        nn.Conv2d(48, patch_channels, 3, padding=1),
+    )
 
 
 def load_normalizer(folder: FilePath) -> Any:
     """Mean and deviation of the training points, as Stable unCLIP keeps them."""
-    from diffusers.pipelines.stable_diffusion import StableUnCLIPImageNormalizer
+    from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import (
+        StableUnCLIPImageNormalizer,
+    )
 
     path = folder / "image_normalizer"
     return StableUnCLIPImageNormalizer.from_pretrained(
@@ -184,101 +211,3 @@ def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     from PIL import ImageOps
 
     return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)
-
-
-class PocketPrior(Prior):
-    """A diffusers PriorTransformer over the CLIP text tower's token states.
-
-    Source: Ramesh et al. 2022, section 2.2: it predicts the point itself, not the noise.
-    """
-
-    def __init__(
-        self, folder: FilePath, encoder: OpenClipEncoder, manifest: dict[str, Any]
-    ) -> None:
-        self.space, self._encoder, self._folder = encoder.space, encoder, folder
-        self.steps, self.guidance = manifest["prior_steps"], manifest["prior_guidance"]
-        self.fingerprint = manifest["sha256"]["prior/diffusion_pytorch_model.safetensors"]
-
-    @cached_property
-    def _transformer(self) -> Any:
-        from diffusers import PriorTransformer
-
-        transformer = PriorTransformer.from_pretrained(
-            self._folder, use_safetensors=True, low_cpu_mem_usage=False
-        )
-        return transformer.float().eval().requires_grad_(False).to(self._encoder.device)
-
-    def sample(self, texts: Sequence[str], *, seed: int = 0, candidates: int = 2) -> Points:
-        import torch
-
-        texts = [texts] if isinstance(texts, str) else list(texts)
-        found = []
-        for start in range(0, len(texts), 32):
-            batch = texts[start : start + 32]
-            with torch.inference_mode():
-                drawn = self._draw(batch, seed, candidates)  # N candidates D
-            towards = self._encoder.encode_text(batch).unit
-            cosines = np.einsum(
-                "ncd,nd->nc", drawn / np.linalg.norm(drawn, axis=2)[..., None], towards
-            )
-            found.append(drawn[np.arange(len(batch)), cosines.argmax(1)])
-        return Points(np.concatenate(found), self.space, "image", tuple(texts))
-
-    def _draw(self, texts: list[str], seed: int, candidates: int) -> np.ndarray:
-        import torch
-
-        device = self._encoder.device
-        tokens = self._encoder.tokenizer([*texts, ""]).to(device)
-        given = token_states(self._encoder.module, tokens)
-        pooled, states, mask = (t.repeat_interleave(candidates, 0) for t in (x[:-1] for x in given))
-        nothing = [x[-1:].expand(len(pooled), *x.shape[1:]) for x in given]
-        nothing[0] = torch.zeros_like(pooled)
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(candidates, self.space.dimension, generator=generator)
-        latents = noise.repeat(len(texts), 1).to(device)
-
-        def predict(x: "torch.Tensor", t: "torch.Tensor", condition: "Condition") -> "torch.Tensor":
-            out = self._transformer(
-                x.flatten(1),
-                t,
-                condition["pooled"],
-                encoder_hidden_states=condition["states"],
-                attention_mask=condition["mask"],
-            )
-            return out.predicted_image_embedding[:, :, None, None]
-
-        keys = ("pooled", "states", "mask")
-        some, none = dict(zip(keys, (pooled, states, mask))), dict(zip(keys, nothing))
-        denoiser = sampler.guided(predict, (some, none), self.guidance, len(latents), torch.float32)
-        settings = sampler.Settings(self.steps, self.guidance)
-        steps = sampler.denoise(denoiser, latents[:, :, None, None], PRIOR_SCHEDULE, settings, [])
-        last = sampler.last(steps).latents.flatten(1)
-        points = self._transformer.post_process_latents(last).float().cpu().numpy()
-        return points.reshape(len(texts), candidates, -1)
-
-
-def token_states(
-    module: Any, tokens: "torch.Tensor"
-) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
-    """The text tower's points (N D), its token states (N L D), and which tokens count (N L)."""
-    import torch
-
-    states: list[torch.Tensor] = []
-    hook = module.ln_final.register_forward_hook(lambda *given: states.append(given[2]))
-    try:
-        points = module.encode_text(tokens)
-    finally:
-        hook.remove()
-    ends = tokens.argmax(1, keepdim=True)  # the end mark has the highest number
-    mask = torch.arange(tokens.shape[1], device=tokens.device) <= ends
-    return points.float(), states[0].float(), mask
-
-
-PRIOR_SCHEDULE = {
-    "num_train_timesteps": 1000,
-    "beta_schedule": "squaredcos_cap_v2",
-    "prediction_type": "sample",
-    "clip_sample": False,
-    "timestep_spacing": "leading",
-    "set_alpha_to_one": True,
-}

@@ -58,7 +58,7 @@ def sample(glyph: Glyph, style: str, rng: np.random.Generator) -> Caption:
     text = ", ".join(words)
     if form < 0.82:
         return Caption(f"{glyph.name}, {text}", glyph.hexcode)
-    tone = glyph.tone if glyph.tone else None
+    tone = glyph.tone or None
     if tone:
         text = f"{text}: {TONES[tone]} skin tone"
     if form < 0.92:

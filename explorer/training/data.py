@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -166,7 +167,7 @@ def load(folder: Path) -> Pictures:
     if not cache.exists():
         fetch(folder)
         found = list(drawings(folder))
-        arrays = {
+        arrays: dict[str, Any] = {
             "pixels": np.stack([np.asarray(image) for _, _, image in found]),
             "codes": np.array([glyph.hexcode for glyph, _, _ in found]),
             "styles": np.array([style for _, style, _ in found]),

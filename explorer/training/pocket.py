@@ -16,7 +16,7 @@ from explorer.training import clip, data, prior, unclip
 from explorer.training.data import Pictures
 from explorer.training.runs import autocast
 
-SHARES = {"clip": 0.25, "decoder": 0.65, "prior": 0.1}  # of the minutes
+SHARES = {"clip": 0.25, "draft": 0.15, "unet": 0.5, "prior": 0.1}  # of the minutes
 DEFAULTS = {
     "name": "pocket",
     "steps": 12,
@@ -53,9 +53,8 @@ def train(work: Path, folder: Path, device: str, minutes: float) -> None:
     model, tokenizer = load_clip(folder, device)
     points = embed(pictures, model, device)
     training = points[~pictures.held_out]
-    unclip.train(
-        pictures, model.encode_image, training, folder, checkpoints, budget["decoder"], device
-    )
+    parts = (budget["draft"], budget["unet"])
+    unclip.train(pictures, points, folder, checkpoints, parts, device)
     prior.train(pictures, model, tokenizer, points, folder, checkpoints, budget["prior"], device)
     write_manifest(folder, training)
 
@@ -68,7 +67,7 @@ def load_clip(folder: Path, device: str) -> tuple[Any, Any]:
     model, tokenizer = clip.build(folder)
     model.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
     layout = torch.channels_last
-    return model.to(device, memory_format=layout).eval().requires_grad_(False), tokenizer
+    return model.to(device).to(memory_format=layout).eval().requires_grad_(False), tokenizer
 
 
 def embed(pictures: Pictures, model: Any, device: str) -> Float[np.ndarray, "N D"]:

@@ -1,0 +1,229 @@
+"""The command line, from pictures on disk to pictures on disk, with pocket."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from explorer.cli import app, frames
+from explorer.images import open_image
+from explorer.library import Library
+from explorer.video import read_frames
+
+GLYPHS = ("1f431", "1f436", "1f600", "1f468-200d-1f33e", "1f469-200d-1f33e", "2600", "26c4")
+
+
+def unclip(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def done(*words):
+    result = unclip(*words)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def told(*words):
+    return json.loads(done(*words, "--json"))
+
+
+@pytest.fixture(scope="module")
+def pictures(sample, tmp_path_factory):
+    """Seven glyphs in two styles, and their captions."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for style in ("3d", "flat"):
+        (folder / style).mkdir()
+        for glyph in GLYPHS:
+            shutil.copy(sample / style / f"{glyph}.png", folder / style)
+    shutil.copy(sample / "captions.csv", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def library(pictures, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made") / "some.lib"
+    summary = told("index", pictures, "--library", folder)
+    assert summary["embedded"] == summary["pictures"] == 2 * len(GLYPHS)
+    return folder
+
+
+def test_a_second_index_embeds_nothing(pictures, library):
+    summary = told("index", pictures, "--library", library)
+    assert (summary["embedded"], summary["unchanged"]) == (0, 2 * len(GLYPHS))
+
+
+def test_words_find_their_picture(library):
+    hits = told("search", library, "cat face, 3d", "-k", "3")
+    assert hits[0]["caption"] == "cat face, 3d"
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+    assert {"rank", "score", "item", "row", "caption", "style"} <= set(hits[0])
+
+
+def test_a_picture_finds_itself_and_where_leaves_others_out(library, pictures):
+    picture = pictures / "3d" / "1f431.png"
+    assert told("search", library, picture, "-k", "1")[0]["item"].endswith("3d/1f431.png")
+    hits = told("search", library, picture, "--where", "style=flat")
+    assert {hit["style"] for hit in hits} == {"flat"}
+
+
+def test_arithmetic_on_words_finds_the_counterpart(library):
+    query = ("man farmer", "-", "man", "+", "woman")
+    assert told("search", library, *query, "-k", "1")[0]["name"] == "woman farmer"
+
+
+def test_a_sheet_of_hits_is_a_picture(library, tmp_path):
+    done("search", library, "sun", "-k", "4", "--sheet", tmp_path / "hits.png")
+    assert open_image(tmp_path / "hits.png").width > 2 * frames.TILE
+
+
+def test_a_diff_writes_a_video_and_measures_every_frame(library, pictures, tmp_path):
+    given = ("--from", "cat face", "--to", "dog face", "--library", library, "--steps", "4")
+    rows = told(
+        "diff", pictures / "3d/1f431.png", *given, "--frames", "5", "-o", tmp_path / "a.mp4"
+    )
+    assert [row["t"] for row in rows] == [0, 0.25, 0.5, 0.75, 1]
+    assert rows[-1]["score_to"] > rows[0]["score_to"]
+    assert rows[0]["score_from"] > rows[-1]["score_from"]
+    assert rows[0]["neighbours"][0].endswith("3d/1f431.png")
+    assert all(-1 <= row["roundtrip"] <= 1 for row in rows)
+    assert len(list(read_frames(tmp_path / "a.mp4"))) == 5
+
+
+def test_a_diff_starts_with_the_picture_itself(pictures, tmp_path):
+    """Inverted noise and no guidance: frame 0 reconstructs what the diff starts from."""
+    start = open_image(pictures / "flat/2600.png")
+    done("diff", pictures / "flat/2600.png", "--to", "snowman", "--frames", "2",
+         "--steps", "24", "-o", tmp_path / "a.mp4")  # fmt: skip
+    first = next(read_frames(tmp_path / "a.mp4")).resize(start.size)
+    fixed = next(iter(_fixed(pictures, tmp_path))).resize(start.size)
+    assert _distance(first, start) < 0.5 * _distance(fixed, start)
+
+
+def _fixed(pictures, folder):
+    done("diff", pictures / "flat/2600.png", "--to", "snowman", "--frames", "2",
+         "--steps", "24", "--fixed-noise", "-o", folder / "b.mp4")  # fmt: skip
+    return read_frames(folder / "b.mp4")
+
+
+def _distance(a, b):
+    return np.abs(np.asarray(a, float) - np.asarray(b, float)).mean()
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "gif"])
+def test_a_walk_replays_to_the_same_pixels(kind, library, pictures, tmp_path):
+    first, again = tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"
+    stops = (pictures / "3d/1f431.png", pictures / "3d/1f436.png", pictures / "flat/2600.png")
+    done("walk", *stops, "--library", library, "--frames", "4", "--steps", "3", "-o", first)
+    done("replay", first, "-o", again)
+    if kind == "png":
+        assert np.array_equal(open_image(first), open_image(again))
+    else:
+        assert first.read_bytes() == again.read_bytes()
+
+
+@pytest.mark.parametrize("extra", [(), ("-n", "3"), ("-n", "2", "--eta", "0.7")])
+def test_a_decode_replays_to_the_same_pixels(extra, pictures, tmp_path):
+    first, again = tmp_path / "a.png", tmp_path / "b.png"
+    done("decode", pictures / "3d/1f431.png", *extra, "--steps", "3", "-o", first)
+    done("replay", first, "-o", again)
+    assert np.array_equal(open_image(first), open_image(again))
+
+
+def test_words_are_decoded_through_the_prior(tmp_path):
+    done("decode", "a cat", "+", "a red heart", "--steps", "2", "-o", tmp_path / "a.png")
+    assert open_image(tmp_path / "a.png").size == (64, 64)
+
+
+def test_exported_vectors_are_decoded_as_they_are(library, tmp_path):
+    for name in ("v.npy", "v.parquet"):
+        done("export", library, "-o", tmp_path / name)
+        rows = told("decode", tmp_path / name, "--steps", "1", "-o", tmp_path / "all.png")
+        assert len(rows) == 2 * len(GLYPHS)
+    stored = Library.open(library).points().vectors
+    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), stored)
+
+
+def test_info_and_models_tell_json(library):
+    assert told("info", library)["rows"] == 2 * len(GLYPHS)
+    cards = {card["name"]: card for card in told("models")}
+    assert cards["pocket"]["weights_here"] is True
+    assert cards["pocket"]["dimension"] == 256
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("search", "nowhere.lib", "cat"), 10, "no library"),
+        (("info", "nowhere.lib"), 10, "no library"),
+        (("decode", "cat", "-o", "a.txt"), 2, ".png"),
+        (("decode", "./gone.png", "-o", "a.png"), 2, "gone.png"),
+        (("decode", "-", "cat", "-o", "a.png"), 2, "cat"),
+        (("walk", "cat", "-o", "a.mp4"), 2, "two stops"),
+        (("diff", "cat", "--to", "dog", "-o", "nowhere/a.mp4"), 2, "nowhere"),
+        (("decode", "cat", "--model", "pokcet", "-o", "a.png"), 2, "pocket"),
+        (("replay", "gone.mp4", "-o", "a.png"), 2, "gone.mp4"),
+        (("search",), 2, "Missing argument"),
+    ],
+)
+def test_a_mistake_is_one_line_and_an_exit_code(words, code, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = unclip(*words)
+    assert result.exit_code == code, result.output
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_without_a_recipe_is_not_replayed(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
+    result = unclip("replay", tmp_path / "plain.png", "-o", tmp_path / "b.png")
+    assert result.exit_code == 2
+    assert "no recipe" in result.stderr
+
+
+def test_broken_files_are_listed_and_do_not_stop_the_rest(pictures, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(pictures / "3d", folder)
+    whole = (folder / "1f431.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "page.jpg").write_text("<!DOCTYPE html><html></html>")
+    (folder / "empty.png").touch()
+    Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64) * 16).save(folder / "16.png")
+    Image.new("CMYK", (64, 64), (0, 255, 255, 0)).save(folder / "cmyk.jpg")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (64, 32), "red").save(folder / "turned.jpg", exif=turned)
+    summary = told("index", folder, "--library", tmp_path / "mine.lib")
+    assert summary["pictures"] == len(GLYPHS) + 3
+    assert {name.rsplit("/")[-1] for name in (e["item"] for e in summary["errors"])} == {
+        "cut.png",
+        "page.jpg",
+        "empty.png",
+    }
+    assert all(error["reason"] for error in summary["errors"])
+
+
+def test_an_interrupt_ends_with_130(monkeypatch, library):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Library, "open", interrupted)
+    assert unclip("info", library).exit_code == 130
+
+
+def test_the_locked_library_has_its_own_code(library, pictures):
+    hold = "import sys\nfrom pathlib import Path\nfrom explorer.library.lock import WriterLock\n"
+    hold += f"with WriterLock(Path({str(library)!r})):\n    print('held', flush=True)\n    input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        result = unclip("index", pictures, "--library", library)
+        other.communicate("\n")
+    assert result.exit_code == 11
+    assert str(other.pid) in result.stderr

@@ -1,0 +1,163 @@
+"""The recipe of pocket: what is held out, what captions fit, runs that resume, a few real steps."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from explorer.training import clip, data, prior, unclip
+from explorer.training.captions import Caption, positives, sample, write_vocabulary
+from explorer.training.data import Glyph, Pictures
+from explorer.training.runs import Run
+
+CAT = Glyph("1F431", "cat face", ("cat", "pet"), "1F431", 0, 3)
+DOG = Glyph("1F436", "dog face", ("dog", "pet"), "1F436", 0, 3)
+HAND = Glyph("1F44B", "waving hand", ("hand", "wave"), "1F44B", 0, 1)
+DARK = Glyph("1F44B-1F3FF", "waving hand: dark skin tone", ("hand", "wave"), "1F44B", 5, 1)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Many glyphs of one colour each, in two styles."""
+    rng = np.random.default_rng(0)
+    known = [Glyph(f"{i:X}", f"thing {i}", ("thing",), f"{i:X}", i % 3, 0) for i in range(300)]
+    colours = rng.integers(0, 255, (300, 1, 1, 3), dtype=np.uint8)
+    pixels = np.concatenate([np.broadcast_to(colours, (300, 64, 64, 3))] * 2)
+    return Pictures(pixels, known * 2, ["noto"] * 300 + ["flat"] * 300)
+
+
+def test_one_pair_in_twelve_is_held_out_by_the_hash_of_its_name():
+    assert data.held_out("1F431", "3d") == (
+        int(hashlib.sha256(b"1F431/3d").hexdigest(), 16) % 12 == 0
+    )
+    share = np.mean([data.held_out(f"{i:X}", style) for i in range(3000) for style in data.STYLES])
+    assert 1 / 12 - 0.01 < share < 1 / 12 + 0.01
+
+
+def test_held_out_pictures_are_never_drawn(pictures):
+    weights = clip.row_weights(pictures)
+    assert pictures.held_out.any()
+    assert not weights[pictures.held_out].any()
+    assert (weights[~pictures.held_out] > 0).all()
+    assert weights.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("spelt", "same"), [("1F468-200D-1F33E", "1f468-200d-1f33e"), ("0023-FE0F-20E3", "23-20e3")]
+)
+def test_packages_spell_one_code_point_sequence_alike(spelt, same):
+    assert data.key(spelt) == data.key(same)
+
+
+def test_every_sampled_caption_fits_its_own_drawing():
+    rng = np.random.default_rng(0)
+    for glyph in (CAT, DOG, HAND, DARK):
+        for style in data.STYLES:
+            for _ in range(60):
+                assert sample(glyph, style, rng).fits(glyph, style)
+
+
+def test_a_name_fits_every_style_and_a_keyword_every_glyph_that_has_it():
+    captions = [
+        Caption("cat face", CAT.hexcode),
+        Caption("cat face, 3d", CAT.hexcode, style="3d"),
+        Caption("pet", keywords=frozenset({"pet"})),
+        Caption("hand: dark skin tone", keywords=frozenset({"hand"}), tone=5),
+    ]
+    rows = positives(captions, [CAT, CAT, DOG, DARK, HAND], ["3d", "flat", "3d", "3d", "3d"])
+    expected = [[1, 1, 1, 0], [1, 0, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(rows, expected)
+
+
+def test_the_contrastive_loss_of_a_hand_computed_case():
+    """Two pictures, two captions, logits 2 and 0: log(1 + e⁻²) both ways."""
+    image = text = torch.eye(2)
+    loss = clip.contrastive_loss(image, text, torch.tensor(2.0), torch.eye(2))
+    assert loss.item() == pytest.approx(np.log(1 + np.exp(-2)), abs=1e-6)
+
+
+def test_two_captions_of_one_picture_share_its_probability():
+    image = torch.eye(2)[[0, 0]]
+    fits = torch.ones(2, 2)
+    loss = clip.contrastive_loss(image, image, torch.tensor(3.0), fits)
+    assert loss.item() == pytest.approx(np.log(2), abs=1e-6)
+
+
+def test_a_vocabulary_reads_any_text(pictures, tmp_path):
+    size = write_vocabulary(pictures, tmp_path / "bpe.txt.gz")
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(clip.config(size)))
+    _, tokenizer = clip.build(tmp_path)
+    assert tokenizer.vocab_size == size
+    for text in ("thing 7, noto", "", "Ünïcödé 猫 🐈", "x" * 500):
+        tokens = tokenizer([text])
+        assert tokens.shape == (1, clip.CONTEXT)
+        assert int(tokens.max()) < size
+    assert tokenizer.decode(tokenizer.encode("thing 7")).strip() == "thing 7"
+
+
+def test_a_run_goes_on_where_it_was_stopped(tmp_path):
+    def run(steps):
+        torch.manual_seed(0)
+        module = torch.nn.Linear(2, 1)
+        some = Run(
+            tmp_path, "line", {"line": module}, minutes=9, rate=0.1, average=0.9, steps=steps
+        )
+        seen = []
+        for step in some:
+            seen.append(step)
+            some.update((module(torch.ones(1, 2)) - 3).square().mean())
+        return seen, module.weight.detach().clone(), some
+
+    first, weights, _ = run(3)
+    second, later, resumed = run(5)
+    assert (first, second) == ([0, 1, 2], [3, 4])
+    assert not torch.equal(weights, later)
+    assert resumed.progress == 1
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_it_does_harm(tmp_path):
+    module = torch.nn.Linear(2, 1)
+    some = Run(tmp_path, "line", {"line": module}, minutes=1, rate=0.1, steps=3)
+    before = module.weight.detach().clone()
+    with pytest.raises(FloatingPointError, match="step 0"):
+        some.update(module(torch.full((1, 2), torch.nan)).sum())
+    assert torch.equal(module.weight, before)
+
+
+def test_a_decoder_and_a_prior_come_out_of_a_few_real_steps(pictures, tmp_path, monkeypatch):
+    """From pictures and points to folders that pocket's own classes can read."""
+    steps = {"draft": 3, "unet": 2, "prior": 2}
+    start = Run.__init__
+
+    def short(self, folder, name, modules, **given):
+        start(self, folder, name, modules, **given | {"steps": steps[name]})
+
+    monkeypatch.setattr(Run, "__init__", short)
+    monkeypatch.setattr(unclip, "BATCH", 4)
+    monkeypatch.setattr(prior, "BATCH", 4)
+    points = np.random.default_rng(0).normal(3, 5, (len(pictures), clip.DIMENSION))
+    points = points.astype(np.float32)
+    size = write_vocabulary(pictures, tmp_path / "bpe.txt.gz")
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(clip.config(size)))
+    model, tokenizer = clip.build(tmp_path)
+    unclip.train(pictures, points, tmp_path, tmp_path, (1, 1), "cpu")
+    prior.train(pictures, model, tokenizer, points, tmp_path, tmp_path, 1, "cpu")
+    made = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.safetensors")}
+    assert made == {
+        "draft/model.safetensors",
+        "unet/diffusion_pytorch_model.safetensors",
+        "image_normalizer/diffusion_pytorch_model.safetensors",
+        "prior/diffusion_pytorch_model.safetensors",
+    }
+    _statistics_are_those_of_training_points(tmp_path, points[~pictures.held_out])
+
+
+def _statistics_are_those_of_training_points(folder: Path, points):
+    from explorer.models.pocket import load_normalizer
+
+    normalizer = load_normalizer(folder)
+    np.testing.assert_allclose(normalizer.mean[0].numpy(), points.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(normalizer.std[0].numpy(), points.std(0), rtol=1e-4)
