@@ -19,16 +19,9 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
+import PIL
 from jaxtyping import Shaped, UInt8
-from PIL import (
-    Image,
-    ImageCms,
-    ImageDraw,
-    ImageFont,
-    ImageOps,
-    PngImagePlugin,
-    UnidentifiedImageError,
-)
+from PIL import Image, ImageCms, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
 from explorer.errors import ImageError, QueryError
 
@@ -108,7 +101,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
                 return as_rgb(image)
     except ImageError:
         raise
-    except UnidentifiedImageError:
+    except PIL.UnidentifiedImageError:
         raise ImageError(f"{name} {_why_unknown(data)}") from None
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is too large: {error}") from None

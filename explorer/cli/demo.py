@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from explorer.models import Model
 
 SAMPLE = FilePath(__file__).parent.parent / "sample"
-CAT = SAMPLE / "pictures/3d/1f431.png"
+CAT = SAMPLE / "pictures/noto/1f431.png"
 WALK = [SAMPLE / f"pictures/noto/{code}.png" for code in ("2600", "26c4", "1f47b")]
 
 
@@ -81,7 +81,8 @@ def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     from explorer.cli import frames as work
 
     start = work.Stop.read(model, [str(CAT)], 0)
-    recipe, _ = work.plan_diff(model, start, "cat face", "dog face", count=24, fps=12)
+    settings = {"count": 24, "fps": 12, "fraction": 0.6, "inverted": False}
+    recipe, _ = work.plan_diff(model, start, "cat face", "dog face", **settings)
     made = work.Made(recipe, model, list(work.make(recipe, model)))
     made.write(out / "text-diff.mp4")
     made.write(out / "text-diff.png", library)

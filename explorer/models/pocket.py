@@ -121,10 +121,12 @@ class PocketDecoder(Decoder):
         from diffusers import UNet2DConditionModel
 
         unet = UNet2DConditionModel.from_pretrained(
-            self._folder / "unet", use_safetensors=True, low_cpu_mem_usage=False
+            self._folder / "unet",
+            torch_dtype=getattr(torch, self.dtype),
+            use_safetensors=True,
+            low_cpu_mem_usage=False,
         )
-        dtype, layout = getattr(torch, self.dtype), torch.channels_last
-        return unet.to(self.device, dtype, memory_format=layout).eval()
+        return unet.to(self.device).to(memory_format=torch.channels_last).eval()
 
     @cached_property
     def _draft(self) -> Any:
