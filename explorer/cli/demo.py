@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SAMPLE = FilePath(__file__).parent.parent / "sample"
 CAT = SAMPLE / "pictures/noto/1f431.png"
+FARMER = SAMPLE / "pictures/flat/1f468-200d-1f33e.png"
 WALK = [SAMPLE / f"pictures/noto/{code}.png" for code in ("2600", "26c4", "1f47b")]
 
 
@@ -80,14 +81,14 @@ def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     """A text diff as a video, and as a strip with the neighbours of its frames."""
     from explorer.cli import frames as work
 
-    start = work.Stop.read(model, [str(CAT)], 0)
-    settings = {"count": 24, "fps": 12, "fraction": 0.6, "inverted": False}
-    recipe, _ = work.plan_diff(model, start, "cat face", "dog face", **settings)
+    start = work.Stop.read(model, [str(FARMER)], 0)
+    settings = {"count": 24, "fps": 12, "fraction": 0.4}
+    recipe, _ = work.plan_diff(model, start, "man", "woman", **settings)
     made = work.Made(recipe, model, list(work.make(recipe, model)))
     made.write(out / "text-diff.mp4")
     made.write(out / "text-diff.png", library)
     return {
-        "text-diff.mp4": 'a text diff: a cat\'s picture turned from "cat face" to "dog face"',
+        "text-diff.mp4": 'a text diff: a picture of a farmer turned from "man" to "woman"',
         "text-diff.png": "the same as a strip, with the nearest pictures under each frame",
     }
 

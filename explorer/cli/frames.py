@@ -26,7 +26,7 @@ from explorer.video import SUFFIXES, read_video_recipe, write_video
 
 NEIGHBOURS = 3
 COLUMNS = 8
-FINE = 2  # times the default steps where noise is inverted
+FINE = 3  # times the default steps where noise is inverted
 TILE = 128
 STILLS = (".png", ".jpg", ".jpeg")
 

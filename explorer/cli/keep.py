@@ -114,7 +114,7 @@ def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -
         f"{summary['removed']} removed, {summary['failed']} unreadable)"
     ]
     errors = summary["errors"]
-    lines += [f"  {error['item']}: {error['reason']}" for error in errors[:most]]
+    lines += [_failure(error) for error in errors[:most]]
     if len(errors) > most:
         lines.append(
             f"  … and {len(errors) - most} more: unclip info {summary['library']} --errors"
@@ -232,7 +232,7 @@ def info(
     lines = [
         f"{name}: {_plain(content)}" for name, content in value.items() if name != "unreadable"
     ]
-    lines += [f"  {error['item']}: {error['reason']}" for error in value.get("unreadable", [])]
+    lines += [_failure(error) for error in value.get("unreadable", [])]
     report(value, as_json, lines + [f"note: {warning}" for warning in kept.warnings])
 
 
@@ -252,6 +252,11 @@ def export(
     write_vectors(kept, out)
     value = {"file": str(out), "rows": len(kept), "dimension": kept.space.dimension}
     report(value, as_json, [f"{out}: {len(kept)} × {kept.space.dimension} raw vectors"])
+
+
+def _failure(error: dict[str, str]) -> str:
+    item, reason = error["item"], error["reason"]
+    return f"  {reason}" if reason.startswith(item) else f"  {item}: {reason}"
 
 
 def _columns(hit: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from explorer.training.runs import autocast
 SHARES = {"clip": 0.25, "draft": 0.15, "unet": 0.5, "prior": 0.1}  # of the minutes
 DEFAULTS = {
     "name": "pocket",
-    "steps": 12,
+    "steps": 8,
     "guidance": 1.5,
     "solver": "dpm",
     "prior_steps": 25,
