@@ -82,8 +82,7 @@ def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     from explorer.cli import frames as work
 
     start = work.Stop.read(model, [str(FARMER)], 0)
-    settings = {"count": 24, "fps": 12, "fraction": 0.4}
-    recipe, _ = work.plan_diff(model, start, "man", "woman", **settings)
+    recipe, _ = work.plan_diff(model, start, "man", "woman", fraction=0.4, count=24, fps=12)
     made = work.Made(recipe, model, list(work.make(recipe, model)))
     made.write(out / "text-diff.mp4")
     made.write(out / "text-diff.png", library)

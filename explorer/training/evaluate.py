@@ -52,7 +52,7 @@ def measure(model: Model, pictures: Pictures, count: int, seed: int) -> dict[str
     assert model.prior is not None
     held = np.flatnonzero(pictures.held_out)
     points = model.encoder.encode_images([Image.fromarray(pictures.pixels[i]) for i in held])
-    captions = [pictures.caption(i) for i in held]
+    captions = [pictures.caption(int(i)) for i in held]
     everyone = np.arange(len(held))
     words = model.encoder.encode_text(captions).unit @ points.unit.T
     chosen = np.random.default_rng(seed).choice(len(held), min(count, len(held)), replace=False)
@@ -85,7 +85,7 @@ def contact_sheet(model: Model, pictures: Pictures, seed: int) -> Image.Image:
     for start in range(0, SHEET, 8):
         part = slice(start, start + 8)
         tiles += [*originals[part], *made[part]]
-        labels += [pictures.caption(i) for i in rows[part]] + [""] * 8
+        labels += [pictures.caption(int(i)) for i in rows[part]] + [""] * 8
     tiles = [tile.resize((128, 128), Image.Resampling.BICUBIC) for tile in tiles]
     return grid(tiles, columns=8, labels=labels, size=128)
 
