@@ -17,6 +17,7 @@ from explorer.geometry import angle
 from explorer.noise import Noise
 from explorer.path import Path
 from explorer.points import Points, Space
+from explorer.sampler import Solver
 
 Way = Literal["points", "rotate", "through"]
 FORMAT = 1
@@ -46,7 +47,7 @@ class Recipe:
     steps: int
     guidance: float
     eta: float
-    solver: str
+    solver: Solver
     seeds: tuple[int, ...] = (0,)
     noise: Noise | None = None
     radians: float = 0.0
@@ -83,7 +84,7 @@ class Recipe:
             steps=self.steps,
             guidance=self.guidance,
             eta=self.eta,
-            solver=self.solver,  # type: ignore[arg-type]  # checked by the decoder
+            solver=self.solver,
         )
 
     def _noise_of_frames(self) -> Noise | None:

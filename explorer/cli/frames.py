@@ -4,7 +4,6 @@ Every command that decodes makes a Recipe first and then does what `replay` does
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -107,7 +106,7 @@ class Made:
         """Eight frames in a row, and under each its neighbours in the library."""
         chosen = np.unique(np.linspace(0, len(self.frames) - 1, COLUMNS).round().astype(int))
         points = self.recipe.points[chosen]
-        tiles = [self.frames[i].resize((TILE, TILE), Image.Resampling.BICUBIC) for i in chosen]
+        tiles = [self.frames[i] for i in chosen]
         labels = [f"t = {i / max(1, len(self.frames) - 1):.2f}" for i in chosen]
         if library is not None:
             found = neighbours(library, points)
@@ -124,14 +123,11 @@ def neighbours(library: Library, points: Points) -> list[Hits]:
 
 
 def thumbnail(library: Library, row: int) -> Image.Image:
-    """The picture of a row at the size of a tile; grey if its file is not there any more."""
+    """The picture of a row; grey if its file is not there any more."""
     try:
-        picture = library.open_picture(row)
+        return library.open_picture(row)
     except ExplorerError:
         return Image.new("RGB", (TILE, TILE), "lightgrey")
-    scale = TILE / max(picture.size)
-    size = tuple(max(1, round(side * scale)) for side in picture.size)
-    return picture.resize(size, Image.Resampling.BICUBIC)  # type: ignore[arg-type]
 
 
 def caption(hits: Hits, rank: int) -> str:
@@ -146,8 +142,7 @@ def make(recipe: Recipe, model: Model) -> Iterator[Image.Image]:
     """Decode with a progress bar."""
     from explorer.cli.doors import progress
 
-    with closing(recipe.frames(decoder_of(model))) as frames:  # type: ignore[type-var]
-        yield from progress(frames, recipe.count, "decoding")
+    yield from progress(recipe.frames(decoder_of(model)), recipe.count, "decoding")
 
 
 def check_output(file: FilePath, *, video: bool) -> None:

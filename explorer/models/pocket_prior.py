@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explorer import sampler
+from explorer.errors import QueryError
 from explorer.models.openclip import OpenClipEncoder
 from explorer.points import Points
 from explorer.prior import Prior
@@ -47,6 +48,11 @@ class PocketPrior(Prior):
         import torch
 
         texts = [texts] if isinstance(texts, str) else list(texts)
+        if not texts or candidates < 1:
+            raise QueryError(
+                f"A prior needs a text and a candidate for each, not {len(texts)} texts and "
+                f"{candidates} candidates."
+            )
         found = []
         for start in range(0, len(texts), 32):
             batch = texts[start : start + 32]

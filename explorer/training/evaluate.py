@@ -86,7 +86,6 @@ def contact_sheet(model: Model, pictures: Pictures, seed: int) -> Image.Image:
         part = slice(start, start + 8)
         tiles += [*originals[part], *made[part]]
         labels += [pictures.caption(int(i)) for i in rows[part]] + [""] * 8
-    tiles = [tile.resize((128, 128), Image.Resampling.BICUBIC) for tile in tiles]
     return grid(tiles, columns=8, labels=labels, size=128)
 
 
