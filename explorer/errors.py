@@ -8,6 +8,7 @@
     ├── ImageError      (ValueError)  a picture cannot be read, with the reason
     ├── QueryError      (ValueError)  a query or an argument of a door makes no sense
     ├── VideoError      (ValueError)  a video cannot be written or read
+    ├── TrainingError   (RuntimeError)  a training cannot go on; what was saved stays
     ├── LibraryError    (RuntimeError)
     │   ├── LibraryNotFound   (FileNotFoundError)  no library there (exit code 10)
     │   ├── LibraryLocked     (BlockingIOError)    another process is writing (exit code 11)
@@ -56,6 +57,10 @@ class QueryError(ExplorerError, ValueError):
 
 class VideoError(ExplorerError, ValueError):
     """A video cannot be written or read."""
+
+
+class TrainingError(ExplorerError, RuntimeError):
+    """A training cannot go on; what it saved before stays."""
 
 
 class LibraryError(ExplorerError, RuntimeError):

@@ -1,11 +1,13 @@
 """Recipe: all that a written picture or video was made from, so that it can be made again.
 
-Points go in as they are, exactly; so does inverted noise. It knows no files, no words, no library.
+Points go in as they are, exactly; so do inverted noise, and pictures that were painted on. It knows
+no files, no words, no library.
 """
 
 import base64
+import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +16,7 @@ from PIL import Image
 from explorer.decoder import Decoder
 from explorer.errors import QueryError, WeightsMissing
 from explorer.geometry import angle
+from explorer.images import decode_image
 from explorer.noise import Noise
 from explorer.path import Path
 from explorer.points import Points, Space
@@ -21,6 +24,11 @@ from explorer.sampler import Solver
 
 Way = Literal["points", "rotate", "through"]
 FORMAT = 1
+PLAIN = (
+    *("model", "decoder", "way", "count", "steps", "guidance", "eta", "solver"),
+    *("radians", "fps", "title"),
+)
+SETTINGS = ("steps", "guidance", "eta", "solver")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +36,9 @@ class Recipe:
     """What `frames` needs besides the decoder itself.
 
     Args:
-        model: the name that `load` knows the decoder by; `decoder` is its fingerprint.
+        model: the name that `load` knows the points' encoder by.
+        decoder: the decoder's fingerprint.
+        decoder_from: the folder or the name that the decoder came from, if not the model's own.
         way: decode the stops as they are ("points"), turn the first towards the second by
             `radians` ("rotate"), or visit them all ("through").
         stops: points of the image side; with "rotate", the start and the direction.
@@ -37,6 +47,10 @@ class Recipe:
             stop, which turn into each other as the points do.
         seeds: one for all frames, or one a frame.
         title: what was asked for, in words.
+        options: of the decoder, beside its points: see `Decoder.with_options`.
+        picture: what every frame starts from: redrawn, or with a mask in-painted.
+        mask: of the picture's size; white is painted anew.
+        strength: how much of the picture is redrawn.
     """
 
     model: str
@@ -53,6 +67,11 @@ class Recipe:
     radians: float = 0.0
     fps: float = 24.0
     title: str = ""
+    decoder_from: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    picture: Image.Image | None = None
+    mask: Image.Image | None = None
+    strength: float = 1.0
 
     @property
     def points(self) -> Points:
@@ -71,21 +90,21 @@ class Recipe:
         Raises:
             WeightsMissing: these are other weights than those of the recipe.
         """
+        decoder = decoder.with_options(**self.options)
         if decoder.fingerprint != self.decoder:
+            place = f" It came from {self.decoder_from}." if self.decoder_from else ""
             raise WeightsMissing(
                 f"This was made by a decoder with the fingerprint {self.decoder[:12]}, but the one "
-                f"at hand has {decoder.fingerprint[:12]}. Load the weights that made it."
+                f"at hand has {decoder.fingerprint[:12]}. Load the weights that made it.{place}"
             )
-        seeds = self.seeds[0] if len(self.seeds) == 1 else self.seeds
-        return decoder.decode(
-            self.points,
-            seed=seeds,
-            noise=self._noise_of_frames(),
-            steps=self.steps,
-            guidance=self.guidance,
-            eta=self.eta,
-            solver=self.solver,
-        )
+        settings: dict[str, Any] = {name: getattr(self, name) for name in SETTINGS}
+        settings["seed"] = self.seeds[0] if len(self.seeds) == 1 else self.seeds
+        if self.picture is None:
+            return decoder.decode(self.points, noise=self._noise_of_frames(), **settings)
+        if self.mask is None:
+            settings["strength"] = self.strength
+            return decoder.redraw([self.picture], self.points, **settings)
+        return decoder.inpaint([self.picture], [self.mask], self.points, **settings)
 
     def _noise_of_frames(self) -> Noise | None:
         """One row for all, or one a frame, turned along with the points (the paper's option A)."""
@@ -104,10 +123,14 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Give JSON values; `from_dict` reads them."""
         space = self.stops.space
-        plain = ("model", "decoder", "way", "count", "steps", "guidance", "eta", "solver")
         return {
             "unclip": FORMAT,
-            **{name: getattr(self, name) for name in (*plain, "radians", "fps", "title")},
+            **{name: getattr(self, name) for name in PLAIN},
+            "decoder_from": self.decoder_from,
+            "options": {name: _plain(value) for name, value in self.options.items()},
+            "picture": _plain(self.picture),
+            "mask": _plain(self.mask),
+            "strength": self.strength,
             "seeds": list(self.seeds),
             "space": [space.name, space.dimension, space.fingerprint],
             "labels": list(self.stops.labels),
@@ -129,9 +152,15 @@ class Recipe:
             space = Space(str(name), int(dimension), str(fingerprint))
             stops = Points(_unpack(values["stops"], "float32"), space, "image", values["labels"])
             noise = values["noise"]
-            plain = ("model", "decoder", "way", "count", "steps", "guidance", "eta", "solver")
+            # older files have none of these five
+            options, mask = values.get("options", {}), _valued(values.get("mask"))
             return cls(
-                **{name: values[name] for name in (*plain, "radians", "fps", "title")},
+                **{name: values[name] for name in PLAIN},
+                decoder_from=values.get("decoder_from", ""),
+                options={name: _valued(value) for name, value in options.items()},
+                picture=_valued(values.get("picture")),
+                mask=mask and mask.convert("L"),
+                strength=values.get("strength", 1.0),
                 stops=stops,
                 seeds=tuple(values["seeds"]),
                 noise=None if noise is None else Noise(_unpack(noise, "float16")),
@@ -157,3 +186,25 @@ def _unpack(packed: dict[str, Any], dtype: str) -> np.ndarray:
     data = base64.b85decode(packed["data"])
     array = np.frombuffer(data, dtype=f"<{np.dtype(dtype).str[1:]}").reshape(packed["shape"])
     return array.astype(np.float32)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON: pictures, points and pairs of numbers in a way that `_valued` reads."""
+    if isinstance(value, Image.Image):
+        content = io.BytesIO()
+        value.save(content, "png")
+        return {"picture": base64.b85encode(content.getvalue()).decode()}
+    if isinstance(value, Points):
+        space = [value.space.name, value.space.dimension, value.space.fingerprint]
+        return {"points": _pack(value.vectors, "float32"), "space": space}
+    return {"pair": list(value)} if isinstance(value, tuple) else value
+
+
+def _valued(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "pair" in value:
+        return tuple(value["pair"])
+    if "points" in value:
+        return Points(_unpack(value["points"], "float32"), Space(*value["space"]), "image")
+    return decode_image(base64.b85decode(value["picture"]), "the picture in the recipe")

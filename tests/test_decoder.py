@@ -168,7 +168,7 @@ def left_half(size=(16, 16)):
     return mask
 
 
-@pytest.mark.parametrize("solver", ["ddim", "dpm", "unipc"])
+@pytest.mark.parametrize("solver", ["ddim", "dpm", "unipc", "own"])
 def test_in_painting_changes_what_is_masked_and_nothing_else(toy, points, solver):
     codec = toy.to_latent
     toy.to_latent = lambda images: 0.9 * codec(images)  # loses contrast, as real codecs lose detail

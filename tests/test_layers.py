@@ -30,6 +30,7 @@ RANK = {room: line for line, rooms in enumerate(LAYERS) for room in rooms}
 ALLOWED = {  # on one line or upwards, each with its reason
     ("explorer.decoder", "explorer.sampler"): "the decoder runs the one denoising loop",
     ("explorer.__main__", "explorer.cli"): "python -m explorer is the command line",
+    ("explorer.cli", "explorer.training"): "unclip train is its door",
     ("explorer.app", "analysis"): "a page of the dashboard may show a measurement",
 }
 MOST_LINES_OF_A_FILE = 300

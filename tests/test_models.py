@@ -1,7 +1,7 @@
-"""The contract of every model, and open_clip's models by the contract and against open_clip itself.
+"""The contract of every encoder, and open_clip's models by it and against open_clip itself.
 
 The contract runs over every name of MODELS whose weights are here, and over a tiny open_clip model
-with random weights.
+with random weights; that of priors and decoders is in test_contract.py.
 """
 
 import json
@@ -17,8 +17,6 @@ from PIL import Image
 
 from explorer.errors import (
     ExplorerError,
-    QueryError,
-    SideMismatch,
     SpaceMismatch,
     UnknownModel,
     WeightsMissing,
@@ -90,12 +88,6 @@ def model(name):
     return load(name, device="cpu")
 
 
-@pytest.fixture(scope="session", params=HERE)
-def complete(request):
-    """Every model that has a prior and a decoder, and its weights here."""
-    return load(request.param, device="cpu")
-
-
 # The contract
 
 
@@ -155,49 +147,11 @@ def test_embed_agrees_with_encode_images(model, tmp_path):
     assert np.allclose(result.vector, expected, atol=1e-5)
 
 
-def test_the_prior_carries_each_text_over_by_itself(complete):
-    texts = ["a cat", "", "a red circle"]
-    together = complete.prior.sample(texts, seed=3)
-    assert together.side == "image" and together.space == complete.space
-    assert together.labels == tuple(texts)
-    for i, text in enumerate(texts):
-        alone = complete.prior.sample([text], seed=3)
-        assert np.abs(alone.vectors - together[i].vectors).max() <= 1e-4 * together.norms[i]
-    other = complete.prior.sample(texts, seed=4)
-    assert not np.allclose(other.vectors, together.vectors, atol=1e-3)
-
-
-@pytest.mark.parametrize(("texts", "candidates"), [([], 2), (["a cat"], 0)])
-def test_a_prior_refuses_to_carry_nothing(complete, texts, candidates):
-    with pytest.raises(QueryError, match="text"):
-        complete.prior.sample(texts, candidates=candidates)
-
-
-def test_the_decoder_gives_the_same_frame_every_time_and_in_every_batch(complete):
-    points = complete.encoder.encode_images([picture(seed) for seed in range(3)])
-    first = list(complete.decoder.decode(points, seed=5, steps=4))
-    again = list(complete.decoder.decode(points, seed=5, steps=4))
-    assert [a.tobytes() for a in first] == [b.tobytes() for b in again]
-    assert all((i.mode, i.size) == ("RGB", complete.decoder.image_size) for i in first)
-    (alone,) = complete.decoder.decode(points[1], seed=5, steps=4)
-    difference = np.asarray(alone).astype(int) - np.asarray(first[1]).astype(int)
-    assert np.abs(difference).max() <= 1
-
-
-def test_the_decoder_refuses_texts_and_points_of_another_space(complete):
-    with pytest.raises(SideMismatch, match="prior"):
-        list(complete.decoder.decode(complete.encoder.encode_text("a cat")))
-    points = complete.encoder.encode_images(picture())
-    strange = type(points)(points.vectors, Space("other", points.space.dimension, "0f"), "image")
-    with pytest.raises(SpaceMismatch, match="other"):
-        list(complete.decoder.decode(strange))
-
-
 # The registry
 
 
 def test_a_wrong_name_lists_the_right_ones_and_the_nearest():
-    with pytest.raises(UnknownModel, match=r"pocket, openclip\. Did you mean 'pocket'"):
+    with pytest.raises(UnknownModel, match=rf"{', '.join(MODELS)}\. Did you mean 'pocket'"):
         load("poket")
 
 

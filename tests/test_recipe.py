@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from toy_decoder import SHAPE, TOY, Toy
 
 from explorer.errors import QueryError, WeightsMissing
@@ -26,6 +27,8 @@ def recipe(way, n=3, **changes):
     return Recipe(**(given | changes))
 
 
+PICTURE = Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3))
+MASK = Image.fromarray(np.eye(16, dtype=np.uint8) * 200)
 RECIPES = {
     "points": recipe("points"),
     "a seed each": recipe("points", seeds=(4, 5, 6)),
@@ -33,6 +36,9 @@ RECIPES = {
     "through": recipe("through"),
     "eta": recipe("points", eta=0.6),
     "fixed noise": recipe("through", noise=storable(Noise.random([9], SHAPE))),
+    "options": recipe("points", options={"scale": 0.5, "prompt": "words"}),
+    "redrawn": recipe("points", picture=PICTURE, strength=0.4),
+    "painted": recipe("points", picture=PICTURE, mask=MASK, seeds=(2,)),
     "noise that turns": recipe("through", noise=storable(Noise.random([1, 2, 3], SHAPE))),
 }
 
@@ -70,6 +76,31 @@ def test_stops_that_are_one_point_can_be_walked_with_their_noises():
     same = Points.concat([points(1), points(1)])
     path = recipe("through", stops=same, noise=storable(Noise.random([1, 2], SHAPE)))
     assert len(frames_of(path)) == path.count
+
+
+def test_a_redrawing_is_as_strong_as_the_recipe_says():
+    for strength in (0.4, 0.9):
+        some = recipe("points", picture=PICTURE, strength=strength)
+        given = {"strength": strength, "steps": 3, "guidance": 2.0}
+        expected = [np.asarray(image) for image in Toy().redraw([PICTURE], some.points, **given)]
+        np.testing.assert_array_equal(frames_of(some), expected)
+
+
+def test_options_that_are_pictures_points_or_pairs_are_kept():
+    options = {"hint": PICTURE, "negative": points(1), "image_size": (32, 16), "prompt": "a cat"}
+    some = replace(RECIPES["points"], options=options)
+    again = Recipe.from_dict(json.loads(json.dumps(some.to_dict()))).options
+    assert again["hint"].tobytes() == PICTURE.tobytes()
+    assert (again["negative"].vectors == points(1).vectors).all()
+    assert (again["image_size"], again["prompt"]) == ((32, 16), "a cat")
+
+
+def test_a_recipe_of_an_older_version_is_still_read():
+    some = RECIPES["points"]
+    values = some.to_dict()
+    for name in ("decoder_from", "options", "picture", "mask", "strength"):
+        del values[name]
+    np.testing.assert_array_equal(frames_of(Recipe.from_dict(values)), frames_of(some))
 
 
 def test_other_weights_are_refused():

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import diffusers
 import pytest
 import torch
 from diffusers import (
@@ -93,6 +94,118 @@ def test_the_loop_agrees_with_a_plain_loop_over_diffusers_schedulers(solver, eta
     ours = [torch.Generator().manual_seed(s) for s in (1, 2)]
     settings = Settings(steps, eta=eta, solver=solver)
     assert torch.allclose(result(denoiser, noise, config, settings, ours), x, atol=2e-5)
+
+
+OWN = {  # as released: Kandinsky, Karlo, Stable Diffusion 1.5 and XL, and one more
+    "DDPMScheduler": STABLE,
+    "UnCLIPScheduler": {"variance_type": "fixed_small_log", "clip_sample": False},
+    "PNDMScheduler": STABLE | {"skip_prk_steps": True},
+    "EulerDiscreteScheduler": STABLE | {"timestep_spacing": "leading"},
+    "DDIMScheduler": STABLE,
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_checkpoints_own_scheduler_runs_as_in_diffusers_pipelines(name, rows):
+    config = {"_class_name": name, **OWN[name]}
+    levels_of = OWN[name] if "beta_schedule" in OWN[name] else COSINE
+    denoiser, noise, steps = gaussian(levels_of, starts(1, 5)), starts(rows), 10
+    scheduler = getattr(diffusers, name).from_config(config)
+    scheduler.set_timesteps(steps)
+    random = [torch.Generator().manual_seed(s) for s in range(rows)]
+    with_noise = {} if name == "PNDMScheduler" else {"generator": random}
+    x = noise * scheduler.init_noise_sigma
+    for t in scheduler.timesteps:
+        output = denoiser(scheduler.scale_model_input(x, t), t.long().expand(rows))
+        x = scheduler.step(output, t, x, **with_noise).prev_sample
+
+    ours = [torch.Generator().manual_seed(s) for s in range(rows)]
+    whole = lambda x, t: denoiser(x, t.long())  # noqa: E731
+    found = list(sampler.denoise(whole, noise, config, Settings(steps, solver="own"), ours))
+    assert torch.allclose(found[-1].latents, x, atol=1e-5)
+    assert [step.total for step in found] == [len(scheduler.timesteps)] * len(found)
+    if rows == 3:
+        third = [torch.Generator().manual_seed(2)]
+        alone = result(whole, noise[2:], config, Settings(steps, solver="own"), third)
+        assert torch.allclose(alone, x[2:], atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", [*SOLVERS, "own"])
+def test_a_learned_variance_is_for_the_schedulers_that_read_one(solver):
+    seen = []
+    plain = gaussian(COSINE, starts(1, 5))
+
+    def both(latents, t):
+        seen.append(latents.shape[1])
+        return torch.cat([plain(latents, t), torch.full_like(latents, 0.3)], 1)
+
+    config = COSINE | {"_class_name": "DDPMScheduler"}
+    given = starts(1), config, Settings(5, solver=solver), [torch.Generator().manual_seed(1)]
+    same = starts(1), config, Settings(5, solver=solver), [torch.Generator().manual_seed(1)]
+    assert torch.equal(result(both, *given), result(plain, *same))
+    assert set(seen) == {3}
+    if solver == "own":
+        learned = config | {"variance_type": "learned_range"}
+        random = [torch.Generator().manual_seed(1)]
+        other = result(both, starts(1), learned, Settings(5, solver=solver), random)
+        assert not torch.allclose(other, result(plain, *same[:3], random), atol=1e-3)
+
+
+def test_inversion_leaves_a_learned_variance_out():
+    plain, original = gaussian(COSINE, 0.0), 0.25 * starts(1, 6)
+    both = lambda x, t: plain(x, t).repeat(1, 2, 1, 1)  # noqa: E731
+    found = [sampler.last(sampler.invert(d, original, COSINE, 5)).latents for d in (plain, both)]
+    assert torch.equal(*found)
+
+
+def test_what_a_config_leaves_out_is_as_in_the_class_that_it_names():
+    named = {"_class_name": "UnCLIPScheduler"}  # cosine, and clips
+    far = gaussian(COSINE, torch.full((1, *SHAPE), 3.0))
+    for solver in SOLVERS:
+        clipped = result(far, starts(1), COSINE | {"clip_sample": True}, Settings(5, solver=solver))
+        assert torch.equal(result(far, starts(1), named, Settings(5, solver=solver)), clipped)
+
+
+@pytest.mark.parametrize("config", [COSINE, COSINE | {"_class_name": "Popen"}])
+def test_a_config_without_a_scheduler_of_its_own_says_what_to_take(config):
+    with pytest.raises(QueryError, match='Choose "ddim"'):
+        sampler.schedule(config, Settings(5, solver="own"))
+
+
+def test_karlos_scheduler_with_one_step_is_refused():
+    with pytest.raises(QueryError, match="such as 50"):
+        sampler.schedule({"_class_name": "UnCLIPScheduler"}, Settings(1, solver="own"))
+
+
+REDRAWN = dict.fromkeys(SOLVERS, COSINE) | {
+    f"own {name}": {"_class_name": name, **config} for name, config in OWN.items()
+}
+
+
+@pytest.mark.parametrize("solver", REDRAWN)
+def test_less_strength_does_fewer_steps_and_stays_nearer_to_the_picture(solver):
+    config, original = REDRAWN[solver], torch.full((1, *SHAPE), 0.7)
+    levels_of = config if "beta_schedule" in config else COSINE
+    exact = gaussian(levels_of, torch.full((1, *SHAPE), -0.5), deviation=0.3)
+    far = []
+    for strength in (0.2, 0.5, 0.9):
+        settings = Settings(20, solver=solver.split()[0], strength=strength)
+        steps = list(
+            sampler.denoise(
+                lambda x, t: exact(x, t.long()),
+                starts(1),
+                config,
+                settings,
+                [torch.Generator().manual_seed(0)],
+                Known(original),
+            )
+        )
+        assert len(steps) == steps[0].total
+        assert 20 * strength <= len(steps) <= 20 * strength + 1  # PNDM does one more
+        far.append(rms(steps[-1].latents, original))
+    assert far[0] < far[1] < far[2]
+    assert far[0] < 0.7 * far[-1]
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -237,6 +350,20 @@ def test_in_painting_keeps_the_known_latents_and_fills_the_rest(solver):
         assert torch.allclose(latents[..., 4:], expected[..., 4:], atol=1e-5)
 
 
+def test_guidance_keeps_the_points_own_learned_variance():
+    def network(latents, t, condition):
+        return torch.cat([linear(latents, t, condition), condition["scale"].view(-1, 1, 1, 1)
+                          .expand_as(latents)], 1)  # fmt: skip
+
+    sides = ({"scale": torch.tensor([2.0, 3.0])}, {"scale": torch.tensor([0.0, 1.0])})
+    x, t = starts(2), torch.tensor([4, 4])
+    ours = sampler.guided(network, sides, 3.0, 8, torch.float32)(x, t)
+    plain = sampler.guided(linear, sides, 3.0, 8, torch.float32)(x, t)
+    assert torch.equal(ours[:, :3], plain)
+    assert (ours[0, 3:] == 2).all()
+    assert (ours[1, 3:] == 3).all()
+
+
 def linear(latents, t, condition):
     return latents * condition["scale"].view(-1, 1, 1, 1) + t.view(-1, 1, 1, 1)
 
@@ -279,6 +406,10 @@ def test_the_network_is_called_once_a_batch_on_both_sides_together(guidance, row
         ({"steps": 5, "eta": -0.1}, "between 0"),
         ({"steps": 5, "solver": "euler"}, "'ddim', 'dpm', 'unipc'"),
         ({"steps": 5, "solver": "dpm", "eta": 0.5}, 'needs solver="ddim"'),
+        ({"steps": 5, "solver": "own", "eta": 0.5}, 'needs solver="ddim"'),
+        ({"steps": 5, "strength": 0.1}, "leaves none to do.*from 0.2 up"),
+        ({"steps": 5, "strength": 0}, "leaves none"),
+        ({"steps": 5, "strength": 1.2}, "up to 1"),
     ],
 )
 def test_settings_out_of_range_are_refused_with_what_would_be_right(knobs, words):

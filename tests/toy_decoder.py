@@ -1,6 +1,7 @@
 """A decoder with a small random network, real in every other way."""
 
 import weakref
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -33,11 +34,19 @@ class Network(torch.nn.Module):
 class Toy(Decoder):
     """Pixel-space: latents are the picture's own values in -1 … 1."""
 
-    space, fingerprint, latent_shape = TOY, "toy", SHAPE
+    space, fingerprint, latent_shape, image_size = TOY, "toy", SHAPE, (16, 16)
     steps, guidance, model, batch_size = 8, 3.0, "toy-model", 3
+    choices: ClassVar = {
+        "scale": "how much the point counts",
+        "prompt": "words that change nothing",
+        "negative": "the point to keep away from",
+    }
+    scale, negative = 1.0, None
 
     def __init__(self):
         self.scheduler_config = {
+            "_class_name": "DDPMScheduler",
+            "clip_sample": False,
             "beta_schedule": "squaredcos_cap_v2",
             "prediction_type": "v_prediction",
         }
@@ -47,11 +56,12 @@ class Toy(Decoder):
 
     def condition(self, points):
         z = torch.tensor(points.vectors)
-        return {"z": z}, {"z": torch.zeros_like(z)}
+        away = 0 if self.negative is None else torch.tensor(self.negative.vectors)
+        return {"z": z}, {"z": torch.zeros_like(z) + away}
 
     def predict(self, latents, t, condition):
         self.calls += 1
-        return self.network(latents, t, condition["z"])
+        return self.network(latents, t, self.scale * condition["z"])
 
     def to_latent(self, images):
         pixels = np.stack([np.asarray(i.resize((16, 16)), np.float32) for i in images])

@@ -2,7 +2,7 @@
 
 import typer
 
-from explorer.cli import demo, keep, make
+from explorer.cli import demo, keep, make, paint, train, weights
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,13 +12,16 @@ app = typer.Typer(
     help="Explore CLIP's embedding space, and decode any point of it back into a picture.",
 )
 app.command()(demo.demo)
-app.command()(keep.models)
+app.add_typer(weights.models, name="models")
 app.command()(keep.index)
 app.command()(keep.search)
 app.command()(make.diff)
 app.command()(make.walk)
-app.command()(make.decode)
+app.command()(paint.decode)
+app.command()(paint.invert)
+app.command()(paint.inpaint)
 app.command("map")(keep.map_command)
+app.add_typer(train.app, name="train")
 app.command()(keep.info)
 app.command()(keep.export)
 app.command()(make.replay)

@@ -79,11 +79,12 @@ def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, st
 
 def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     """A text diff as a video, and as a strip with the neighbours of its frames."""
-    from explorer.cli import frames as work
+    from explorer.cli import plans
+    from explorer.cli.frames import Made
 
-    start = work.Stop.read(model, [str(FARMER)], 0)
-    recipe, _ = work.plan_diff(model, start, "man", "woman", fraction=0.4, count=24, fps=12)
-    made = work.Made(recipe, model, list(work.make(recipe, model)))
+    start = plans.Stop.read(model, [str(FARMER)], 0)
+    recipe, _ = plans.plan_diff(model, start, "man", "woman", fraction=0.4, count=24, fps=12)
+    made = Made.of(recipe, model)
     made.write(out / "text-diff.mp4")
     made.write(out / "text-diff.png", library)
     return {
@@ -94,11 +95,12 @@ def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
 
 def _walk(model: "Model", out: FilePath) -> dict[str, str]:
     """An interpolation between three pictures."""
-    from explorer.cli import frames as work
+    from explorer.cli import plans
+    from explorer.cli.frames import Made
 
-    stops = [work.Stop.read(model, [str(picture)], 0) for picture in WALK]
-    recipe = work.plan_walk(model, stops, count=48, fps=24)
-    made = work.Made(recipe, model, list(work.make(recipe, model)))
+    stops = [plans.Stop.read(model, [str(picture)], 0) for picture in WALK]
+    recipe = plans.plan_walk(model, stops, count=48, fps=24)
+    made = Made.of(recipe, model)
     made.write(out / "walk.mp4")
     return {"walk.mp4": "an interpolation: sun → snowman → ghost, noise and point along arcs"}
 

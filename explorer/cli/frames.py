@@ -1,7 +1,4 @@
-"""From what was asked for to frames on disk: stops, recipes, measures of every frame, strips.
-
-Every command that decodes makes a Recipe first and then does what `replay` does with it.
-"""
+"""From a recipe to frames on disk: decoding, measures of every frame, strips, sheets."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,51 +8,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from explorer.decoder import Decoder
-from explorer.errors import ExplorerError, QueryError, UnknownModel
-from explorer.geometry import angle, text_diff
-from explorer.images import grid, open_image, read_recipe, save_image
+from explorer.cli.plans import decoder_of
+from explorer.errors import ExplorerError, QueryError
+from explorer.images import grid, read_recipe, save_image
 from explorer.library import Hits, Library
 from explorer.models import Model
-from explorer.noise import Noise
 from explorer.points import Points
-from explorer.query import Query
-from explorer.recipe import Recipe, storable
+from explorer.recipe import Recipe
 from explorer.video import SUFFIXES, read_video_recipe, write_video
 
 NEIGHBOURS = 3
 COLUMNS = 8
-FINE = 3  # times the default steps where noise is inverted
 TILE = 128
 STILLS = (".png", ".jpg", ".jpeg")
-
-
-@dataclass(frozen=True, eq=False)
-class Stop:
-    """An image-side point, and the picture that it came from, if it came from just one."""
-
-    point: Points
-    picture: Image.Image | None
-
-    @classmethod
-    def read(cls, model: Model, query: str | Sequence[str], seed: int) -> "Stop":
-        """Read a picture, words (through the prior) or an algebra of both."""
-        parsed = Query.parse(query)
-        point = parsed.decodable(model.encoder, model.prior, seed)
-        alone = len(parsed.terms) == 1 and parsed.terms[0].is_picture
-        picture = open_image(parsed.terms[0].text) if alone else None
-        return cls(point.with_labels([str(parsed)]), picture)
-
-
-def decoder_of(model: Model) -> Decoder:
-    """The model's decoder.
-
-    Raises:
-        UnknownModel: it has none.
-    """
-    if model.decoder is None:
-        raise UnknownModel(f"{model.name} has no decoder. Use a model with one: --model pocket.")
-    return model.decoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +30,26 @@ class Made:
     recipe: Recipe
     model: Model
     frames: list[Image.Image]
+
+    @classmethod
+    def of(cls, recipe: Recipe, model: Model) -> "Made":
+        """Decode all frames, with a progress bar."""
+        return cls(recipe, model, list(make(recipe, model)))
+
+    @property
+    def name(self) -> str:
+        """What the decoder is called."""
+        return FilePath(self.model.decoder_from or self.model.name).name
+
+    def roundtrips(self) -> list[dict[str, Any]]:
+        """Per frame: its point's label, and the cosine of the point with what the frame shows."""
+        points = self.recipe.points
+        seen = self.model.encoder.encode_images(self.frames)
+        cosines = np.einsum("nd,nd->n", points.unit, seen.unit)
+        return [
+            {"label": label, "decoder": self.name, "roundtrip": round(float(cosine), 4)}
+            for label, cosine in zip(points.labels, cosines, strict=True)
+        ]
 
     def measures(
         self, before: Points, after: Points, library: Library | None
@@ -115,6 +100,15 @@ class Made:
                     tiles.append(thumbnail(library, int(hits.rows[rank])))
                     labels.append(caption(hits, rank))
         return grid(tiles, columns=len(chosen), labels=labels, size=TILE)
+
+
+def write_compared(made: Sequence[Made], file: FilePath) -> None:
+    """Write one sheet: a row for every decoder, with its name and the points' labels."""
+    tiles = [frame for each in made for frame in each.frames]
+    labels = [f"{each.name}: {label}" for each in made for label in each.recipe.points.labels]
+    values = {"sheet": [each.recipe.to_dict() for each in made]}
+    size = max(TILE, *(frame.width for frame in tiles))
+    save_image(grid(tiles, columns=len(made[0].frames), labels=labels, size=size), file, values)
 
 
 def neighbours(library: Library, points: Points) -> list[Hits]:
@@ -176,82 +170,3 @@ def recipe_of(file: FilePath) -> dict[str, Any]:
             "no other program has rewritten them."
         )
     return values
-
-
-def plan_diff(
-    model: Model,
-    start: Stop,
-    before: str | None,
-    after: str,
-    *,
-    fraction: float = 0.5,
-    inverted: bool = True,
-    **given: Any,
-) -> tuple[Recipe, tuple[Points, Points]]:
-    """A text diff of one stop, and the two ends that its frames are compared with."""
-    texts = model.encoder.encode_text([before or "", after])
-    direction = text_diff(texts[0] if before else None, texts[1])
-    noise = noise_of(model, [start], given.get("steps")) if inverted else None
-    recipe = plan(
-        model,
-        Points.concat([start.point, direction.as_image()]),
-        noise,
-        way="rotate",
-        radians=fraction * float(angle(start.point, direction)[0]),
-        title=f"{start.point.labels[0]}: {before or ''} → {after}",
-        **given,
-    )
-    return recipe, (texts[0] if before else start.point, texts[1])
-
-
-def plan_walk(
-    model: Model, stops: Sequence[Stop], *, inverted: bool = True, **given: Any
-) -> Recipe:
-    """An interpolation through the stops."""
-    noise = noise_of(model, stops, given.get("steps")) if inverted else None
-    points = Points.concat([stop.point for stop in stops])
-    return plan(model, points, noise, way="through", title=" → ".join(points.labels), **given)
-
-
-def plan_pictures(
-    model: Model, stops: Sequence[Stop], n: int, *, eta: float, seed: int, **given: Any
-) -> Recipe:
-    """So many pictures of each stop: other seeds, or with η variations of its own picture."""
-    noise = noise_of(model, stops, given.get("steps")) if eta > 0 else None
-    each = [i for i in range(len(stops)) for _ in range(n)]
-    points = Points.concat([stops[i].point for i in each])
-    if noise is not None and len(noise) > 1:
-        noise = noise[each]
-    seeds = tuple(seed + i for i in range(n)) * len(stops) if n > 1 else (seed,)
-    count = len(points)
-    return plan(model, points, noise, way="points", count=count, eta=eta, seeds=seeds, **given)
-
-
-def noise_of(model: Model, stops: Sequence[Stop], steps: int | None) -> Noise | None:
-    """x_T of every stop's own picture; None unless all have one."""
-    pictures = [stop.picture for stop in stops if stop.picture is not None]
-    if len(pictures) != len(stops):
-        return None
-    decoder, points = decoder_of(model), Points.concat([stop.point for stop in stops])
-    return storable(decoder.invert(pictures, points, steps=steps or FINE * decoder.steps))
-
-
-def plan(model: Model, points: Points, noise: Noise | None, **given: Any) -> Recipe:
-    """A Recipe with this model's decoder, and its defaults for what is not given or None."""
-    decoder = decoder_of(model)
-    follow = noise is not None  # inverted noise reconstructs only without guidance, by DDIM
-    defaults = {
-        "steps": FINE * decoder.steps if follow else decoder.steps,
-        "guidance": 1.0 if follow else decoder.guidance,
-        "eta": 0.0,
-    }
-    settings = defaults | {name: value for name, value in given.items() if value is not None}
-    solver = "ddim" if follow or settings["eta"] > 0 else decoder.solver
-    return Recipe(
-        model=model.name,
-        decoder=decoder.fingerprint,
-        stops=points,
-        solver=solver,
-        noise=noise,
-        **settings,
-    )

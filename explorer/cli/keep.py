@@ -1,33 +1,17 @@
-"""Commands about libraries and models: models, index, search, map, info, export."""
+"""Commands about libraries: index, search, map, info, export."""
 
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.doors import door, progress, report
+from explorer.cli.doors import door, plain, progress, report
 
 if TYPE_CHECKING:
     from explorer.library import Hits, Library
 
 Folder = Annotated[FilePath, typer.Argument(help="A library's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
-
-
-@door
-def models(as_json: Json = False) -> None:
-    """List the models, and whether their weights are here."""
-    from explorer.models import describe
-
-    cards = [dict(card) for card in describe()]
-    shown = [{k: _plain(v) for k, v in card.items()} for card in cards]
-    lines = [
-        f"{card['name']}\n  space: {card['space']}; dimensions: {card['dimension']}; "
-        f"decoder: {card['decoder']}; prior: {card['prior']}\n  size: {card['megabytes']} MB; "
-        f"licence: {card['licence']}; weights here: {card['weights_here']}"
-        for card in shown
-    ]
-    report(cards, as_json, lines)
 
 
 @door
@@ -63,7 +47,7 @@ def index(
         loaded = load(model)
         encoder = loaded.encoder
         dtype: Any = "float16" if half else "float32"
-        kept = Library.create(library, loaded.space, dtype=dtype, model=model)
+        kept = Library.create(library, loaded.space, dtype=dtype, model=loaded.name)
     summary = add(kept, sources, encoder, columns, workers)
     report(summary, as_json, summary_lines(kept, summary))
 
@@ -229,9 +213,7 @@ def info(
 
     kept = Library.open(library)
     value = kept.info() | ({"unreadable": kept.errors.to_dict("records")} if errors else {})
-    lines = [
-        f"{name}: {_plain(content)}" for name, content in value.items() if name != "unreadable"
-    ]
+    lines = [f"{name}: {plain(content)}" for name, content in value.items() if name != "unreadable"]
     lines += [_failure(error) for error in value.get("unreadable", [])]
     report(value, as_json, lines + [f"note: {warning}" for warning in kept.warnings])
 
@@ -263,13 +245,3 @@ def _columns(hit: dict[str, Any]) -> str:
     own = ("rank", "score", "item", "row")
     shown = [str(value) for name, value in hit.items() if name not in own and value is not None]
     return "  (" + "; ".join(shown) + ")" if shown else ""
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "—"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "—"
-    return str(value)

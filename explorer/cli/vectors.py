@@ -1,12 +1,17 @@
-"""Vectors as files of other tools: .npy, and Parquet with the rows' columns."""
+"""Vectors as files of other tools: .npy, Parquet with the rows' columns; inverted noise as .npz."""
 
+import json
+import zipfile
+from dataclasses import replace
 from pathlib import Path as FilePath
 
 import numpy as np
 
 from explorer.errors import QueryError
 from explorer.library import Library
+from explorer.noise import Noise
 from explorer.points import Points, Space
+from explorer.recipe import Recipe
 
 COLUMN = "vector"
 
@@ -57,3 +62,31 @@ def write_vectors(library: Library, file: FilePath) -> FilePath:
     finally:
         part.unlink(missing_ok=True)
     return file
+
+
+def write_noise(recipe: Recipe, file: FilePath) -> None:
+    """Write inverted noise and points as arrays, with the recipe that gives the pictures back."""
+    assert recipe.noise is not None
+    rest = json.dumps(replace(recipe, noise=None).to_dict())
+    part = file.with_name(f".{file.name}.part.npz")
+    try:
+        np.savez(part, noise=recipe.noise.latents, points=recipe.stops.vectors, recipe=rest)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_noise(file: FilePath) -> Recipe:
+    """Read what `write_noise` wrote.
+
+    Raises:
+        QueryError: the file cannot be read, or is another.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            recipe = Recipe.from_dict(json.loads(str(arrays["recipe"])))
+            return replace(recipe, noise=Noise(arrays["noise"]))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise QueryError(
+            f"{file} holds no noise that can be used: {error}. `unclip invert` writes such files."
+        ) from error

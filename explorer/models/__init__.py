@@ -1,13 +1,16 @@
 """Models: one registry, name to module; `load` gives the parts that share one Space.
 
-A module of the registry supplies `build(variant, device)`, which returns a `Model`, and `card()`,
-which describes it without importing torch. This room knows no library.
+A module of the registry supplies `build(variant, device)`, which returns a `Model`, `card()`, which
+describes it without importing torch, and `releases(variant)`: what it is made of on the hub. This
+room knows no library.
 """
 
 import difflib
 import importlib
+import os
 from dataclasses import dataclass, replace
 from os import PathLike
+from pathlib import Path as FilePath
 from types import ModuleType
 from typing import TypedDict
 
@@ -20,12 +23,22 @@ from explorer.prior import Prior
 MODELS = {
     "pocket": "explorer.models.pocket",
     "openclip": "explorer.models.openclip",
+    "kandinsky-2.2": "explorer.models.kandinsky",
+    "karlo": "explorer.models.karlo",
+    "stable-unclip": "explorer.models.stable_unclip",
+    "stable-unclip-small": "explorer.models.stable_unclip_small",
+    "ip-adapter-sd15": "explorer.models.ip_adapter",
+    "ip-adapter-sdxl": "explorer.models.ip_adapter_sdxl",
 }
 
 
 @dataclass(frozen=True)
 class Model:
     """The parts of one model, all of one Space.
+
+    Args:
+        name: what `load` takes to give it again.
+        decoder_from: the folder or the name that its decoder came from, if not its own.
 
     Raises:
         SpaceMismatch: a part belongs to another Space.
@@ -36,6 +49,7 @@ class Model:
     encoder: Encoder
     prior: Prior | None = None
     decoder: Decoder | None = None
+    decoder_from: str = ""
 
     def __post_init__(self) -> None:
         for part in (self.encoder, self.prior, self.decoder):
@@ -61,8 +75,8 @@ def load(
     *,
     device: str = "auto",
     source: str | PathLike[str] | None = None,
-    decoder: Decoder | None = None,
-    prior: Prior | None = None,
+    decoder: Decoder | str | PathLike[str] | None = None,
+    prior: Prior | str | PathLike[str] | None = None,
 ) -> Model:
     """Load a model by name: "pocket", "openclip:ViT-B-32/laion2b_s34b_b79k", "openclip:/a/folder".
 
@@ -71,7 +85,8 @@ def load(
     Args:
         device: a torch device; "auto" takes CUDA, else Apple's MPS, else the CPU.
         source: a folder of weights, instead of a variant.
-        decoder: stands in for the model's own, such as one trained on a library of yours.
+        decoder: stands in for the model's own; the decoder itself, a folder that `unclip train`
+            made, or the name of another model with a decoder.
         prior: as `decoder`.
 
     Raises:
@@ -80,19 +95,76 @@ def load(
         SpaceMismatch: the given decoder or prior reads another space.
     """
     family, _, variant = name.partition(":")
-    module = _module(family)
-    if source is not None:
-        variant = str(source)
-    model: Model = module.build(variant, _device(device))
+    module = module_of(family)
+    variant = _absolute(str(source)) if source is not None else _absolute(variant)
+    device = best_device(device)
+    model: Model = module.build(variant, device)
+    model = replace(model, name=f"{family}:{variant}" if variant else family)
+    if isinstance(decoder, str | PathLike):
+        came_from = os.fspath(decoder) if _is_name(decoder) else os.path.abspath(decoder)
+        decoder = decoder_of(came_from, model.space, device)
+        model = replace(model, decoder_from=came_from)
+    if isinstance(prior, str | PathLike):
+        prior = prior_of(prior, model.encoder, device)
     return replace(model, decoder=decoder or model.decoder, prior=prior or model.prior)
+
+
+def decoder_of(what: str | PathLike[str], space: Space, device: str = "auto") -> Decoder:
+    """Give a decoder for points of `space`.
+
+    Args:
+        what: the name of a model of the registry, or a folder that `unclip train decoder` made.
+
+    Raises:
+        UnknownModel: the model of that name has no decoder.
+        WeightsMissing: the folder holds no decoder, or not what was written.
+        SpaceMismatch: it reads points of another space.
+    """
+    from explorer.models import trained
+
+    decoder: Decoder | None
+    if _is_name(what):
+        decoder = load(os.fspath(what), device=device).decoder
+    else:
+        decoder = trained.load_decoder(FilePath(what), best_device(device))
+    if decoder is None:
+        raise UnknownModel(f"The model {what} has no decoder. Name another, or a folder.")
+    made_for = f"The decoder {what} was made for {decoder.model!r}: load that model"
+    space.check(decoder.space, f"{made_for}, or train one for {space.name} with `unclip train`.")
+    return decoder
+
+
+def prior_of(what: str | PathLike[str], encoder: Encoder, device: str = "auto") -> Prior:
+    """Give a prior for the words of `encoder`; the rest is as for `decoder_of`."""
+    from explorer.models import trained
+
+    if not _is_name(what):
+        return trained.load_prior(FilePath(what), encoder)
+    prior = load(os.fspath(what), device=device).prior
+    if prior is None:
+        raise UnknownModel(f"The model {what} has no prior. Name another, or a folder.")
+    encoder.space.check(prior.space, f"The prior of {what} reads words of another model.")
+    return prior
+
+
+def home_of(what: str | PathLike[str]) -> str:
+    """The name that `load` knows the encoder of a decoder or prior by; see `decoder_of`."""
+    from explorer.models import trained
+
+    return os.fspath(what) if _is_name(what) else trained.model_of(FilePath(what))
 
 
 def describe() -> list[Card]:
     """Describe every model of the registry, without loading any."""
-    return [_module(name).card() for name in MODELS]
+    return [module_of(name).card() for name in MODELS]
 
 
-def _module(name: str) -> ModuleType:
+def module_of(name: str) -> ModuleType:
+    """Give the module of a family in the registry.
+
+    Raises:
+        UnknownModel: no family has that name.
+    """
     if name not in MODELS:
         close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
         hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -100,7 +172,18 @@ def _module(name: str) -> ModuleType:
     return importlib.import_module(MODELS[name])
 
 
-def _device(device: str) -> str:
+def _is_name(what: str | PathLike[str]) -> bool:
+    return os.fspath(what).partition(":")[0] in MODELS
+
+
+def _absolute(variant: str) -> str:
+    """A folder by its absolute path, so that a name can be kept; anything else as it is."""
+    folder = os.path.expanduser(variant)
+    return os.path.abspath(folder) if os.path.isdir(folder) else variant
+
+
+def best_device(device: str = "auto") -> str:
+    """A torch device: "auto" takes CUDA, else Apple's MPS, else the CPU; others as they are."""
     if device != "auto":
         return device
     import torch

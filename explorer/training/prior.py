@@ -3,23 +3,77 @@
 Takes captions and the points of their pictures, writes a diffusers folder.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
-from explorer.models.pocket_prior import PRIOR_SCHEDULE, token_states
-from explorer.training.captions import sample
-from explorer.training.clip import row_weights
-from explorer.training.data import Pictures
-from explorer.training.runs import Run, autocast
+from explorer.models.token_prior import PRIOR, PRIOR_SCHEDULE, token_states
+from explorer.training.runs import Interrupt, Plan, Run, autocast
+from explorer.training.saving import write_tensors
+from explorer.training.unclip import deviation, draw_rows
 
 if TYPE_CHECKING:
     import torch
 
+    Read = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # points N D, states N L D, mask N L
+
 BATCH = 256
 DROP = 0.1
+REMEMBERED = 50_000  # captions
+DEFAULTS = {"prior_steps": 25, "prior_guidance": 1.5}  # of a prior that is new
+
+
+@dataclass(frozen=True, eq=False)
+class Captioned:
+    """Raw points of pictures, and a caption for any of them.
+
+    Args:
+        captions: for these rows; may draw one of several.
+        weights: how often a row is drawn; they sum to one, and 0 is held out.
+    """
+
+    captions: Callable[[np.ndarray, np.random.Generator], Sequence[str]]
+    points: Float[np.ndarray, "N D"]
+    weights: Float[np.ndarray, " N"]
+
+
+class Reader:
+    """A text tower that remembers what it has read, so that a caption costs its time once."""
+
+    def __init__(self, clip: Any, tokenizer: Any, device: str) -> None:
+        self.clip, self.tokenizer, self.device = clip.to(device).eval(), tokenizer, device
+        self._known: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def __call__(self, texts: Sequence[str]) -> "Read":
+        """Give points, token states and mask; states that do not count are zero."""
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        fresh = dict(zip(new, self._read(new), strict=True)) if new else {}
+        if len(self._known) < REMEMBERED:
+            self._known |= fresh
+        pairs = [fresh.get(text) or self._known[text] for text in texts]
+        lengths = torch.tensor([len(states) for _, states in pairs], device=self.device)
+        states = pad_sequence([states for _, states in pairs], batch_first=True)
+        length = self.tokenizer.context_length
+        states = torch.nn.functional.pad(states, (0, 0, 0, length - states.shape[1]))
+        mask = torch.arange(length, device=self.device) < lengths[:, None]
+        return torch.stack([point for point, _ in pairs]), states.float(), mask
+
+    def _read(self, texts: Sequence[str]) -> "list[tuple[torch.Tensor, torch.Tensor]]":
+        """Each text's point and, in half precision, the states that count."""
+        import torch
+
+        with torch.no_grad(), autocast(self.device):
+            tokens = self.tokenizer(list(texts)).to(self.device)
+            points, states, mask = token_states(self.clip, tokens)
+        rows = zip(points, states.half(), mask, strict=True)
+        return [(point, row[counts]) for point, row, counts in rows]
 
 
 def transformer(points: Float[np.ndarray, "N D"], context: int) -> Any:
@@ -28,7 +82,7 @@ def transformer(points: Float[np.ndarray, "N D"], context: int) -> Any:
     from diffusers import PriorTransformer
 
     network: Any = PriorTransformer(
-        num_attention_heads=6,
+        num_attention_heads=max(6, points.shape[1] // 64),
         attention_head_dim=32,
         num_layers=3,
         embedding_dim=points.shape[1],
@@ -37,56 +91,58 @@ def transformer(points: Float[np.ndarray, "N D"], context: int) -> Any:
         dropout=0.0,
     )
     for parameter, value in (
-        (network.clip_mean, points.mean(0)),
-        (network.clip_std, points.std(0)),
+        (network.clip_mean, points.mean(0, keepdims=True)),
+        (network.clip_std, deviation(points)),
     ):
-        parameter.requires_grad_(False).copy_(torch.from_numpy(value[None]))
+        parameter.requires_grad_(False).copy_(torch.from_numpy(value))
     return network
 
 
 def train(
-    pictures: Pictures,
-    clip: Any,
-    tokenizer: Any,
-    points: Float[np.ndarray, "N D"],
-    folder: Path,
+    network: Any,
+    read: Reader,
+    pictures: Captioned,
     work: Path,
-    minutes: float,
-    device: str,
-) -> None:
-    """Write `prior/` into `folder`.
+    plan: Plan,
+    interrupt: Interrupt | None = None,
+) -> Iterator[Run]:
+    """Train what `transformer` gave; yield the run after every step.
+
+    When the iterator ends, the network has its averaged weights.
 
     Args:
-        points: raw, one a picture (held-out rows are never drawn).
-        minutes: the budget over all resumptions.
+        work: the folder of the checkpoint, from which training goes on.
+
+    Raises:
+        TrainingError: a loss is not finite, or the disk refuses; the last checkpoint is good.
 
     Source: Ramesh et al. 2022, section 2.2 (predict the unnoised point, mean squared error).
     """
     import torch
     from diffusers import DDIMScheduler
 
-    torch.manual_seed(0)
-    clip = clip.to(device).eval()
-    network = transformer(points[~pictures.held_out], tokenizer.context_length).to(device)
     mean, std = network.clip_mean, network.clip_std
-    alphas = DDIMScheduler.from_config(PRIOR_SCHEDULE).alphas_cumprod.to(device)
+    alphas = DDIMScheduler.from_config(PRIOR_SCHEDULE).alphas_cumprod.to(plan.device)
     run = Run(
-        work, "prior", {"prior": network}, minutes=minutes, rate=1e-3, decay=0.02, average=0.998
-    )
-    weights = row_weights(pictures)
-    network.train()
+        work, "prior", {"prior": network}, minutes=plan.minutes, rate=1e-3 * plan.rate,
+        decay=0.02, average=0.998, steps=plan.steps, interrupt=interrupt,
+    )  # fmt: skip
     for step in run:
-        rng = np.random.default_rng(step)
-        torch.manual_seed(step)
-        rows = rng.choice(len(pictures), BATCH, replace=False, p=weights)
-        given = read(pictures, rows, clip, tokenizer, rng, device)
-        z = (torch.from_numpy(points[rows]).to(device) - mean) / std
-        run.update(loss(network, z, given, alphas, device))
+        rng = np.random.default_rng([plan.seed, step])
+        torch.manual_seed(int(rng.integers(2**31)))
+        rows = draw_rows(pictures.weights, plan.batch or BATCH, rng)
+        texts = [text * (rng.random() >= DROP) for text in pictures.captions(rows, rng)]
+        points, states, mask = read(texts)
+        present = torch.tensor([bool(text) for text in texts], device=plan.device)[:, None]
+        z = (torch.from_numpy(pictures.points[rows]).to(plan.device) - mean) / std
+        run.update(loss(network, z, (points * present, states, mask), alphas, plan.device))
+        yield run
     run.adopt_average()
-    network.cpu().half().save_pretrained(folder / "prior", safe_serialization=True)
 
 
-def loss(network: Any, z: "torch.Tensor", given: Any, alphas: "torch.Tensor", device: str) -> Any:
+def loss(
+    network: Any, z: "torch.Tensor", given: "Read", alphas: "torch.Tensor", device: str
+) -> "torch.Tensor":
     """Squared error of the standardised point (N D), at random levels."""
     import torch
 
@@ -98,20 +154,7 @@ def loss(network: Any, z: "torch.Tensor", given: Any, alphas: "torch.Tensor", de
     return (out.float() - z).square().mean()
 
 
-def read(
-    pictures: Pictures,
-    rows: np.ndarray,
-    clip: Any,
-    tokenizer: Any,
-    rng: np.random.Generator,
-    device: str,
-) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
-    """A caption for each row, or none, as the text tower sees it: point, token states, mask."""
-    import torch
-
-    texts = [sample(pictures.glyphs[i], pictures.styles[i], rng).text for i in rows]
-    texts = [text if rng.random() >= DROP else "" for text in texts]
-    present = torch.tensor([bool(text) for text in texts], device=device)[:, None]
-    with torch.no_grad(), autocast(device):
-        pooled, states, mask = token_states(clip, tokenizer(texts).to(device))
-    return pooled * present, states, mask
+def save(network: Any, folder: Path) -> None:
+    """Write `prior/` into `folder`, in half precision."""
+    network.save_config(folder / "prior")
+    write_tensors(folder / PRIOR, {name: x.half() for name, x in network.state_dict().items()})

@@ -5,24 +5,27 @@ which CLIP the points come from.
 """
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
-from explorer.models.pocket import DRAFT, make_draft
-from explorer.training.clip import row_weights, to_tensor
-from explorer.training.data import Pictures
-from explorer.training.runs import Run, autocast
+from explorer.models.patches import DRAFT, GRID, UNET, make_draft
+from explorer.training.runs import Interrupt, Plan, Run, autocast
+from explorer.training.saving import write_tensors
 
 if TYPE_CHECKING:
     import torch
 
-PATCH = 4
-BATCH = 32
+WIDTHS = (96, 192)  # channels at the UNet's two resolutions
+BATCH, DRAFT_BATCH = 32, 256
+DRAFT_SHARE = 0.2  # of the minutes
 DROP = 0.1  # how often the point is left out, for guidance
 BLUR = 0.3  # most that a point is shifted, in deviations: the decoder must work between points
+DEFAULTS = {"steps": 8, "guidance": 1.5, "solver": "dpm"}  # of a decoder that is new
 SCHEDULER = {
     "_class_name": "DDIMScheduler",
     "num_train_timesteps": 1000,
@@ -36,15 +39,97 @@ SCHEDULER = {
 }
 
 
-def unet(dimension: int, size: int) -> Any:
-    """A fresh UNet for points of that dimension and pictures of size × size."""
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Pictures with their raw points, and how often each is drawn.
+
+    Args:
+        weights: sum to one; 0 is a picture that is held out.
+    """
+
+    pixels: UInt8[np.ndarray, "N H W C"]
+    points: Float[np.ndarray, "N D"]
+    weights: Float[np.ndarray, " N"]
+
+    def draw(self, count: int, step: int, plan: Plan) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Latents and points of `count` pictures, or of all; the seeds are set by the step."""
+        import torch
+        from torch.nn.functional import pixel_unshuffle
+
+        rng = np.random.default_rng([plan.seed, step])
+        torch.manual_seed(int(rng.integers(2**31)))
+        rows = draw_rows(self.weights, count, rng)
+        pixels = torch.from_numpy(self.pixels[rows]).to(plan.device).permute(0, 3, 1, 2)
+        scaled = pixels.float() / 127.5 - 1
+        latents = pixel_unshuffle(scaled, self.pixels.shape[1] // GRID)
+        latents = latents.contiguous(memory_format=torch.channels_last)
+        return latents, torch.from_numpy(self.points[rows]).to(plan.device)
+
+
+def draw_rows(weights: Float[np.ndarray, " N"], count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `count` rows, or all that have a weight, without repeating one."""
+    count = min(count, int(np.count_nonzero(weights)))
+    return rng.choice(len(weights), count, replace=False, p=weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """What a decoder consists of: a UNet, the draft that it is told, and the points' statistics."""
+
+    unet: Any
+    draft: Any
+    normalizer: Any
+
+    @classmethod
+    def fresh(cls, examples: Examples, plan: Plan, widths: tuple[int, int] = WIDTHS) -> "Networks":
+        """Networks that know nothing but mean and deviation of the training points."""
+        import torch
+
+        torch.manual_seed(plan.seed)
+        size, dimension = examples.pixels.shape[1], examples.points.shape[1]
+        channels = 3 * (size // GRID) ** 2
+        return cls(
+            unet(dimension, channels, widths).to(plan.device, memory_format=torch.channels_last),
+            make_draft(dimension, channels).to(plan.device),
+            statistics(examples.points[examples.weights > 0]).to(plan.device),
+        )
+
+    def start_from(self, folder: Path) -> None:
+        """Take over a decoder's weights that fit, but for the layers that read its points."""
+        from safetensors.torch import load_file
+
+        parts = ((self.unet, UNET, "class_embedding."), (self.draft, DRAFT, "0."))
+        for network, file, own in parts:
+            state = network.state_dict()
+            for name, tensor in load_file(folder / file).items():
+                fits = name in state and state[name].shape == tensor.shape
+                if fits and not name.startswith(own):
+                    state[name] = tensor
+            network.load_state_dict(state)
+
+    def save(self, folder: Path) -> None:
+        """Write `unet/`, `draft/`, `image_normalizer/` and `scheduler/`, in half precision."""
+        half = {name: x.half() for name, x in self.unet.state_dict().items()}
+        self.unet.save_config(folder / "unet")
+        write_tensors(folder / UNET, half)
+        write_tensors(folder / DRAFT, {k: x.half() for k, x in self.draft.state_dict().items()})
+        self.normalizer.save_config(folder / "image_normalizer")
+        name = "diffusion_pytorch_model.safetensors"
+        write_tensors(folder / "image_normalizer" / name, self.normalizer.state_dict())
+        (folder / "scheduler").mkdir(exist_ok=True)
+        config = json.dumps(SCHEDULER, indent=2) + "\n"
+        (folder / "scheduler/scheduler_config.json").write_text(config)
+
+
+def unet(dimension: int, channels: int, widths: tuple[int, int]) -> Any:
+    """A fresh UNet for points of that dimension and latents of so many channels."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
-        sample_size=size // PATCH,
-        in_channels=2 * 3 * PATCH**2,  # the noisy picture and the draft
-        out_channels=3 * PATCH**2,
-        block_out_channels=(96, 192),
+        sample_size=GRID,
+        in_channels=2 * channels,  # the noisy picture and the draft
+        out_channels=channels,
+        block_out_channels=widths,
         layers_per_block=1,
         down_block_types=("DownBlock2D", "AttnDownBlock2D"),
         mid_block_type="UNetMidBlock2D",
@@ -66,8 +151,77 @@ def statistics(points: Float[np.ndarray, "N D"]) -> Any:
 
     normalizer = StableUnCLIPImageNormalizer(points.shape[1]).requires_grad_(False)
     normalizer.mean.copy_(torch.from_numpy(points.mean(0, keepdims=True)))
-    normalizer.std.copy_(torch.from_numpy(points.std(0, keepdims=True)))
+    normalizer.std.copy_(torch.from_numpy(deviation(points)))
     return normalizer
+
+
+def deviation(points: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "1 D"]:
+    """Deviation in each dimension, none so small that dividing by it would blow up noise."""
+    spread = points.std(0, keepdims=True)
+    return np.maximum(spread, 0.01 * spread.mean())
+
+
+def train(
+    examples: Examples,
+    networks: Networks,
+    work: Path,
+    plan: Plan,
+    interrupt: Interrupt | None = None,
+) -> Iterator[Run]:
+    """Train the draft, then the UNet; yield the run after every step.
+
+    When the iterator ends, the networks have their averaged weights.
+
+    Args:
+        work: the folder of the checkpoints, from which training goes on.
+
+    Raises:
+        TrainingError: a loss is not finite, or the disk refuses; the last checkpoint is good.
+    """
+    yield from _train_draft(examples, networks, work, plan, interrupt)
+    if not (interrupt and interrupt.asked):
+        yield from _train_unet(examples, networks, work, plan, interrupt)
+
+
+def _train_draft(
+    examples: Examples, networks: Networks, work: Path, plan: Plan, interrupt: Interrupt | None
+) -> Iterator[Run]:
+    import torch
+
+    run = Run(
+        work, "draft", {"draft": networks.draft}, minutes=DRAFT_SHARE * plan.minutes,
+        rate=2e-3 * plan.rate, decay=0.01, average=0.998, steps=plan.steps, interrupt=interrupt,
+    )  # fmt: skip
+    for step in run:
+        latents, z = examples.draw(plan.batch or DRAFT_BATCH, step, plan)
+        z = networks.normalizer.scale(z)
+        z = z + BLUR * torch.rand(len(z), 1, device=z.device) * torch.randn_like(z)
+        with autocast(plan.device):
+            drawn = networks.draft(z)
+        run.update((drawn.float() - latents).square().mean())
+        yield run
+    run.adopt_average()
+
+
+def _train_unet(
+    examples: Examples, networks: Networks, work: Path, plan: Plan, interrupt: Interrupt | None
+) -> Iterator[Run]:
+    import torch
+    from diffusers import DDIMScheduler
+
+    alphas = DDIMScheduler.from_config(SCHEDULER).alphas_cumprod.to(plan.device)
+    run = Run(
+        work, "unet", {"unet": networks.unet}, minutes=(1 - DRAFT_SHARE) * plan.minutes,
+        rate=8e-4 * plan.rate, decay=0.01, average=0.999, steps=plan.steps, interrupt=interrupt,
+    )  # fmt: skip
+    for step in run:
+        latents, z = examples.draw(plan.batch or BATCH, step, plan)
+        z = blurred(z, networks.normalizer)
+        with torch.no_grad():
+            draft = networks.draft(z)
+        run.update(loss(networks.unet, latents, (z, draft), alphas, plan.device))
+        yield run
+    run.adopt_average()
 
 
 def loss(
@@ -102,85 +256,6 @@ def loss(
     return (weight * (output.float() - latents).square()).mean()
 
 
-def train_draft(
-    pictures: Pictures,
-    points: Float[np.ndarray, "N D"],
-    work: Path,
-    minutes: float,
-    device: str,
-) -> Any:
-    """Train the network that draws a blurred picture straight from a point.
-
-    Args:
-        points: raw, one a picture (held-out rows are never drawn).
-        minutes: the budget over all resumptions.
-    """
-    import torch
-    from torch.nn.functional import pixel_unshuffle
-
-    torch.manual_seed(0)
-    normalizer = statistics(points[~pictures.held_out])
-    standardised = normalizer.scale(torch.from_numpy(points)).to(device)
-    draft = make_draft(points.shape[1], 3 * PATCH**2).to(device)
-    run = Run(
-        work, "draft", {"draft": draft}, minutes=minutes, rate=2e-3, decay=0.01, average=0.998
-    )
-    weights = row_weights(pictures)
-    for step in run:
-        rng = np.random.default_rng(step)
-        torch.manual_seed(step)
-        rows = rng.choice(len(pictures), 256, replace=False, p=weights)
-        latents = pixel_unshuffle(to_tensor(pictures.pixels[rows], device), PATCH)
-        z = standardised[torch.from_numpy(rows).to(device)]
-        z = z + BLUR * torch.rand(len(z), 1, device=device) * torch.randn_like(z)
-        with autocast(device):
-            drawn = draft(z)
-        run.update((drawn.float() - latents).square().mean())
-    run.adopt_average()
-    return draft.eval().requires_grad_(False)
-
-
-def train(
-    pictures: Pictures,
-    points: Float[np.ndarray, "N D"],
-    folder: Path,
-    work: Path,
-    minutes: tuple[float, float],
-    device: str,
-) -> None:
-    """Write `unet/`, `draft/`, `image_normalizer/` and `scheduler/` into `folder`.
-
-    Args:
-        points: raw, one a picture (held-out rows are never drawn).
-        minutes: the budgets of draft and UNet over all resumptions.
-    """
-    import torch
-    from diffusers import DDIMScheduler
-    from torch.nn.functional import pixel_unshuffle
-
-    draft = train_draft(pictures, points, work, minutes[0], device)
-    torch.manual_seed(0)
-    normalizer = statistics(points[~pictures.held_out]).to(device)
-    layout = torch.channels_last
-    network = unet(points.shape[1], pictures.pixels.shape[1]).to(device, memory_format=layout)
-    alphas = DDIMScheduler.from_config(SCHEDULER).alphas_cumprod.to(device)
-    run = Run(
-        work, "unet", {"unet": network}, minutes=minutes[1], rate=8e-4, decay=0.01, average=0.999
-    )
-    weights = row_weights(pictures)
-    raw = torch.from_numpy(points).to(device)
-    network.train()
-    for step in run:
-        rng = np.random.default_rng(step)
-        torch.manual_seed(step)
-        rows = rng.choice(len(pictures), BATCH, replace=False, p=weights)
-        latents = pixel_unshuffle(to_tensor(pictures.pixels[rows], device), PATCH)
-        z = blurred(raw[torch.from_numpy(rows).to(device)], normalizer)
-        run.update(loss(network, latents, (z, draft(z)), alphas, device))
-    run.adopt_average()
-    save(network, draft, normalizer, folder)
-
-
 def blurred(z: "torch.Tensor", normalizer: Any) -> "torch.Tensor":
     """Points as the network must cope with them: shifted a little, or left out; standardised."""
     import torch
@@ -188,17 +263,3 @@ def blurred(z: "torch.Tensor", normalizer: Any) -> "torch.Tensor":
     chance = torch.rand(2, len(z), 1, device=z.device)
     shifted = z + BLUR * chance[0] * normalizer.std * torch.randn_like(z)
     return normalizer.scale(shifted * (chance[1] >= DROP))
-
-
-def save(network: Any, draft: Any, normalizer: Any, folder: Path) -> None:
-    """Write the finished decoder as diffusers folders, in half precision."""
-    import torch
-    from safetensors.torch import save_file
-
-    network.cpu().to(torch.float16, memory_format=torch.contiguous_format)
-    network.save_pretrained(folder / "unet", safe_serialization=True)
-    (folder / DRAFT).parent.mkdir(exist_ok=True)
-    save_file({name: x.cpu().half() for name, x in draft.state_dict().items()}, folder / DRAFT)
-    normalizer.cpu().save_pretrained(folder / "image_normalizer", safe_serialization=True)
-    (folder / "scheduler").mkdir(exist_ok=True)
-    (folder / "scheduler/scheduler_config.json").write_text(json.dumps(SCHEDULER, indent=2) + "\n")

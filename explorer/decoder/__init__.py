@@ -1,96 +1,36 @@
-"""Decoder: what a family of unCLIP models must supply, so that the one sampler can do the rest.
+"""Decoder: turns points back into pictures, once a family supplies the network and the codec.
 
 A decoder is a network conditioned on a point, plus an image codec. A family supplies `condition`,
-`predict`, `to_latent`, `to_image` and a diffusers scheduler config; decoding, inversion,
-in-painting, guidance, η, seeds, progress and cancelling are written once, here and in `sampler`.
+`predict`, `to_latent`, `to_image` and a diffusers scheduler config (see `Family`); decoding,
+inversion, in-painting, redrawing, guidance, η, seeds, progress and cancelling are written once,
+here and in `sampler`.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool
 from PIL import Image
 
 from explorer import sampler
+from explorer.decoder.family import Family
+from explorer.decoder.task import Task
 from explorer.errors import QueryError
-from explorer.masks import Mask, as_grey, paste, touched
+from explorer.masks import Mask, as_grey, paste
 from explorer.noise import Noise, draw, seeds_for
-from explorer.points import Points, Space
+from explorer.points import Points
 from explorer.sampler import Known, Settings, Solver, Step
 
 if TYPE_CHECKING:
     import torch
 
-    from explorer.sampler import Condition, Denoiser
+    from explorer.sampler import Denoiser
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """What one call asks for, row by row, so that a batch is a slice of it."""
+class Decoder(Family):
+    """Turns image-side Points of one Space back into pictures."""
 
-    points: Points
-    seeds: tuple[int, ...]
-    settings: Settings
-    noise: Noise | None = None
-    images: tuple[Image.Image, ...] = ()
-    masks: tuple[Image.Image, ...] = ()
-
-    def __getitem__(self, rows: slice) -> "_Task":
-        noise = None if self.noise is None else self.noise[rows]
-        pictures = self.images[rows], self.masks[rows]
-        return _Task(self.points[rows], self.seeds[rows], self.settings, noise, *pictures)
-
-
-class Decoder(ABC):
-    """Turns image-side Points of one Space back into pictures.
-
-    A family sets the attributes and writes the four abstract methods, and `mask_to_latent` if its
-    codec does not simply stretch a picture over the latent grid.
-    """
-
-    space: Space
-    fingerprint: str  # of the decoder's own weights, for recipes
-    latent_shape: tuple[int, int, int]  # C h w
-    scheduler_config: dict[str, Any]  # of diffusers: betas, prediction type, spacing, clipping
-    steps: int  # default number of steps
-    guidance: float  # default guidance; 1 = off
-    model: str = ""  # the name under which `load` finds this decoder's encoder, for remedies
-    solver: Solver = "ddim"  # default where η = 0
-    batch_size: int = 8
-    device: str = "cpu"
-    dtype: str = "float32"  # the network's: "float32", "float16" or "bfloat16"
-    norms: tuple[float, float] | None = None  # mean and deviation of the lengths seen in training
-
-    # What a family supplies:
-    @abstractmethod
-    def condition(self, points: Points) -> "tuple[Condition, Condition]":
-        """Give the network's inputs for the points, and for "no point": tensors of N rows each."""
-
-    @abstractmethod
-    def predict(
-        self, latents: "torch.Tensor", t: "torch.Tensor", condition: "Condition"
-    ) -> "torch.Tensor":
-        """Give the raw output (as the config's `prediction_type` says), N C h w, for t (N,).
-
-        `latents` come in `dtype`. A learned variance is left out.
-        """
-
-    @abstractmethod
-    def to_latent(self, images: Sequence[Image.Image]) -> "torch.Tensor":
-        """Give N C h w for upright RGB pictures of any size."""
-
-    @abstractmethod
-    def to_image(self, latents: "torch.Tensor") -> list[Image.Image]:
-        """Give RGB pictures for latents N C h w, float32 on `device`."""
-
-    def mask_to_latent(self, mask: Image.Image) -> Bool[np.ndarray, "h w"]:
-        """Find the cells of the latent grid that a grey mask touches, however little."""
-        return touched(mask, *self.latent_shape[1:])
-
-    # What every family gets:
     def decode(
         self,
         points: Points,
@@ -161,21 +101,17 @@ class Decoder(ABC):
 
         Source: Ramesh et al. 2022, section 3; the formula is in `sampler.invert`.
         """
-        self._check(points)
+        self.check(points)
         if len(images) != len(points) or refinements < 0:
             raise QueryError(
                 "Inversion needs one picture a point, and no fewer than 0 refinements, but there "
                 f"are {len(images)} pictures, {len(points)} points and {refinements} refinements."
             )
         found, steps = [], self.steps if steps is None else steps
+        task = Task(points, (0,) * len(points), Settings(steps))
         for rows in sampler.batches(len(points), self.batch_size):
-            walk = sampler.invert(
-                self._denoiser(points[rows], guidance=1.0),
-                self._latents(images[rows]),
-                self.scheduler_config,
-                steps,
-                refinements,
-            )
+            denoiser, latents = self._denoiser(task[rows]), self._latents(images[rows])
+            walk = sampler.invert(denoiser, latents, self.scheduler_config, steps, refinements)
             found.append(Noise(sampler.last(walk).latents.cpu().numpy()))
         return Noise.concat(found)
 
@@ -206,30 +142,44 @@ class Decoder(ABC):
 
         Source: Lugmayr et al. 2022 (RePaint), eq. 8, with the noise of x_T at all levels.
         """
-        n = max(len(images), len(masks), len(points))
-        if {len(images), len(masks), len(points)} - {1, n}:
-            raise QueryError(
-                f"{len(images)} pictures, {len(masks)} masks and {len(points)} points do not go "
-                "together: give as many of each, or one for all."
-            )
+        n = _together({"pictures": images, "masks": masks, "points": points})
         points = points[np.arange(n) % len(points)]
         pictures = [images[i % len(images)].convert("RGB") for i in range(n)]
         greys = [as_grey(masks[i % len(masks)], picture) for i, picture in enumerate(pictures)]
-        task = self._task(points, seed, noise, steps, guidance, eta, solver)
-        return self._pictures(replace(task, images=tuple(pictures), masks=tuple(greys)))
+        painter = self.painter()
+        task = painter._task(points, seed, noise, steps, guidance, eta, solver)
+        return painter._pictures(replace(task, images=tuple(pictures), masks=tuple(greys)))
 
-    def _check(self, points: Points) -> None:
-        remedy = f'load("{self.model}").encoder' if self.model else "the encoder of its own model"
-        self.space.check(points.space, f"Encode again with {remedy} for this decoder.")
-        points.require_image_side()
-        mean = self.norms[0] if self.norms else np.nan
-        far = np.flatnonzero((points.norms < 0.2 * mean) | (points.norms > 5 * mean))
-        if len(far):
-            raise QueryError(
-                f"Point {far[0]} has length {points.norms[far[0]]:.3g}, but this decoder has seen "
-                f"lengths near {mean:.3g}: it reads vectors as the encoder gives them. If these "
-                f"were normalised, decode points.with_vectors(points.unit * {mean:.3g})."
-            )
+    def redraw(
+        self,
+        images: Sequence[Image.Image],
+        points: Points,
+        *,
+        strength: float = 0.6,
+        seed: int | Sequence[int] = 0,
+        steps: int | None = None,
+        guidance: float | None = None,
+        eta: float = 0.0,
+        solver: Solver | None = None,
+    ) -> Iterator[Image.Image]:
+        """Yield every picture drawn again as its point says, keeping its large forms.
+
+        The picture is noised part of the way and denoised from there. One picture or point goes
+        with all the others. The rest is as for `decode`.
+
+        Args:
+            strength: the part of the steps that is done: near 0 keeps the picture, 1 is `decode`.
+
+        Raises:
+            QueryError: counts do not match, or the strength leaves no step to do.
+
+        Source: Meng et al. 2022 (SDEdit).
+        """
+        n = _together({"pictures": images, "points": points})
+        points = points[np.arange(n) % len(points)]
+        pictures = tuple(images[i % len(images)].convert("RGB") for i in range(n))
+        task = self._task(points, seed, None, steps, guidance, eta, solver, strength)
+        return self._pictures(replace(task, images=pictures))
 
     def _task(
         self,
@@ -240,18 +190,20 @@ class Decoder(ABC):
         guidance: float | None,
         eta: float,
         solver: Solver | None,
-    ) -> _Task:
-        self._check(points)
+        strength: float = 1.0,
+    ) -> Task:
+        self.check(points)
         settings = Settings(
             self.steps if steps is None else steps,
             self.guidance if guidance is None else guidance,
             eta,
             solver or ("ddim" if eta else self.solver),
+            strength,
         )
         sampler.schedule(self.scheduler_config, settings)  # complains now, not at the first picture
         n = len(points)
         noise = None if noise is None else noise.for_each(n, self.latent_shape)
-        return _Task(points, seeds_for(seed, n), settings, noise)
+        return Task(points, seeds_for(seed, n), settings, noise)
 
     def _latents(self, images: Sequence[Image.Image]) -> "torch.Tensor":
         import torch
@@ -260,33 +212,44 @@ class Decoder(ABC):
             latents = self.to_latent([image.convert("RGB") for image in images])
         return latents.to(self.device, torch.float32)
 
-    def _denoiser(self, points: Points, guidance: float) -> "Denoiser":
+    def _denoiser(self, task: Task) -> "Denoiser":
         import torch
 
         with torch.inference_mode():
-            conditions = self.condition(points)
-        dtype = getattr(torch, self.dtype)
+            conditions = self.condition(task.points)
+            if task.masks:
+                more = self.inpainting_condition(task.images, task.masks) or {}
+                conditions = (conditions[0] | more, conditions[1] | more)
+        dtype, guidance = getattr(torch, self.dtype), task.settings.guidance
         return sampler.guided(self.predict, conditions, guidance, self.batch_size, dtype)
 
-    def _steps(self, task: _Task) -> Iterator[Step]:
+    def _known(self, task: Task) -> Known | None:
+        import torch
+
+        if not task.images:
+            return None
+        latents = self._latents(task.images)
+        if not task.masks:
+            return Known(latents)
+        cells = torch.tensor(np.stack([self.mask_to_latent(mask) for mask in task.masks]))
+        return Known(latents, cells[:, None].to(self.device))
+
+    def _steps(self, task: Task) -> Iterator[Step]:
         import torch
 
         drawn, generators = draw(task.seeds, self.latent_shape)
         start = drawn if task.noise is None else task.noise.latents
-        known = None
-        if task.masks:
-            cells = torch.tensor(np.stack([self.mask_to_latent(mask) for mask in task.masks]))
-            known = Known(self._latents(task.images), cells[:, None].to(self.device))
         yield from sampler.denoise(
-            self._denoiser(task.points, task.settings.guidance),
+            self._denoiser(task),
             torch.tensor(start, device=self.device),
             self.scheduler_config,
             task.settings,
             generators,
-            known,
+            self._known(task),
+            self.own_step,
         )
 
-    def _pictures(self, task: _Task) -> Iterator[Image.Image]:
+    def _pictures(self, task: Task) -> Iterator[Image.Image]:
         import torch
 
         for rows in sampler.batches(len(task.points), self.batch_size):
@@ -297,3 +260,18 @@ class Decoder(ABC):
             if batch.masks:
                 pictures = list(map(paste, pictures, batch.images, batch.masks))
             yield from pictures
+
+
+def _together(parts: dict[str, Sequence[object] | Points]) -> int:
+    """How many of each there are, or one for all.
+
+    Raises:
+        QueryError: they do not go together.
+    """
+    counts = [len(part) for part in parts.values()]
+    if set(counts) - {1, max(counts)}:
+        *rest, end = (f"{len(part)} {name}" for name, part in parts.items())
+        raise QueryError(
+            f"{', '.join(rest)} and {end} do not go together: give as many of each, or one for all."
+        )
+    return max(counts)

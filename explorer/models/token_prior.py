@@ -1,76 +1,58 @@
-"""Pocket's prior: a small PriorTransformer of diffusers over the CLIP's own token states.
+"""A small prior over the token states of an open_clip text tower: pocket's, and users' own.
 
-Works on texts and points; the folder that it reads is one part of pocket's.
+Works on texts and points; its folder holds `prior/` in diffusers' layout.
 """
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
 from explorer import sampler
-from explorer.errors import QueryError
+from explorer.errors import UnknownModel
 from explorer.models.openclip import OpenClipEncoder
-from explorer.points import Points
-from explorer.prior import Prior
+from explorer.prior import DrawingPrior
 
 if TYPE_CHECKING:
     import torch
 
     from explorer.sampler import Condition
 
+PRIOR = "prior/diffusion_pytorch_model.safetensors"
 
-class PocketPrior(Prior):
+
+class TokenPrior(DrawingPrior):
     """A diffusers PriorTransformer over the CLIP text tower's token states.
 
     Source: Ramesh et al. 2022, section 2.2: it predicts the point itself, not the noise.
     """
 
+    encoder: OpenClipEncoder
+
     def __init__(
         self, folder: FilePath, encoder: OpenClipEncoder, manifest: dict[str, Any]
     ) -> None:
-        self.space, self._encoder, self._folder = encoder.space, encoder, folder
+        self.space, self.encoder, self._folder = encoder.space, encoder, folder
         self.steps, self.guidance = manifest["prior_steps"], manifest["prior_guidance"]
-        self.fingerprint = manifest["sha256"]["prior/diffusion_pytorch_model.safetensors"]
+        self.fingerprint = manifest["sha256"][PRIOR]
 
     @cached_property
     def _transformer(self) -> Any:
         from diffusers import PriorTransformer
 
         transformer = PriorTransformer.from_pretrained(
-            self._folder, use_safetensors=True, low_cpu_mem_usage=False
+            self._folder / "prior", use_safetensors=True, low_cpu_mem_usage=False
         )
-        return transformer.float().eval().requires_grad_(False).to(self._encoder.device)
+        return transformer.float().eval().requires_grad_(False).to(self.encoder.device)
 
-    def sample(self, texts: Sequence[str], *, seed: int = 0, candidates: int = 2) -> Points:
+    def draw(self, texts: list[str], seed: int, candidates: int) -> Float[np.ndarray, "N K D"]:
         import torch
 
-        texts = [texts] if isinstance(texts, str) else list(texts)
-        if not texts or candidates < 1:
-            raise QueryError(
-                f"A prior needs a text and a candidate for each, not {len(texts)} texts and "
-                f"{candidates} candidates."
-            )
-        found = []
-        for start in range(0, len(texts), 32):
-            batch = texts[start : start + 32]
-            with torch.inference_mode():
-                drawn = self._draw(batch, seed, candidates)  # N candidates D
-            towards = self._encoder.encode_text(batch).unit
-            cosines = np.einsum(
-                "ncd,nd->nc", drawn / np.linalg.norm(drawn, axis=2)[..., None], towards
-            )
-            found.append(drawn[np.arange(len(batch)), cosines.argmax(1)])
-        return Points(np.concatenate(found), self.space, "image", tuple(texts))
-
-    def _draw(self, texts: list[str], seed: int, candidates: int) -> np.ndarray:
-        import torch
-
-        device = self._encoder.device
-        tokens = self._encoder.tokenizer([*texts, ""]).to(device)
-        read = token_states(self._encoder.module, tokens)
+        device = self.encoder.device
+        tokens = self.encoder.tokenizer([*texts, ""]).to(device)
+        read = token_states(self.encoder.module, tokens)
         pooled, states, mask = (t.repeat_interleave(candidates, 0) for t in (x[:-1] for x in read))
         nothing = [x[-1:].expand(len(pooled), *x.shape[1:]) for x in read]
         nothing[0] = torch.zeros_like(pooled)
@@ -103,18 +85,36 @@ class PocketPrior(Prior):
 def token_states(
     module: Any, tokens: "torch.Tensor"
 ) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
-    """The text tower's points (N D), its token states (N L D), and which tokens count (N L)."""
+    """Read texts: their points (N D), their token states (N L D), and which tokens count (N L).
+
+    States of another width than the points go through the tower's own last projection.
+
+    Raises:
+        UnknownModel: the text tower is not one of open_clip's own, so its states cannot be had.
+    """
     import torch
 
-    states: list[torch.Tensor] = []
-    hook = module.ln_final.register_forward_hook(lambda *given: states.append(given[2]))
+    tower = getattr(module, "text", module)
+    if not hasattr(tower, "ln_final") or getattr(tower, "cls_emb", None) is not None:
+        raise UnknownModel(
+            f"A prior reads the token states of a text tower, but {type(tower).__name__} does not "
+            "give them. Take a CLIP whose text tower is open_clip's own, such as ViT-B-32."
+        )
+    seen: list[torch.Tensor] = []
+    hook = tower.ln_final.register_forward_hook(lambda *given: seen.append(given[2]))
     try:
         points = module.encode_text(tokens)
     finally:
         hook.remove()
+    states = seen[0]
+    if states.shape[2] != points.shape[1]:
+        project = tower.text_projection
+        states = states @ project if isinstance(project, torch.Tensor) else project(states)
+    pooled = getattr(module, "text_pool_type", None) or tower.pool_type
     ends = tokens.argmax(1, keepdim=True)  # the end mark has the highest number
-    mask = torch.arange(tokens.shape[1], device=tokens.device) <= ends
-    return points.float(), states[0].float(), mask
+    places = torch.arange(tokens.shape[1], device=tokens.device)
+    mask = (places <= ends) if pooled == "argmax" else torch.ones_like(tokens, dtype=torch.bool)
+    return points.float(), states.float(), mask
 
 
 PRIOR_SCHEDULE = {

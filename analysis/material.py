@@ -1,0 +1,184 @@
+"""Material: what the questions are asked of: a library, the model of its Space, and how much of it.
+
+Every draw is seeded, so that a report can be made again. What is not there raises `Absent`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from jaxtyping import Int
+from PIL import Image
+
+from analysis.statistics import chunks
+from explorer.decoder import Decoder
+from explorer.errors import ExplorerError, QueryError
+from explorer.library import Library
+from explorer.models import Model, load
+from explorer.points import Points
+from explorer.prior import Prior
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Absent(ExplorerError):
+    """A question cannot be asked: what it needs is not there; the message says how to supply it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """A library and the model of its Space.
+
+    Args:
+        caption: the column whose words describe the pictures; None if there is none.
+        count: how many pictures a slow measure may look at.
+        seed: of every draw.
+
+    Raises:
+        SpaceMismatch: the library was made with another model.
+        QueryError: the library is empty, has no such column, or the count is not positive.
+    """
+
+    library: Library
+    model: Model
+    caption: str | None = None
+    count: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        made_with = f"The library {self.library.folder} was made with {self.library.model}."
+        self.model.space.check(self.library.space, made_with)
+        if not len(self.library):
+            raise QueryError(f"The library {self.library.folder} is empty: add pictures first.")
+        if self.caption is not None and self.caption not in self.library.columns:
+            known = ", ".join(self.library.columns) or "it has none"
+            raise QueryError(f"The library has no column {self.caption!r}; its columns: {known}.")
+        if self.count < 1 or self.seed < 0:
+            raise QueryError("At least one picture must be looked at, and a seed is 0 or more.")
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | PathLike[str],
+        *,
+        model: str | None = None,
+        decoder: str | PathLike[str] | None = None,
+        prior: str | PathLike[str] | None = None,
+        caption: str | None = None,
+        count: int = 200,
+        seed: int = 0,
+    ) -> Self:
+        """Open a library and load the model that it was made with.
+
+        Args:
+            model: None takes the library's own.
+            decoder, prior: stand in for the model's own; see `load`.
+            caption: None takes the column "caption", if there is one.
+        """
+        library = Library.open(folder)
+        loaded = load(model or library.model, decoder=decoder, prior=prior)
+        if caption is None and "caption" in library.columns:
+            caption = "caption"
+        return cls(library, loaded, caption, count, seed)
+
+    def draw(self, rows: Int[np.ndarray, " N"], n: int | None = None) -> Int[np.ndarray, " K"]:
+        """Draw at most n of these rows (None: `count`) without replacement, in ascending order."""
+        n = self.count if n is None else n
+        if len(rows) <= n:
+            return np.sort(rows)
+        return np.sort(np.random.default_rng(self.seed).choice(rows, n, replace=False))
+
+    def points(self, n: int | None = None) -> tuple[Points, Int[np.ndarray, " K"]]:
+        """Draw at most n image points of the library (None: `count`), with their row numbers."""
+        rows = self.draw(np.arange(len(self.library)), n)
+        return self.library.points(rows), rows
+
+    def pictures(self, rows: Int[np.ndarray, " K"]) -> list[Image.Image]:
+        """Open the pictures of these rows, upright RGB.
+
+        Raises:
+            ImageError: one is not there any more.
+        """
+        return [self.library.open_picture(int(row)) for row in rows]
+
+    def names(self, rows: Int[np.ndarray, " K"]) -> list[str]:
+        """Name these rows for people: by their captions, or else by their files."""
+        items = self.library.rows["item"]
+        return [self.captions.get(int(row), items[int(row)]) for row in rows]
+
+    def seen(
+        self, points: Points, *, keep: int = 8, **options: Any
+    ) -> tuple[Points, list[Image.Image]]:
+        """Decode points and encode the pictures: what the encoder sees in them.
+
+        Also gives the first `keep` pictures; more are never in memory than one batch.
+
+        Args:
+            options: of `Decoder.decode`; without them, pictures differ only because points do.
+
+        Raises:
+            Absent: the model has no decoder.
+        """
+        pictures = self.require_decoder("Decoding").decode(points, **options)
+        kept: list[Image.Image] = []
+        parts = []
+        for rows in chunks(len(points), self.model.encoder.batch_size):
+            batch = list(islice(pictures, rows.stop - rows.start))
+            parts.append(self.model.encoder.encode_images(batch))
+            kept += batch[: keep - len(kept)]
+        return Points.concat(parts).with_labels(points.labels), kept
+
+    @cached_property
+    def captions(self) -> "pd.Series[str]":
+        """The captions that are not empty, by row number; none without a caption column."""
+        import pandas as pd
+
+        if self.caption is None:
+            return pd.Series([], index=pd.Index([], dtype=np.int64), dtype=str)
+        column = self.library.rows[self.caption]  # its index counts the rows from 0
+        told = column.dropna().astype(str).str.strip()
+        return told[told != ""]
+
+    def require_captions(self, question: str) -> "pd.Series[str]":
+        """Give `captions`, or say what is missing.
+
+        Raises:
+            Absent: there are none.
+        """
+        if len(self.captions):
+            return self.captions
+        known = ", ".join(self.library.columns) or "none"
+        raise Absent(
+            f"{question} needs words for the pictures, and the library has no captions. Name one "
+            f"of its columns with --caption (there are: {known}), or index with --columns FILE."
+        )
+
+    def require_decoder(self, question: str) -> Decoder:
+        """Give the decoder, or say what is missing.
+
+        Raises:
+            Absent: the model has none.
+        """
+        if self.model.decoder is not None:
+            return self.model.decoder
+        raise Absent(
+            f"{question} needs a decoder, and {self.model.name} has none. Name a folder that "
+            "`unclip train decoder` made, or a model of this Space, with --decoder."
+        )
+
+    def require_prior(self, question: str) -> Prior:
+        """Give the prior, or say what is missing.
+
+        Raises:
+            Absent: the model has none.
+        """
+        if self.model.prior is not None:
+            return self.model.prior
+        raise Absent(
+            f"{question} needs a prior, and {self.model.name} has none. Name a folder that "
+            "`unclip train prior` made, or a model of this Space, with --prior."
+        )

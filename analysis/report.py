@@ -1,0 +1,97 @@
+"""Report: ask the questions of one library, and write the answers as one page with its tables.
+
+The page opens offline: its figures are inside. The tables lie beside it as CSV.
+"""
+
+import importlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path as FilePath
+
+import explorer
+from analysis.material import Material
+from analysis.page import page
+from analysis.section import Section
+from explorer.errors import ExplorerError, QueryError
+from explorer.images import name_of
+from explorer.library.disk import make_folder, write_file
+
+QUESTIONS = {
+    "contrast": "analysis.contrast",
+    "gap": "analysis.gap",
+    "neighbours": "analysis.neighbours",
+    "encoders": "analysis.encoders",
+    "arithmetic": "analysis.arithmetic",
+    "directions": "analysis.directions",
+    "concepts": "analysis.concepts",
+    "binding": "analysis.binding",
+    "typography": "analysis.typography",
+    "diffusion": "analysis.diffusion",
+    "pca": "analysis.pca",
+    "roundtrip": "analysis.roundtrip",
+    "support": "analysis.support",
+    "smoothness": "analysis.smoothness",
+}
+
+Answer = Section | str  # or the reason why the question could not be asked
+
+
+def ask(material: Material, names: Sequence[str] = tuple(QUESTIONS)) -> Iterator[Answer]:
+    """Answer these questions one after the other.
+
+    What cannot be asked of this material gives the reason instead: no captions, no decoder, too
+    few pictures.
+    """
+    for name in names:
+        try:
+            yield importlib.import_module(QUESTIONS[name]).section(material)
+        except ExplorerError as error:
+            yield str(error)
+
+
+def write(
+    answers: Mapping[str, Answer], facts: Mapping[str, str], folder: FilePath
+) -> list[FilePath]:
+    """Write `index.html`, and every table as `QUESTION-NUMBER-TITLE.csv` beside it.
+
+    Each file appears as a whole, the page last; files of the same names are replaced, others stay.
+
+    Args:
+        answers: question → its answer.
+        facts: what the page says at its top.
+
+    Raises:
+        QueryError: the folder cannot be written.
+    """
+    made, links = {}, {}
+    for name, answer in answers.items():
+        tables = {} if isinstance(answer, str) else answer.tables
+        for number, (title, table) in enumerate(tables.items(), start=1):
+            short = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+            links[name, title] = file = f"{name}-{number}-{short[:60]}.csv"
+            made[file] = table.to_csv(index=False).encode()
+    made["index.html"] = page(answers, facts, links).encode()
+    try:
+        make_folder(folder)
+        for file, content in made.items():
+            write_file(folder / file, content)
+    except OSError as error:
+        reason = error.strerror or error
+        raise QueryError(f"The report cannot be written to {name_of(folder)}: {reason}.") from None
+    return [folder / file for file in made]
+
+
+def facts_of(material: Material) -> dict[str, str]:
+    """What was asked, so that it can be asked again."""
+    model, library = material.model, material.library
+    decoder = model.decoder_from or (model.name if model.decoder else "none")
+    return {
+        "library": f"{library.folder.resolve().name}, {len(library):,} pictures",
+        "space": str(library.space),
+        "decoder": decoder,
+        "prior": "yes" if model.prior else "none",
+        "captions": f"column “{material.caption}”" if material.caption else "none",
+        "pictures that a slow measure looks at": str(material.count),
+        "seed": str(material.seed),
+        "unclip-explorer": explorer.__version__,
+    }

@@ -1,0 +1,129 @@
+"""Commands that train on a library of one's own: train decoder, train prior."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from explorer.cli.doors import door, report
+
+if TYPE_CHECKING:
+    from explorer.training.runs import Plan
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Train a decoder or a prior for the CLIP of a library, on what the library holds.",
+)
+
+Folder = Annotated[FilePath, typer.Argument(help="A library's folder.")]
+Out = Annotated[FilePath, typer.Option("-o", "--out", help="The folder to write.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
+HOW_LONG = typer.Option(min=0.01, help="How long to train, over all resumptions.")
+
+
+@dataclass(frozen=True)
+class How:
+    """What both trainings can be told."""
+
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training in that folder.")
+    ] = False
+    device: Annotated[
+        str, typer.Option("--device", help="cpu, cuda or mps; auto takes the best.")
+    ] = "auto"
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another training.")] = 0
+    rate: Annotated[float, typer.Option("--rate", help="Learning rate, times the usual one.")] = 1.0
+
+    def plan(self, minutes: float) -> "Plan":
+        """The plan of a training that long."""
+        from explorer.models import best_device
+        from explorer.training.runs import Plan
+
+        return Plan(minutes, rate=self.rate, seed=self.seed, device=best_device(self.device))
+
+
+@app.command()
+@door
+def decoder(
+    library: Folder,
+    out: Out,
+    how: How,
+    size: Annotated[int, typer.Option(help="Pixels a side: 32, 64 or 128.")] = 64,
+    minutes: Annotated[float, HOW_LONG] = 30,
+    start: Annotated[
+        str | None,
+        typer.Option(help="Whose weights to start from: pocket (the default at 64) or none."),
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=1, help="Use at most so many pictures.")] = 50_000,
+    as_json: Json = False,
+) -> None:
+    """Train a decoder, for the points of a library's CLIP, on the library's own pictures.
+
+    Ctrl-C leaves a decoder that can be used, and a training that can go on.
+
+    Example: unclip train decoder photos.lib -o mine --minutes 30
+    """
+    from explorer.library import Library
+    from explorer.training import own_decoder
+    from explorer.training.runs import Interrupt
+
+    kept, interrupt = Library.open(library), Interrupt()
+    design = own_decoder.Design(size, start or ("pocket" if size == 64 else "none"), pictures)
+    plan = how.plan(minutes)
+    made = own_decoder.train(kept, out, design, plan, resume=how.resume, interrupt=interrupt)
+    lines = [f"{out}: a decoder for {made['space']['name']}"]
+    if score := made["held_out"]:
+        lines += [
+            f"  round trip of {score['pictures']} held-out pictures: {score['round_trip']:.3f} "
+            f"(chance {score['chance']:.3f}), found first: {score['found_first']:.0%}"
+        ]
+    lines += [f"  try it: unclip decode PICTURE --decoder {out} -o decoded.png"]
+    _finish(made, as_json, lines, interrupt.asked)
+
+
+@app.command()
+@door
+def prior(
+    library: Folder,
+    out: Out,
+    how: How,
+    caption_column: Annotated[
+        str, typer.Option(help="The column of the library that holds captions.")
+    ] = "caption",
+    minutes: Annotated[float, HOW_LONG] = 10,
+    as_json: Json = False,
+) -> None:
+    """Train a prior, which carries words over to the picture side, on a library's captions.
+
+    Example: unclip train prior photos.lib -o words --caption-column title
+    """
+    from explorer.library import Library
+    from explorer.training import own_prior
+    from explorer.training.runs import Interrupt
+
+    kept, plan, interrupt = Library.open(library), how.plan(minutes), Interrupt()
+    made = own_prior.train(kept, out, caption_column, plan, resume=how.resume, interrupt=interrupt)
+    score = made["held_out"]
+    lines = [
+        f"{out}: a prior for {made['space']['name']}",
+        f"  a held-out caption finds its picture first among {score['pictures']}: "
+        f"{score['prior_recall_at_1']:.0%}, among the first ten: {score['prior_recall_at_10']:.0%}",
+        f"  without the prior: {score['words_alone_recall_at_1']:.0%} and "
+        f"{score['words_alone_recall_at_10']:.0%} (ten by chance: {score['chance_at_10']:.0%})",
+    ]
+    _finish(made, as_json, lines, interrupt.asked)
+
+
+def _finish(made: dict[str, Any], as_json: bool, lines: Iterable[str], interrupted: bool) -> None:
+    report(made, as_json, lines)
+    if interrupted:
+        print(
+            f"unclip: interrupted at step {made['training']['step']}. What stands there can be "
+            "used; to go on, run the same command again with --resume.",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130)

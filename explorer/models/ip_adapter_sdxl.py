@@ -1,0 +1,109 @@
+"""IP-Adapter on SDXL: with points of ViT-bigG-14, or as "ip-adapter-sdxl:vit-h" of ViT-H/14.
+
+The base's second text tower is ViT-bigG-14's own, so words need no further weights there. A folder
+of one's own is laid out as for `ip_adapter`; of two adapters in it, ViT-bigG-14's is taken.
+
+Source: Ye et al. 2023 (IP-Adapter); Podell et al. 2023 (SDXL), as diffusers runs it.
+"""
+
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+from explorer.models import Model
+from explorer.models.hub import Release
+from explorer.models.ip_adapter import VIT_H, IpAdapter, Pair
+from explorer.models.parts import read_config
+
+if TYPE_CHECKING:
+    from explorer.sampler import Condition
+
+NETWORKS = {  # as small as published, but for the autoencoder, which works in float32
+    "unet": "diffusion_pytorch_model.fp16",
+    "text_encoder": "model.fp16",
+    "text_encoder_2": "model.fp16",
+    "vae": "diffusion_pytorch_model",
+}
+
+
+class IpAdapterXl(IpAdapter):
+    """Two text towers side by side, and the picture's size, tell the UNet more than in 1.5."""
+
+    guidance = 5.0
+
+    def _texts(self, n: int) -> "tuple[Condition, Condition]":
+        import torch
+
+        some, none = super()._texts(n)
+        zeros = read_config(self._folder / "model_index.json").get("force_zeros_for_empty_prompt")
+        if zeros and not self.negative_prompt:
+            none |= {name: torch.zeros_like(none[name]) for name in ("words", "text_embeds")}
+        return some, none
+
+    def _read(self, text: str) -> "Condition":
+        import torch
+
+        first, second = (
+            self._network(f"text_encoder{ending}")(
+                self._tokens(text, f"tokenizer{ending}"), output_hidden_states=True
+            )
+            for ending in ("", "_2")
+        )
+        width, height = self.image_size
+        return {
+            "words": torch.cat([first.hidden_states[-2], second.hidden_states[-2]], -1),
+            "text_embeds": second.text_embeds,
+            "time_ids": torch.tensor([[height, width, 0, 0, height, width]], device=self.device),
+        }
+
+
+BIG_G = Pair(
+    "ip-adapter-sdxl",
+    "openclip:ViT-bigG-14/laion2b_s39b_b160k",
+    1280,
+    Release(
+        "stabilityai/stable-diffusion-xl-base-1.0",
+        "462165984030d82259a11f4367a4eed129e94a7b",
+        (
+            *("model_index.json", "tokenizer/*", "tokenizer_2/*", "scheduler/*"),
+            *(f"{folder}/config.json" for folder in NETWORKS),
+            *(f"{folder}/{file}.safetensors" for folder, file in NETWORKS.items()),
+        ),
+        7106,
+    ),
+    "CreativeML Open RAIL++-M",
+    "sdxl_models/ip-adapter_sdxl.safetensors",
+    "sdxl_models/image_encoder",
+    4393,
+    IpAdapterXl,
+    words="_2",
+)
+OF_VIT_H = replace(
+    BIG_G,
+    name="ip-adapter-sdxl:vit-h",
+    space=VIT_H,
+    dimension=1024,
+    file="sdxl_models/ip-adapter_sdxl_vit-h.safetensors",
+    tower="models/image_encoder",
+    adapter_megabytes=3226,
+    words="",
+)
+card = BIG_G.card
+
+
+def build(variant: str, device: str) -> Model:
+    """Load the released weights ("" or "vit-h"), or a folder of them.
+
+    Raises:
+        WeightsMissing: they are neither there nor to be had.
+    """
+    if variant in ("", "vit-h"):
+        return (OF_VIT_H if variant else BIG_G).build("", device)
+    both = FilePath(variant) / "adapter"
+    alone = (both / OF_VIT_H.file).is_file() and not (both / BIG_G.file).is_file()
+    return (OF_VIT_H if alone else BIG_G).build(variant, device)
+
+
+def releases(variant: str) -> tuple[Release, ...]:
+    """Give the repositories of "" or "vit-h"; a folder of one's own has none."""
+    return {"": BIG_G.releases, "vit-h": OF_VIT_H.releases}.get(variant, ())

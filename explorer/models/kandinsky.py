@@ -1,0 +1,270 @@
+"""Kandinsky 2.2: a decoder and a prior for ViT-bigG-14, with networks for in-painting and depth.
+
+Four repositories make it up. A folder of one's own has a subfolder for each, laid out as released:
+`prior` and `decoder`, and where wanted `inpaint` and `controlnet`.
+
+Source: Razzhigaev et al. 2023 (Kandinsky), and diffusers' KandinskyV22 pipelines.
+"""
+
+import copy
+from collections.abc import Sequence
+from functools import cache, cached_property
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from jaxtyping import Bool, Float
+from PIL import Image
+
+from explorer.encoder import Encoder
+from explorer.errors import WeightsMissing
+from explorer.images import as_rgb
+from explorer.models import Card, Model
+from explorer.models.clip_towers import load_towers
+from explorer.models.hub import Release
+from explorer.models.latent import LatentDecoder
+from explorer.models.manifest import digest
+from explorer.models.parts import load_part, read_config
+from explorer.models.transformer_prior import WEIGHTS, TransformerPrior
+from explorer.points import Points
+
+if TYPE_CHECKING:
+    import torch
+
+    from explorer.sampler import Condition
+
+NAME = "kandinsky-2.2"
+SPACE = "openclip:ViT-bigG-14/laion2b_s39b_b160k"
+OWNER = "kandinsky-community/kandinsky-2-2-"
+TOWERS = ("image_encoder/*", "image_processor/*", "text_encoder/*", "tokenizer/*")
+RELEASES = {
+    "prior": Release(
+        OWNER + "prior",
+        "9fc51ad5732afc5d031724219d22e6c42179c5a8",
+        (*TOWERS, "prior/*", "scheduler/*"),
+        10575,
+    ),
+    "decoder": Release(
+        OWNER + "decoder",
+        "9ae140d347fed8ce6e8bb3005dcc1f48543bb8e3",
+        ("unet/*", "movq/*", "scheduler/*"),
+        5284,
+    ),
+    # The movq of these two is the very file of the decoder's.
+    "inpaint": Release(
+        OWNER + "decoder-inpaint",
+        "db790ad5cbcabed886f069ef2710774657621702",
+        ("unet/*", "scheduler/*"),
+        5012,
+    ),
+    "controlnet": Release(
+        OWNER + "controlnet-depth",
+        "08632524a2b7e3bed39a7901d92cdd07e37544d0",  # refs/pr/5; main has pickles only
+        ("unet/*", "scheduler/*"),
+        5014,
+    ),
+}
+
+
+def build(variant: str, device: str) -> Model:
+    """Load the released weights, or a folder with the subfolders `prior` and `decoder`.
+
+    Raises:
+        WeightsMissing: they are neither there nor to be had.
+    """
+    prior = part_folder("prior", variant)
+    encoder = load_towers(
+        SPACE,
+        image=prior / "image_encoder",
+        text=prior / "text_encoder",
+        tokenizer=prior / "tokenizer",
+        preprocess=prior / "image_processor",
+        device=device,
+    )
+    words = TransformerPrior(prior / "prior", prior / "scheduler", encoder)
+    decoder = KandinskyDecoder(variant, encoder, words.norms, device)
+    return Model(NAME, encoder.space, encoder, words, decoder)
+
+
+def card() -> Card:
+    """Describe Kandinsky 2.2 as released, without the networks for in-painting and depth."""
+    needed = releases("")
+    return {
+        "name": NAME,
+        "space": SPACE,
+        "dimension": 1280,
+        "decoder": True,
+        "prior": True,
+        "megabytes": sum(release.megabytes for release in needed),
+        "licence": "Apache-2.0",
+        "weights_here": all(release.cached() is not None for release in needed),
+    }
+
+
+def releases(variant: str) -> tuple[Release, ...]:
+    """Give the repositories of "", "inpaint" or "controlnet"; a folder of one's own has none."""
+    if variant in ("inpaint", "controlnet"):
+        return (RELEASES[variant],)
+    return () if variant else (RELEASES["prior"], RELEASES["decoder"])
+
+
+@cache
+def part_folder(part: str, source: str) -> FilePath:
+    """Find one of the four parts in a folder, or on the hub where `source` is "".
+
+    Raises:
+        WeightsMissing: it is neither there nor to be had.
+    """
+    if source and not (FilePath(source) / part).is_dir():
+        raise WeightsMissing(
+            f"{source} has no subfolder {part!r}. A folder of {NAME} has prior and decoder, and "
+            f"inpaint and controlnet where wanted, each laid out as {OWNER}… on the hub."
+        )
+    own = str(FilePath(source) / part) if source else None
+    name = NAME if part in ("prior", "decoder") else f"{NAME}:{part}"
+    release = RELEASES[part]
+    return release.folder(name, own)
+
+
+class KandinskyDecoder(LatentDecoder):
+    """A UNet over the latents of a MoVQ autoencoder, told what to paint by a point alone.
+
+    Guidance leads away from the point of an all-zero picture, or from the option `negative`. The
+    sides of a picture are rounded up to whole cells of the UNet's coarsest grid. In-painting runs a
+    network of its own where that is on this machine, and the option `hint` another.
+
+    Args:
+        source: of its parts, as for `part_folder`.
+        encoder: gives the point of an all-zero picture.
+        norms: mean and deviation of the lengths of points.
+    """
+
+    choices: ClassVar = {
+        "negative": "one point to keep away from, instead of an all-zero picture's",
+        "hint": "a picture of depth (near is white) whose layout is kept",
+        "image_size": "width and height in pixels, rounded up to multiples of 64",
+        "low_memory": "true: only the network at work is on the device",
+    }
+    codec = "movq"
+    steps, guidance = 50, 4.0
+    negative: Points | None = None
+    hint: Image.Image | None = None
+    _inpaints = False
+
+    def __init__(
+        self, source: str, encoder: Encoder, norms: tuple[float, float], device: str
+    ) -> None:
+        super().__init__(part_folder("decoder", source), encoder.space, NAME, device)
+        self._source, self._encoder, self.norms = source, encoder, norms
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self._image_size
+
+    @image_size.setter
+    def image_size(self, size: tuple[int, int]) -> None:
+        coarse = self._cell**2
+        self._image_size = (-(-size[0] // coarse) * coarse, -(-size[1] // coarse) * coarse)
+
+    @property
+    def _folder(self) -> FilePath:
+        """Of the network that is at work, and of its scheduler."""
+        part = "inpaint" if self._inpaints else "decoder" if self.hint is None else "controlnet"
+        return part_folder(part, self._source)
+
+    @property
+    def scheduler_config(self) -> dict[str, Any]:  # type: ignore[override]
+        return read_config(self._folder / "scheduler" / "scheduler_config.json")
+
+    @property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        return digest(self._folder / "unet" / WEIGHTS)
+
+    def _check_option(self, name: str, value: Any) -> None:
+        super()._check_option(name, value)
+        if name == "hint" and value is not None:
+            part_folder("controlnet", self._source)  # complains now, not at the first picture
+
+    def painter(self) -> Self:
+        source = self._source
+        here = (FilePath(source) / "inpaint").is_dir() if source else RELEASES["inpaint"].cached()
+        if self.hint is not None or not here:
+            return self
+        changed = copy.copy(self)
+        changed._inpaints = True
+        return changed
+
+    def condition(self, points: Points) -> "tuple[Condition, Condition]":
+        import torch
+
+        z = torch.tensor(points.vectors, device=self.device)
+        away = self._zero if self.negative is None else self.negative.vectors
+        nothing = torch.tensor(away, device=self.device).expand_as(z)
+        more = {}
+        if self.hint is not None:
+            depth = torch.from_numpy(self.seen(as_rgb(self.hint))).to(self.device)
+            more = {"hint": depth.expand(len(z), *depth.shape)}
+        return {"image_embeds": z, **more}, {"image_embeds": nothing, **more}
+
+    @cached_property
+    def _zero(self) -> Float[np.ndarray, "1 D"]:
+        """The point of pixels that are all zero after preprocessing."""
+        pixels = self._encoder.preprocess(Image.new("RGB", (64, 64)))
+        return self._encoder.embed_pixels(np.zeros_like(pixels)[None])
+
+    def inpainting_condition(
+        self, images: Sequence[Image.Image], masks: Sequence[Image.Image]
+    ) -> "Condition | None":
+        import torch
+
+        if not self._inpaints:
+            return None
+        painted = torch.tensor(np.stack([self.mask_to_latent(mask) for mask in masks]))
+        kept = (~painted[:, None]).to(self.device, torch.float32)
+        return {"picture": self._latents(images) * kept, "kept": kept}
+
+    def mask_to_latent(self, mask: Image.Image) -> Bool[np.ndarray, "h w"]:
+        cells = super().mask_to_latent(mask)
+        return widened(cells) if self._inpaints else cells
+
+    def predict(
+        self, latents: "torch.Tensor", t: "torch.Tensor", condition: "Condition"
+    ) -> "torch.Tensor":
+        import torch
+        from diffusers import UNet2DConditionModel
+
+        given = {name: value.to(latents.dtype) for name, value in condition.items()}
+        seen = [latents, *(given.pop(name) for name in ("picture", "kept") if name in given)]
+        unet = self._network(UNet2DConditionModel, self._folder / "unet", self.dtype)
+        return unet(torch.cat(seen, 1), t, None, added_cond_kwargs=given).sample
+
+    def to_code(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        return self._movq.encode(pixels).latents
+
+    def from_code(self, latents: "torch.Tensor") -> "torch.Tensor":
+        return self._movq.decode(latents, force_not_quantize=True).sample
+
+    @property
+    def _movq(self) -> Any:
+        from diffusers import VQModel
+
+        return self._network(VQModel, part_folder("decoder", self._source) / "movq", "float32")
+
+    def _network(self, kind: Any, folder: FilePath, dtype: str) -> Any:
+        return self._networks.get(
+            str(folder), lambda: load_part(kind, folder, "cpu", dtype), alone=self.low_memory
+        )
+
+
+def widened(cells: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Paint the neighbours of painted cells too, as the pipeline does for the in-paint network.
+
+    >>> widened(np.array([[False, True, False]])).tolist()
+    [[True, True, True]]
+    """
+    height, width = cells.shape
+    room = np.pad(cells, 1)
+    shifts = ((0, 0), (0, 1), (1, 0), (1, 1), (0, -1), (-1, 0), (-1, -1))
+    return np.logical_or.reduce(
+        [room[1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in shifts]
+    )

@@ -1,0 +1,119 @@
+"""Parts: one network of a released checkpoint, loaded from its folder, complete or not at all.
+
+Works with any class of diffusers or transformers that has `from_pretrained`.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path as FilePath
+from typing import Any
+
+from explorer.errors import WeightsMissing
+
+
+def read_config(file: FilePath) -> dict[str, Any]:
+    """Read a JSON file of a checkpoint: a network's configuration, or a scheduler's.
+
+    Raises:
+        WeightsMissing: it is not there, or is no JSON object.
+    """
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsMissing(
+            f"{file} cannot be read ({error}). Get the checkpoint again."
+        ) from error
+    if not isinstance(config, dict):
+        raise WeightsMissing(f"{file} holds no JSON object. Get the checkpoint again.")
+    return config
+
+
+def load_part(kind: Any, folder: FilePath, device: str, dtype: str) -> Any:
+    """Load a network, ready to run and not to train.
+
+    Both libraries fill in random numbers for tensors that a file lacks, and only log it; here that
+    is an error.
+
+    Args:
+        kind: the network's class.
+        folder: holds config.json and safetensors.
+        dtype: "float32", "float16" or "bfloat16".
+
+    Raises:
+        WeightsMissing: the folder is not there, has no safetensors, or they do not fit.
+    """
+    import torch
+    from safetensors import SafetensorError
+
+    if not (folder / "config.json").is_file():
+        raise WeightsMissing(
+            f"{folder} is not a folder of a released checkpoint: it has no config.json. It needs "
+            f"config.json and the safetensors of a {kind.__name__}."
+        )
+    options = {"use_safetensors": True, "local_files_only": True, "variant": _variant(folder)}
+    if kind.__module__.startswith("diffusers"):
+        options["low_cpu_mem_usage"] = False  # else it warns where accelerate is not installed
+    try:
+        with quiet():
+            part, info = kind.from_pretrained(
+                folder, dtype=getattr(torch, dtype), output_loading_info=True, **options
+            )
+        wrong = [*info["missing_keys"], *info["mismatched_keys"]]
+        reason = f"it lacks {wrong[0]}" if wrong else ""
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    if reason:
+        raise WeightsMissing(
+            f"The weights in {folder} are not those of a {kind.__name__}: {reason}. Get the "
+            "checkpoint again; only safetensors are read."
+        )
+    return part.to(device).eval().requires_grad_(False)
+
+
+def load_tokenizer(folder: FilePath) -> Any:
+    """Load CLIP's tokenizer; transformers would make one of three words where files are missing.
+
+    Raises:
+        WeightsMissing: the folder has no vocabulary, or one that cannot be read.
+    """
+    from transformers import CLIPTokenizer
+
+    ways = (("vocab.json", "merges.txt"), ("tokenizer.json",))
+    if not any(all((folder / name).is_file() for name in way) for way in ways):
+        raise WeightsMissing(
+            f"{folder} holds no tokenizer: it needs vocab.json and merges.txt. Get the checkpoint "
+            "again."
+        )
+    try:
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the tokenizers package raises nothing narrower
+        raise WeightsMissing(
+            f"The tokenizer in {folder} cannot be read ({error}). Get the checkpoint again."
+        ) from error
+
+
+def _variant(folder: FilePath) -> str | None:
+    """What the names of weights end in where only those of half precision are there."""
+    files = list(folder.glob("*.safetensors"))
+    return "fp16" if files and all(".fp16." in file.name for file in files) else None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers from drawing its progress bars, and both from logging what is raised."""
+    import diffusers.utils.logging as of_diffusers
+    import transformers.utils.logging as of_transformers
+
+    bars = of_transformers.is_progress_bar_enabled()
+    levels = [(log, log.get_verbosity()) for log in (of_diffusers, of_transformers)]
+    of_transformers.disable_progress_bar()
+    for log, _ in levels:
+        log.set_verbosity_error()
+    try:
+        yield
+    finally:
+        for log, level in levels:
+            log.set_verbosity(level)
+        if bars:
+            of_transformers.enable_progress_bar()

@@ -1,0 +1,149 @@
+"""Stable unCLIP: Stable Diffusion 2.1, told what to paint by a point of ViT-H/14.
+
+Its smaller sister, for points of OpenAI's ViT-L/14, is `stable_unclip_small`. A folder of one's own
+is laid out as the repository.
+
+Source: diffusers' StableUnCLIPImg2ImgPipeline; noise on a condition, Ho et al. 2021 (Cascaded
+Diffusion), section 4.2.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from explorer.models import Card, Model
+from explorer.models.clip_towers import load_towers
+from explorer.models.hub import Release
+from explorer.models.parts import read_config
+from explorer.models.stable_diffusion import StableDiffusion, weights_of
+from explorer.models.transformer_prior import lengths
+from explorer.noise import seeds_for
+from explorer.points import Points, Space
+
+if TYPE_CHECKING:
+    import torch
+
+    from explorer.sampler import Condition
+
+PARTS = (
+    *("image_encoder/*", "feature_extractor/*", "image_normalizer/*", "image_noising_scheduler/*"),
+    *("tokenizer/*", "text_encoder/*", "unet/*", "scheduler/*", "vae/*"),
+)
+
+
+class StableUnclip(StableDiffusion):
+    """The point, noised to a level, goes in through the time embedding with that level beside it.
+
+    All points get the same noise, so that pictures differ only because points differ. "No point"
+    is zeros.
+    """
+
+    choices: ClassVar = StableDiffusion.choices | {
+        "noise_level": "0 to 999: how much noise hides the point's detail, for more variety",
+        "noise_seed": "a whole number: which noise that is",
+    }
+    steps, guidance = 20, 10.0
+    noise_level = 0
+    noise_seed = 0
+
+    def __init__(self, folder: FilePath, space: Space, model: str, device: str) -> None:
+        from safetensors.numpy import load_file
+
+        super().__init__(folder, space, model, device)
+        statistics = load_file(weights_of(folder / "image_normalizer"))
+        self._mean, self._std = statistics["mean"], statistics["std"]  # 1 D
+        if self._mean.any():  # the released one for ViT-H/14 has none, but 0 and 1
+            self.norms = lengths(self._mean, self._std)
+
+    def _check_option(self, name: str, value: Any) -> None:
+        if name == "noise_seed":
+            seeds_for([value], 1)
+        else:
+            super()._check_option(name, value)
+
+    def condition(self, points: Points) -> "tuple[Condition, Condition]":
+        import torch
+
+        labels = self._labels(points)
+        some, none = self._texts(len(points))
+        return some | {"labels": labels}, none | {"labels": torch.zeros_like(labels)}
+
+    def _labels(self, points: Points) -> "torch.Tensor":
+        """Noise the points to the level, and put the level's embedding beside them: N 2D."""
+        import torch
+        from diffusers import DDPMScheduler
+        from diffusers.models.embeddings import get_timestep_embedding
+
+        config = read_config(self._folder / "image_noising_scheduler" / "scheduler_config.json")
+        mean, std = torch.tensor(self._mean), torch.tensor(self._std)
+        level = torch.full((len(points),), self.noise_level)
+        noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(self.noise_seed))
+        standard = (torch.tensor(points.vectors) - mean) / std
+        noised = DDPMScheduler.from_config(config).add_noise(
+            standard, noise.expand_as(standard), level
+        )
+        beside = get_timestep_embedding(
+            level, mean.shape[1], flip_sin_to_cos=True, downscale_freq_shift=0
+        )
+        return torch.cat([noised * std + mean, beside], 1).to(self.device)
+
+    def predict(
+        self, latents: "torch.Tensor", t: "torch.Tensor", condition: "Condition"
+    ) -> "torch.Tensor":
+        words, labels = (condition[name].to(latents.dtype) for name in ("words", "labels"))
+        return self._network("unet")(latents, t, words, class_labels=labels).sample
+
+
+@dataclass(frozen=True)
+class Sister:
+    """One of the two checkpoints; both were withdrawn by Stability AI, and are mirrored."""
+
+    name: str
+    space: str  # the open_clip model with the same towers
+    dimension: int
+    release: Release
+
+    def build(self, variant: str, device: str) -> Model:
+        """Load the released weights, or a folder of them.
+
+        Raises:
+            WeightsMissing: they are neither there nor to be had.
+        """
+        folder = self.release.folder(self.name, variant)
+        encoder = load_towers(
+            self.space,
+            image=folder / "image_encoder",
+            text=None,
+            tokenizer=None,
+            preprocess=folder / "feature_extractor",
+            device=device,
+            text_from=self.space,
+        )
+        decoder = StableUnclip(folder, encoder.space, self.name, device)
+        return Model(self.name, encoder.space, encoder, decoder=decoder)
+
+    def card(self) -> Card:
+        """Describe the checkpoint as released."""
+        return {
+            "name": self.name,
+            "space": self.space,
+            "dimension": self.dimension,
+            "decoder": True,
+            "prior": False,
+            "megabytes": self.release.megabytes,
+            "licence": "CreativeML Open RAIL++-M",
+            "weights_here": self.release.cached() is not None,
+        }
+
+    def releases(self, variant: str) -> tuple[Release, ...]:
+        """Give the repository; a folder of one's own has none."""
+        return () if variant else (self.release,)
+
+
+LARGE = Sister(
+    "stable-unclip",
+    "openclip:ViT-H-14/laion2b_s32b_b79k",
+    1024,
+    Release("sd2-community/stable-diffusion-2-1-unclip", "main", PARTS, 7705),
+)
+build, card, releases = LARGE.build, LARGE.card, LARGE.releases

@@ -1,0 +1,31 @@
+"""Sampler: the one denoising loop, its inverse, and guidance, over diffusers' schedulers.
+
+Works on latents (torch, float32) and a `Denoiser`, any function from latents and timesteps to a
+network's raw output. Knows no points, no pictures and no model.
+"""
+
+from typing import TYPE_CHECKING
+
+from explorer.sampler.guidance import batches, guided
+from explorer.sampler.inversion import invert
+from explorer.sampler.loop import Known, Step, denoise, last, own_step, split
+from explorer.sampler.settings import Settings, Solver, schedule
+
+if TYPE_CHECKING:
+    from explorer.sampler.guidance import Condition as Condition
+    from explorer.sampler.guidance import Denoiser as Denoiser
+
+__all__ = [
+    "Known",
+    "Settings",
+    "Solver",
+    "Step",
+    "batches",
+    "denoise",
+    "guided",
+    "invert",
+    "last",
+    "own_step",
+    "schedule",
+    "split",
+]

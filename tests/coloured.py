@@ -1,0 +1,30 @@
+"""A small captioned library of coloured pictures, for tests of analysis that need no network."""
+
+import numpy as np
+from fakes import COLOUR_SPACE, ColourEncoder, run
+from PIL import Image
+
+from analysis.material import Material
+from explorer.library import Library
+from explorer.models import Model
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
+
+
+def material(folder, each=6, *, captions=True, **options):
+    """A Material of `each` noisy pictures a colour; their captions and classes are the colour."""
+    rng, lines = np.random.default_rng(0), ["file,caption,colour"]
+    (folder / "pictures").mkdir()
+    for name, colour in COLOURS.items():
+        for i in range(each):
+            noise = rng.integers(0, 60, (8, 8, 3))
+            pixels = np.abs(np.array(colour) - noise).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"pictures/{name}{i}.png")
+            lines.append(f"{name}{i}.png,{name},{name}")
+    if captions:
+        (folder / "pictures/captions.csv").write_text("\n".join(lines))
+    encoder = ColourEncoder()
+    library = Library.create(folder / "lib", COLOUR_SPACE, model="colours")
+    run(library, [folder / "pictures"], encoder)
+    caption = "caption" if captions else None
+    return Material(library, Model("colours", COLOUR_SPACE, encoder), caption, **options)

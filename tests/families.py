@@ -1,0 +1,19 @@
+"""Every family of decoders with tiny random networks, as a checkpoint in the released layout.
+
+To add one: a function in tests/tiny_<family>.py that writes a checkpoint into a folder and gives
+the folder, and a line here.
+"""
+
+import tiny_ip_adapter
+import tiny_kandinsky
+import tiny_karlo
+import tiny_stable
+
+WRITERS = {  # name in MODELS -> writes what `load(name, source=folder)` reads
+    "kandinsky-2.2": tiny_kandinsky.tiny_kandinsky,
+    "karlo": tiny_karlo.tiny_karlo,
+    "stable-unclip": tiny_stable.tiny_stable_unclip,
+    "stable-unclip-small": tiny_stable.tiny_stable_unclip_small,
+    "ip-adapter-sd15": tiny_ip_adapter.tiny_ip_adapter_sd15,
+    "ip-adapter-sdxl": tiny_ip_adapter.tiny_ip_adapter_sdxl,
+}

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from coloured import material
+
+from analysis import gap
+from analysis.material import Absent, Material
+from explorer.errors import QueryError
+from explorer.library import Library
+from explorer.points import Points, Space
+
+PLANE = Space("plane", 2, "0f")
+
+
+def points(vectors, side="image"):
+    return Points(np.array(vectors, dtype=float), PLANE, side)
+
+
+def test_the_gap_is_between_mean_directions_whatever_the_lengths():
+    pictures, words = points([[3, 0], [0, 5]]), points([[-7, 0], [0, -1]], "text")
+    assert gap.modality_gap(pictures, words) == pytest.approx(np.sqrt(2))
+    assert gap.modality_gap(pictures, pictures) == 0
+
+
+def test_shifts_by_hand():
+    # dimension 0: means 0.5 and 0, variances 0.25 and 1; dimension 1: both 0.5 and 0.25, and 0, 0
+    table = gap.shifts(points([[1, 0], [0, 1]]), points([[1, 0], [-1, 0]], "text"))
+    assert table["dimension"].tolist() == [1, 0]
+    assert table["shift"].tolist() == [0.5, 0.5]
+    assert table["shift in deviations"].tolist() == pytest.approx(
+        [0.5 / np.sqrt(0.125), 0.5 / np.sqrt(0.625)]
+    )
+
+
+def test_pairs_are_of_the_kind_that_they_are_named_after():
+    pictures, words = points([[1, 0], [0, 1]]), points([[0, 1], [-1, 0]], "text")
+    found = gap.within_and_between(pictures, words, pairs=50)
+    kinds = {name: set(np.unique(values)) for name, values in found.items()}
+    assert kinds == {
+        "a picture and its caption": {0},
+        "a picture and another's caption": {-1, 1},
+        "two pictures": {0},
+        "two captions": {0},
+    }
+
+
+def test_one_picture_has_no_pairs():
+    with pytest.raises(QueryError, match="Two"):
+        gap.within_and_between(points([[1, 0]]), points([[1, 0]], "text"))
+
+
+def test_positions_go_from_words_to_pictures():
+    pictures, words = points([[1, 0], [1, 0]]), points([[0, 1], [0, 1]], "text")
+    between = points([[1, 1], [1, 1]])
+    table = gap.positions({"w": words, "p": pictures, "b": between}, pictures, words)
+    assert table["position"].tolist() == pytest.approx([0, 1, 0.5])
+    assert table["gap to pictures"].tolist() == pytest.approx([np.sqrt(2), 0, 0.76537], abs=1e-5)
+    assert table["cosine with own picture"].tolist() == pytest.approx([0, 1, np.sqrt(0.5)])
+
+
+def test_words_are_decoded_at_the_length_of_pictures():
+    own, words = points([[3, 0], [0, 5]]), points([[1, 1]], "text")
+    ways = gap.ways(own, words, own)
+    assert ways["words as if a picture"][0].side == "image"
+    assert ways["words as if a picture"][0].norms == pytest.approx([4])
+    assert ways["no point"][1] == {"guidance": 0}
+
+
+def test_without_a_prior_the_section_says_so_and_measures_the_rest(tmp_path):
+    section = gap.section(material(tmp_path, seed=3))
+    assert "has no prior" in section.finding
+    assert section.tables["Where the points lie"]["points"].tolist() == ["words"]
+    assert len(section.tables["Shift of each dimension"]) == 8
+
+
+def test_without_captions_it_says_what_is_missing(tmp_path):
+    with pytest.raises(Absent, match="--caption"):
+        gap.section(material(tmp_path, captions=False))
+
+
+def test_pocket_decodes_the_same_captions_three_ways(tmp_path, pocket, sample):
+    library = Library.create(tmp_path / "lib", pocket.space)
+    files = sorted((sample / "noto").glob("*.png"))[:12]
+    list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
+    section = gap.section(Material(library, pocket, "caption", count=4))
+    table = section.tables["What the decoder makes of captions"].set_index("way")
+    assert list(table.index) == ["no point", "words as if a picture", "prior", "own picture"]
+    trip = table["round trip (median cosine)"]
+    assert trip["own picture"] > trip["prior"] > trip["no point"]
+    assert "Captions decoded three ways" in section.figures

@@ -1,0 +1,95 @@
+"""Released weights: fetched once, resumed, checked, found offline, and removed again."""
+
+import pytest
+from fake_hub import COMMIT, hub_of
+from huggingface_hub import constants
+
+from explorer.errors import WeightsMissing
+from explorer.models.hub import Release
+
+LARGE = "unet/diffusion_pytorch_model.safetensors"
+
+FILES = {
+    "model_index.json": b"{}",
+    "unet/config.json": b'{"a": 1}',
+    LARGE: bytes(range(256)) * 8000,
+    "unet/diffusion_pytorch_model.fp16.safetensors": b"half",
+    "unet/diffusion_pytorch_model.bin": b"a pickle",
+    "vae/config.json": b"{}",
+}
+RELEASE = Release("some/thing", "main", ("model_index.json", "unet/*"), 2.0)
+
+
+@pytest.fixture
+def hub(tmp_path):
+    with hub_of(dict(FILES), tmp_path) as server:
+        yield server
+
+
+def inside(folder):
+    return {file.relative_to(folder).as_posix() for file in folder.rglob("*.*")}
+
+
+def test_a_release_is_fetched_without_pickles_and_then_found_offline(hub, monkeypatch):
+    assert RELEASE.cached() is None
+    folder = RELEASE.fetch("thing")
+    assert folder.name == COMMIT
+    assert inside(folder) == {
+        "model_index.json",
+        "unet/config.json",
+        LARGE,
+    }
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert RELEASE.cached() == folder
+    assert RELEASE.folder("thing") == folder
+
+
+def test_an_interrupted_download_goes_on_where_it_stopped(hub):
+    hub.stop_after = 1_000_000
+    with pytest.raises(WeightsMissing, match="run: unclip models get thing"):
+        RELEASE.fetch("thing")
+    assert RELEASE.cached() is None
+    hub.stop_after, hub.sent = None, 0
+    folder = RELEASE.fetch("thing")
+    assert (folder / LARGE).read_bytes() == FILES[LARGE]
+    assert hub.sent < len(FILES[LARGE]) - 900_000
+
+
+@pytest.mark.parametrize("file", ["unet/config.json", LARGE])
+def test_a_damaged_file_is_found_and_fetched_again(file, hub):
+    hub.damage = file
+    with pytest.raises(WeightsMissing, match=f"{file} .*came damaged"):
+        RELEASE.fetch("thing")
+    assert RELEASE.cached() is None
+    hub.damage = None
+    assert (RELEASE.fetch("thing") / file).read_bytes() == FILES[file]
+
+
+def test_without_a_network_the_error_says_how_large_and_what_to_run(hub, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsMissing, match=r"about 2 MB.*run: unclip models get thing"):
+        RELEASE.folder("thing")
+
+
+def test_a_release_without_safe_files_is_refused(hub):
+    del hub.files[LARGE]
+    with pytest.raises(WeightsMissing, match="no safetensors"):
+        RELEASE.fetch("thing")
+
+
+def test_removed_weights_are_gone(hub):
+    RELEASE.fetch("thing")
+    assert RELEASE.remove() == pytest.approx(len(FILES[LARGE]) / 1e6, abs=0.01)
+    assert RELEASE.cached() is None
+    assert RELEASE.remove() == 0
+
+
+def test_a_folder_of_ones_own_is_taken_if_it_is_in_the_layout(tmp_path):
+    (tmp_path / "unet").mkdir()
+    both = Release("some/thing", "main", ("unet/*", "vae/*"), 2.0)
+    with pytest.raises(WeightsMissing, match="no folder vae. It needs unet, vae"):
+        both.folder("thing", str(tmp_path))
+    with pytest.raises(WeightsMissing, match="no folder"):
+        both.folder("thing", str(tmp_path / "nowhere"))
+    (tmp_path / "vae").mkdir()
+    assert both.folder("thing", str(tmp_path)) == tmp_path
