@@ -20,17 +20,6 @@ QUESTIONS = {
     "contrast": "analysis.contrast",
     "gap": "analysis.gap",
     "neighbours": "analysis.neighbours",
-    "encoders": "analysis.encoders",
-    "arithmetic": "analysis.arithmetic",
-    "directions": "analysis.directions",
-    "concepts": "analysis.concepts",
-    "binding": "analysis.binding",
-    "typography": "analysis.typography",
-    "diffusion": "analysis.diffusion",
-    "pca": "analysis.pca",
-    "roundtrip": "analysis.roundtrip",
-    "support": "analysis.support",
-    "smoothness": "analysis.smoothness",
 }
 
 Answer = Section | str  # or the reason why the question could not be asked

@@ -73,7 +73,7 @@ def held_out(hashes: list[str]) -> Bool[np.ndarray, " N"]:
 
     One in twenty, at least 16. Copies of one picture go the same way.
 
-    >>> held_out([f"{i:04x}" for i in range(1000)]).sum()
+    >>> int(held_out([f"{i:04x}" for i in range(1000)]).sum())
     50
     """
     count = max(LEAST_HELD_OUT, round(HELD_OUT * len(hashes)))
