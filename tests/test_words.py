@@ -21,7 +21,7 @@ NOUNS = """\
   1 This line stands for the licence.
 00000001 05 n 01 animal 0 000 | a living organism that moves
 00000002 05 n 02 feline 0 felid 0 001 @ 00000001 n 0000 | animal of the cat family
-00000003 05 n 01 cat 0 003 @ 00000002 n 0000 ~ 00000008 n 0000 + 00000009 r 0000 | feline kept as pet
+00000003 05 n 01 cat 0 003 @ 00000002 n 0000 ~ 00000008 n 0000 + 00000009 r 0000 | feline pet
 00000004 05 n 02 bat 0 chiropteran 0 001 @ 00000001 n 0000 | nocturnal animal with a wing
 00000005 06 n 02 bat 1 lumber 1 001 @ 00000006 n 0000 | a club that hits the ball in baseball
 00000006 06 n 01 club 0 001 ~ 00000005 n 0000 | stout stick
