@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from explorer.cli import app, frames
+from explorer.cli import app
 from explorer.images import open_image
 from explorer.library import Library
+from explorer.making import frames
 from explorer.video import read_frames
 
 GLYPHS = ("1f431", "1f436", "1f600", "1f468-200d-1f33e", "1f469-200d-1f33e", "2600", "26c4")

@@ -10,8 +10,9 @@ from families import WRITERS
 from PIL import Image
 from typer.testing import CliRunner
 
-from explorer.cli import app, plans
+from explorer.cli import app
 from explorer.images import open_image, read_recipe
+from explorer.making import plans
 from explorer.models.pocket import FOLDER
 
 

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 from scipy.linalg import sqrtm
 
-from explorer.cli import plans
 from explorer.points import Points, Space
 from explorer.training import beyond, card, cost, evaluate, textdiffs
 from explorer.training.data import STYLES, Glyph, Pictures
@@ -271,10 +270,6 @@ def test_pocket_passes_its_exam_on_the_sample(result):
         - max(result["ways"][way]["round_trip"] for way in ("no point", "text point"))
     )
     assert result["text_diffs"]["skin tone"]["hit"] > 0.5
-
-
-def test_the_evaluation_inverts_as_finely_as_the_command_line():
-    assert evaluate.FINE == plans.FINE
 
 
 @pytest.mark.slow

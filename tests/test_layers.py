@@ -22,7 +22,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.video",
     },
     {"explorer.library", "explorer.models", "explorer.query", "explorer.recipe"},
-    {"explorer"},
+    {"explorer", "explorer.making"},
     {"explorer.cli", "explorer.app", "explorer.training", "explorer.scale", "explorer.__main__"},
     {"analysis"},
 ]

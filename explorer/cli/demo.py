@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from explorer.cli.doors import door, report
+from explorer.cli.parts import decoded
 
 if TYPE_CHECKING:
     from explorer.library import Library
@@ -79,12 +80,11 @@ def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, st
 
 def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     """A text diff as a video, and as a strip with the neighbours of its frames."""
-    from explorer.cli import plans
-    from explorer.cli.frames import Made
+    from explorer.making import plans
 
     start = plans.Stop.read(model, [str(FARMER)], 0)
     recipe, _ = plans.plan_diff(model, start, "man", "woman", fraction=0.4, count=24, fps=12)
-    made = Made.of(recipe, model)
+    made = decoded(recipe, model)
     made.write(out / "text-diff.mp4")
     made.write(out / "text-diff.png", library)
     return {
@@ -95,12 +95,11 @@ def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
 
 def _walk(model: "Model", out: FilePath) -> dict[str, str]:
     """An interpolation between three pictures."""
-    from explorer.cli import plans
-    from explorer.cli.frames import Made
+    from explorer.making import plans
 
     stops = [plans.Stop.read(model, [str(picture)], 0) for picture in WALK]
     recipe = plans.plan_walk(model, stops, count=48, fps=24)
-    made = Made.of(recipe, model)
+    made = decoded(recipe, model)
     made.write(out / "walk.mp4")
     return {"walk.mp4": "an interpolation: sun → snowman → ghost, noise and point along arcs"}
 

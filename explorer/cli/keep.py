@@ -125,8 +125,8 @@ def search(
 
     Example: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
     """
-    from explorer.cli.frames import check_output
     from explorer.library import Library
+    from explorer.making.frames import check_output
     from explorer.models import load
     from explorer.query import Query
 
@@ -165,8 +165,8 @@ def write_sheet(library: "Library", hits: "Hits", file: FilePath) -> None:
     Raises:
         QueryError: there are no hits.
     """
-    from explorer.cli.frames import TILE, caption, thumbnail
     from explorer.images import grid, save_image
+    from explorer.making.frames import TILE, caption, thumbnail
 
     tiles = [thumbnail(library, int(row)) for row in hits.rows]
     labels = [f"{hits.scores[i]:.2f} {caption(hits, i)}" for i in range(len(hits))]

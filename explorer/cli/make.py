@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from explorer.cli.doors import door, report
-from explorer.cli.parts import Chosen, Knobs, open_library
+from explorer.cli.parts import Chosen, Knobs, decoded, open_library
 from explorer.errors import QueryError
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def diff(
 
     Example: unclip diff cat.png --from "cat face" --to "dog face" -o dog.mp4
     """
-    from explorer.cli import plans
-    from explorer.cli.frames import check_output
+    from explorer.making import plans
+    from explorer.making.frames import check_output
 
     check_output(out, video=True)
     model = chosen.open()
@@ -85,8 +85,8 @@ def walk(
 
     Example: unclip walk cat.png dog.png "a red car" -o walk.mp4
     """
-    from explorer.cli import plans
-    from explorer.cli.frames import check_output
+    from explorer.making import plans
+    from explorer.making.frames import check_output
 
     if len(stops) < 2:
         raise QueryError("A walk needs two stops or more: unclip walk A B -o walk.mp4")
@@ -109,15 +109,15 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Make a picture or video again from its recipe."""
-    from explorer.cli.frames import Made, check_output, recipe_of, write_compared
     from explorer.library import Library
+    from explorer.making.frames import check_output, recipe_of, write_compared
     from explorer.recipe import Recipe
 
     values = recipe_of(file)
     recipes = [Recipe.from_dict(each) for each in values.get("sheet", [values])]
     check_output(out, video=recipes[0].way != "points")
     shown = Library.open(values["library"]) if values.get("library") else None
-    made = [Made.of(recipe, _model_of(recipe, decoder)) for recipe in recipes]
+    made = [decoded(recipe, _model_of(recipe, decoder)) for recipe in recipes]
     if "sheet" in values:
         write_compared(made, out)
     else:
@@ -142,9 +142,8 @@ def _finish(
     ends: "tuple[Points, Points]",
     as_json: bool,
 ) -> None:
-    from explorer.cli.frames import Made
 
-    made = Made.of(recipe, model)
+    made = decoded(recipe, model)
     made.write(out, library)
     rows = made.measures(*ends, library)
     first, last = rows[0], rows[-1]

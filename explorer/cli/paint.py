@@ -8,13 +8,13 @@ import typer
 
 from explorer.cli.doors import door, report
 from explorer.cli.make import Json, Out
-from explorer.cli.parts import Chosen, Knobs, numbers
+from explorer.cli.parts import Chosen, Knobs, decoded, numbers
 from explorer.errors import QueryError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from explorer.cli.plans import Stop
+    from explorer.making.plans import Stop
     from explorer.models import Model
     from explorer.recipe import Recipe
 
@@ -60,7 +60,7 @@ def decode(
     Examples: unclip decode cat.png -n 4 --eta 0.7 -o variations.png
     · unclip decode "a cat" + "a red heart" -o cat.png
     """
-    from explorer.cli.frames import check_output
+    from explorer.making.frames import check_output
 
     check_output(out, video=False)
     if start.strength is not None:
@@ -86,8 +86,8 @@ def invert(
 
     Example: unclip invert cat.png -o cat.npz
     """
-    from explorer.cli import plans
     from explorer.cli.vectors import write_noise
+    from explorer.making import plans
 
     if out.suffix != ".npz" or not out.parent.is_dir():
         raise QueryError(f"{out} cannot be written: a .npz in a folder that exists is needed.")
@@ -123,9 +123,9 @@ def inpaint(
 
     Example: unclip inpaint cat.png --box 10,10,40,20 --text "a cat with a hat" -o hat.png
     """
-    from explorer.cli import plans
-    from explorer.cli.frames import check_output
     from explorer.images import open_image
+    from explorer.making import plans
+    from explorer.making.frames import check_output
 
     check_output(out, video=False)
     _check_room(out)
@@ -165,8 +165,8 @@ def _from_noise(
     chosen: Chosen, query: list[str], n: int, start: Start, knobs: Knobs
 ) -> "tuple[Recipe, Model]":
     """Decode from inverted noise, at its own point or another."""
-    from explorer.cli import plans
     from explorer.cli.vectors import read_noise
+    from explorer.making import plans
 
     if start.noise is None or start.strength is not None or start.rescale:
         raise QueryError("--noise goes with neither --strength nor --rescale.")
@@ -190,7 +190,7 @@ def _each_decoder(
     chosen: Chosen, query: list[str], n: int, start: Start, knobs: Knobs
 ) -> "list[tuple[Recipe, Model]]":
     """One plan for every decoder that was asked for, all of the same points."""
-    from explorer.cli import plans
+    from explorer.making import plans
 
     if not query:
         raise QueryError("Say what to decode: a picture, words, vectors.npy, or --noise FILE.")
@@ -223,8 +223,8 @@ def _picture_in(query: list[str]) -> "Image.Image":
 
 
 def _stops(model: "Model", query: list[str], seed: int) -> "list[Stop]":
-    from explorer.cli.plans import Stop
     from explorer.cli.vectors import read_vectors
+    from explorer.making.plans import Stop
 
     if len(query) == 1 and query[0].endswith((".npy", ".parquet")):
         points = read_vectors(FilePath(query[0]), model.space)
@@ -233,7 +233,7 @@ def _stops(model: "Model", query: list[str], seed: int) -> "list[Stop]":
 
 
 def _rescaled(stop: "Stop", model: "Model") -> "Stop":
-    from explorer.cli.plans import decoder_of
+    from explorer.making.plans import decoder_of
 
     norms = decoder_of(model).norms
     if norms is None:
@@ -243,9 +243,9 @@ def _rescaled(stop: "Stop", model: "Model") -> "Stop":
 
 def _write(planned: "list[tuple[Recipe, Model]]", out: FilePath, as_json: bool) -> None:
     """Decode and write: one picture, a sheet, or a sheet with a row for every decoder."""
-    from explorer.cli.frames import Made, write_compared
+    from explorer.making.frames import write_compared
 
-    made: list[Made] = [Made.of(recipe, model) for recipe, model in planned]
+    made = [decoded(recipe, model) for recipe, model in planned]
     if len(made) == 1:
         made[0].write(out)
     else:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from explorer.cli.doors import progress
 from explorer.errors import QueryError
 
 if TYPE_CHECKING:
     from explorer.decoder import Decoder
     from explorer.library import Library
+    from explorer.making.frames import Made
     from explorer.models import Model
+    from explorer.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,15 @@ def numbers(text: str, count: int, form: str, sign: str = ",") -> list[int]:
     if len(parts) != count or not all(part.strip().isdecimal() for part in parts):
         raise QueryError(f"{text!r} is not of the form {form}, in whole numbers.")
     return [int(part) for part in parts]
+
+
+def decoded(recipe: "Recipe", model: "Model") -> "Made":
+    """Decode all frames of a recipe, with a progress bar."""
+    from explorer.making.frames import Made
+    from explorer.making.plans import decoder_of
+
+    frames = progress(recipe.frames(decoder_of(model)), recipe.count, "decoding")
+    return Made(recipe, model, list(frames))
 
 
 def open_library(folder: FilePath | None, model: "Model") -> "Library | None":

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from explorer.training.data import STYLES, Glyph, Pictures
+from explorer.training.spelling import plural
 
 TONES = ("", "light", "medium-light", "medium", "medium-dark", "dark")
 SPOKEN = {  # style column -> how people say it
@@ -21,7 +22,8 @@ SPOKEN = {  # style column -> how people say it
     "3d": ("3d", "3d render", "fluent 3d", "glossy 3d"),
     "flat": ("flat", "flat vector", "fluent flat", "flat icon"),
 }
-OTHERWISE = 0.4  # of the captions of a glyph that knows other words for itself
+OTHERWISE = 0.3  # of the captions of a glyph that knows other words for itself
+MANY = 0.2  # of those name more than one
 FRAMES = ("{}", "{}", "{}", "a {}", "the {}", "{} emoji", "a photo of a {}", "a drawing of {}")
 
 
@@ -72,10 +74,11 @@ def sample(glyph: Glyph, style: str, rng: np.random.Generator) -> Caption:
 def _in_other_words(glyph: Glyph, rng: np.random.Generator) -> Caption:
     """Three times in four one of the other words, the first ones oftener; else the name."""
     frame = FRAMES[rng.integers(len(FRAMES))]
+    said = plural if rng.random() < MANY else str
     if rng.random() < 0.25:
-        return Caption(frame.format(glyph.name), frozenset({f"glyph {glyph.hexcode}"}))
+        return Caption(frame.format(said(glyph.name)), frozenset({f"glyph {glyph.hexcode}"}))
     word = glyph.said[int(len(glyph.said) * rng.random() ** 2)]
-    return Caption(frame.format(word), frozenset({word}))
+    return Caption(frame.format(said(word)), frozenset({word}))
 
 
 def holders(glyphs: Sequence[Glyph], styles: Sequence[str]) -> dict[str, set[int]]:

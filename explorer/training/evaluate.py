@@ -20,6 +20,7 @@ from PIL import Image
 from explorer.decoder import Decoder
 from explorer.geometry import slerp
 from explorer.images import grid, save_image
+from explorer.making.plans import FINE
 from explorer.models import Model, load
 from explorer.models.pocket import FOLDER
 from explorer.points import Points
@@ -32,7 +33,6 @@ SHEET = 24
 AXES = 32  # for the Fréchet distance: few enough for the covariance of some hundred decodes
 STEPPED = 32  # pictures that are decoded with every solver at every number of steps
 INVERTED = 24
-FINE = 3  # times the default steps where noise is inverted, as in explorer.cli.plans
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
-"""From a recipe to frames on disk: decoding, measures of every frame, strips, sheets."""
+"""Made: decoded frames, their measures, and how they are written: videos, strips, sheets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from explorer.cli.plans import decoder_of
 from explorer.errors import ExplorerError, QueryError
 from explorer.images import grid, read_recipe, save_image
 from explorer.library import Hits, Library
@@ -30,11 +29,6 @@ class Made:
     recipe: Recipe
     model: Model
     frames: list[Image.Image]
-
-    @classmethod
-    def of(cls, recipe: Recipe, model: Model) -> "Made":
-        """Decode all frames, with a progress bar."""
-        return cls(recipe, model, list(make(recipe, model)))
 
     @property
     def name(self) -> str:
@@ -130,13 +124,6 @@ def caption(hits: Hits, rank: int) -> str:
     return (
         str(row["caption"]) if "caption" in hits.table.columns else FilePath(hits.items[rank]).name
     )
-
-
-def make(recipe: Recipe, model: Model) -> Iterator[Image.Image]:
-    """Decode with a progress bar."""
-    from explorer.cli.doors import progress
-
-    yield from progress(recipe.frames(decoder_of(model)), recipe.count, "decoding")
 
 
 def check_output(file: FilePath, *, video: bool) -> None:
