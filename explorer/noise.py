@@ -131,7 +131,8 @@ def seeds_for(seed: int | Sequence[int], n: int) -> tuple[int, ...]:
     """Give every one of n pictures its seed: one for all, or one each.
 
     Raises:
-        QueryError: the count is wrong, or a seed is not a whole number from 0 to 2⁶³ - 1.
+        QueryError: the count is wrong, or a seed is not a whole number from 0 to 2³² - 1: of more
+            bits torch's generator on the CPU would read only these.
 
     >>> seeds_for(7, 3)
     (7, 7, 7)
@@ -143,8 +144,8 @@ def seeds_for(seed: int | Sequence[int], n: int) -> tuple[int, ...]:
             "point under many seeds, repeat it: points[[0] * n]."
         )
     for value in seeds:
-        if not isinstance(value, int | np.integer) or not 0 <= value < 2**63:
-            raise QueryError(f"A seed is a whole number from 0 to 2⁶³ - 1, not {value!r}.")
+        if not isinstance(value, int | np.integer) or not 0 <= value < 2**32:
+            raise QueryError(f"A seed is a whole number from 0 to 2³² - 1, not {value!r}.")
     return tuple(int(value) for value in seeds)
 
 

@@ -1,4 +1,4 @@
-"""A hub of one repository on this machine, as huggingface_hub asks for it over HTTP."""
+"""A hub on this machine, as huggingface_hub asks for it; all its repositories hold the same."""
 
 import contextlib
 import hashlib
@@ -10,7 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from huggingface_hub import constants
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+def commit_of(repository):
+    """The only commit of "owner/name"."""
+    return hashlib.sha1(repository.encode()).hexdigest()
 
 
 class Hub(ThreadingHTTPServer):
@@ -38,7 +41,8 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, body):
         path = self.path.partition("?")[0]
         named = re.search("/[0-9a-f]{40}(/|$)", path)
-        self.commit = named[0].strip("/") if named else COMMIT
+        repository = "/".join(path.removeprefix("/api/models").split("/")[1:3])
+        self.commit = named[0].strip("/") if named else commit_of(repository)
         if "/resolve/" in path:
             return self.file(path.partition("/resolve/")[2].partition("/")[2], body)
         if "/tree/" in path:

@@ -48,6 +48,20 @@ def test_a_model_is_got_loaded_found_and_removed(tmp_path):
         assert told("models", "rm", "karlo", "--yes")["removed"] == []
 
 
+def test_what_another_model_needs_stays(tmp_path):
+    files = {}
+    for name in ("ip-adapter-sd15", "ip-adapter-sdxl"):
+        folder = WRITERS[name](tmp_path / name)
+        for file in folder.rglob("*.*"):
+            files["/".join(file.relative_to(folder).parts[1:])] = file.read_bytes()
+    with hub_of(files, tmp_path / "cache"):
+        told("models", "get", "ip-adapter-sd15")
+        told("models", "get", "ip-adapter-sdxl")
+        assert "h94/IP-Adapter" not in told("models", "rm", "ip-adapter-sd15", "--yes")["removed"]
+        assert told("models", "path", "ip-adapter-sdxl")
+        assert "h94/IP-Adapter" in told("models", "rm", "ip-adapter-sdxl", "--yes")["removed"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -1,7 +1,7 @@
 """Released weights: fetched once, resumed, checked, found offline, and removed again."""
 
 import pytest
-from fake_hub import COMMIT, hub_of
+from fake_hub import commit_of, hub_of
 from huggingface_hub import constants
 
 from explorer.errors import WeightsMissing
@@ -33,7 +33,7 @@ def inside(folder):
 def test_a_release_is_fetched_without_pickles_and_then_found_offline(hub, monkeypatch):
     assert RELEASE.cached() is None
     folder = RELEASE.fetch("thing")
-    assert folder.name == COMMIT
+    assert folder.name == commit_of(RELEASE.repository)
     assert inside(folder) == {
         "model_index.json",
         "unet/config.json",

@@ -71,16 +71,26 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Remove a model's weights from the cache, which other programs may share."""
+    """Remove a model's weights from the cache, which other programs may share.
+
+    What another model that is here needs as well stays.
+    """
+    from explorer.models import describe
     from explorer.models.hub import releases_of
 
+    others = [card["name"] for card in describe() if card["weights_here"] and card["name"] != name]
+    needed = {release.repository for other in others for release in releases_of(other)}
     here = [release for release in releases_of(name) if release.cached()]
-    names = ", ".join(release.repository for release in here)
-    if here and not yes:
+    doomed = [release for release in here if release.repository not in needed]
+    kept = ", ".join(release.repository for release in here if release not in doomed)
+    names = ", ".join(release.repository for release in doomed)
+    if doomed and not yes:
         typer.confirm(f"Remove {names}?", abort=True, err=True)
-    freed = round(sum(release.remove() for release in here), 1)
-    value = {"model": name, "removed": [r.repository for r in here], "megabytes": freed}
-    report(value, as_json, [f"removed {names}: {freed} MB" if here else "nothing was there"])
+    freed = round(sum(release.remove() for release in doomed), 1)
+    value = {"model": name, "removed": [r.repository for r in doomed], "megabytes": freed}
+    lines = [f"removed {names}: {freed} MB"] if doomed else []
+    lines += [f"kept {kept}, which another model needs"] if kept else []
+    report(value, as_json, lines or ["nothing was there"])
 
 
 def _tell(name: str, folders: "list[FilePath]", as_json: bool) -> None:
