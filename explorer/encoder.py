@@ -27,6 +27,7 @@ from PIL import Image
 
 from explorer.errors import ImageError, QueryError
 from explorer.images import as_rgb, decode_image, name_of, open_image, read_bytes
+from explorer.jupyter import progress
 from explorer.points import Points, Space
 
 Source = str | bytes | PathLike[str]
@@ -100,7 +101,8 @@ class Encoder(ABC):
         if not len(images):
             raise QueryError("There are no pictures to encode; give at least one.")
         preprocess, vectors = self.preprocess, []
-        for start in range(0, len(images), self.batch_size):
+        starts = range(0, len(images), self.batch_size)
+        for start in progress(starts, len(starts), "encoding"):
             batch = images[start : start + self.batch_size]
             pixels = [
                 preprocess(as_rgb(i) if isinstance(i, Image.Image) else open_image(i))

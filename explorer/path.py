@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from jaxtyping import Float
 
+from explorer import jupyter
 from explorer.errors import QueryError
 from explorer.geometry import angle, rotate, slerp
 from explorer.points import Points
@@ -119,6 +121,11 @@ class Path:
             raise QueryError(f"A path runs from t = 0 to t = 1, so it has no point at t = {t}.")
         return self.function(float(t)).with_labels([f"t={t:.4g}"])
 
+    def _repr_html_(self) -> str:
+        shown = self.sample(5)
+        cells = map(jupyter.strip, shown.vectors, shown.labels)
+        return jupyter.card(f"Path of {self.length:.3g} radians in {shown.space}", cells)
+
     def sample(self, n: int) -> Points:
         """Stop n times at equal distances, both ends included.
 
@@ -128,6 +135,28 @@ class Path:
         if n < 2:
             raise QueryError(f"A path has two ends, so it takes 2 samples or more, not {n}.")
         return Points.concat([self.at(t) for t in np.linspace(0, 1, n)])
+
+
+def even_times(distances: Float[np.ndarray, " T"], n: int) -> Float[np.ndarray, " n"]:
+    """Find n times from 0 to 1 between which a path shows equal changes.
+
+    Decoded pictures do not change at the speed at which their points turn: `distances` says how
+    far apart T + 1 of them, at equal times, look. Where they change fast, the times lie closer.
+    This is the parametrisation by arc length, with the speed taken as constant between two.
+
+    Args:
+        distances: ≥ 0, in any unit; all zero gives equal times.
+
+    >>> even_times(np.array([3.0, 1.0]), 5).round(3).tolist()
+    [0.0, 0.167, 0.333, 0.5, 1.0]
+    """
+    gone = np.concatenate([[0.0], np.cumsum(distances)])
+    if gone[-1] == 0:
+        return np.linspace(0, 1, n)
+    known, first = np.unique(gone, return_index=True)  # where nothing changes, time is skipped
+    times = np.interp(np.linspace(0, known[-1], n), known, first / len(distances))
+    times[-1] = 1.0
+    return times
 
 
 def _require_single(*points: Points) -> None:

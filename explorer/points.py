@@ -3,7 +3,7 @@
 Dimension letters, used in every annotation of the package:
     N points   D dimensions of the space   K neighbours   T frames   C H W channels, height, width
 
-This room knows numpy and nothing else: no pictures, no models, no files.
+This room knows numpy and how points look in Jupyter; no pictures, no models, no files.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ from typing import Literal, Self
 import numpy as np
 from jaxtyping import Float
 
+from explorer import jupyter
 from explorer.errors import SideMismatch, SpaceMismatch
 
 Side = Literal["image", "text"]
@@ -105,6 +106,16 @@ class Points:
         shown = ", ".join(repr(label) for label in self.labels[:3])
         more = ", …" if len(self) > 3 else ""
         return f"Points({len(self)} on the {self.side} side of {self.space}: {shown}{more})"
+
+    def _repr_html_(self) -> str:
+        shown = [
+            jupyter.strip(vector, f"{label or i}, length {norm:.3g}")
+            for i, (vector, label, norm) in enumerate(
+                zip(self.vectors[: jupyter.SHOWN], self.labels, self.norms, strict=False)
+            )
+        ]
+        more = len(self) - len(shown)
+        return jupyter.card(repr(self), shown, f"and {more:,} more" if more else "")
 
     @property
     def norms(self) -> Float[np.ndarray, " N"]:

@@ -17,6 +17,7 @@ from explorer import sampler
 from explorer.decoder.family import Family
 from explorer.decoder.task import Task
 from explorer.errors import QueryError
+from explorer.jupyter import progress
 from explorer.masks import Mask, as_grey, paste
 from explorer.noise import Noise, draw, seeds_for
 from explorer.points import Points
@@ -250,6 +251,9 @@ class Decoder(Family):
         )
 
     def _pictures(self, task: Task) -> Iterator[Image.Image]:
+        return progress(self._batches(task), len(task.points), "decoding")
+
+    def _batches(self, task: Task) -> Iterator[Image.Image]:
         import torch
 
         for rows in sampler.batches(len(task.points), self.batch_size):

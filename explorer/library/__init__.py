@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.encoder import Encoder
 from explorer.errors import LibraryNotFound
+from explorer.jupyter import progress
 from explorer.library.adding import Progress, add
 from explorer.library.checking import repair, verify
 from explorer.library.columns import join_table
@@ -112,7 +113,8 @@ class Library(Reader):
         """
         self._check(encoder.space)
         given = None if columns is None else join_table(columns)
-        return add(self._store, sources, encoder, given, workers)
+        steps = add(self._store, sources, encoder, given, workers)
+        return progress(steps, 0, "indexing", lambda step: (step.done, step.total))
 
     def verify(self, read_data: bool = False) -> list[str]:
         """List what is damaged, nothing if all is well.

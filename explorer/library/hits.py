@@ -1,14 +1,16 @@
 """Hits: what a search found; which rows it may find; and the index that it asks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from PIL import Image
 
-from explorer.errors import LibraryDamaged, QueryError
+from explorer import jupyter
+from explorer.errors import ImageError, LibraryDamaged, QueryError
 from explorer.index import Index
 from explorer.library.contents import Vectors
 from explorer.library.segments import OWN_COLUMNS
@@ -25,7 +27,8 @@ class Hits:
     """The K nearest pictures of one query, best first; K may be 0.
 
     `scores` are cosines, `rows` count the library's rows from 0, `table` has their columns,
-    `points` their image-side points (None if K is 0), and `note` says what the user should know.
+    `points` their image-side points (None if K is 0), `open_picture` opens the picture of a row,
+    and `note` says what the user should know.
 
     Iterating gives a dict a hit: rank (from 1), score, item, row, and the user's columns.
     """
@@ -35,6 +38,7 @@ class Hits:
     items: tuple[str, ...]
     table: "pd.DataFrame"
     points: Points | None
+    open_picture: Callable[[int], Image.Image]
     note: str = ""
 
     def __len__(self) -> int:
@@ -52,6 +56,17 @@ class Hits:
                 **{str(name): None if _missing(v) else v for name, v in record.items()},
             }
 
+    def _repr_html_(self) -> str:
+        return jupyter.card(
+            f"{len(self)} hits", pictures_of(self.open_picture, self.rows, self.captions), self.note
+        )
+
+    @property
+    def captions(self) -> list[str]:
+        """A line for each: its score, and its caption if it has one, else its file."""
+        named = self.table["caption"] if "caption" in self.table.columns else self.items
+        return [f"{score:.3f} {name}" for score, name in zip(self.scores, named, strict=True)]
+
     def to_pandas(self) -> "pd.DataFrame":
         """Give one row a hit: rank, score, row, then all columns of the library."""
         table = self.table.copy()
@@ -61,6 +76,19 @@ class Hits:
         table.insert(1, "score", self.scores)
         table.insert(2, "row", self.rows)
         return table
+
+
+def pictures_of(
+    open_picture: Callable[[int], Image.Image],
+    rows: Int[np.ndarray, " K"],
+    captions: Sequence[str],
+) -> Iterator[str]:
+    """Cells of a card in Jupyter, for the first rows."""
+    for row, caption in zip(rows[: jupyter.SHOWN], captions, strict=False):
+        try:
+            yield jupyter.picture(open_picture(int(row)), caption)
+        except ImageError as error:
+            yield jupyter.picture(None, str(error))
 
 
 def matching(

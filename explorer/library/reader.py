@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from explorer import jupyter
 from explorer.errors import QueryError, SpaceMismatch
 from explorer.images import name_of, open_image
 from explorer.index import Index
 from explorer.library.contents import Vectors
-from explorer.library.hits import Hits, load_index, matching
+from explorer.library.hits import Hits, load_index, matching, pictures_of
 from explorer.library.segments import OWN_COLUMNS
 from explorer.library.store import Store
 from explorer.library.tars import read_member
@@ -38,6 +39,13 @@ class Reader:
         return (
             f"{type(self).__name__}({str(self.folder)!r}: {len(self):,} pictures in {self.space})"
         )
+
+    def _repr_html_(self) -> str:
+        spread = np.linspace(0, max(len(self) - 1, 0), min(len(self), jupyter.SHOWN)).astype(int)
+        names = self.rows["item"].iloc[spread]
+        columns = f"columns: {', '.join(self.columns) or 'none'}"
+        cells = pictures_of(self.open_picture, spread, list(names))
+        return jupyter.card(repr(self), cells, columns)
 
     @property
     def folder(self) -> FilePath:
@@ -171,7 +179,7 @@ class Reader:
     def _hits(self, scores: np.ndarray, rows: np.ndarray, note: str) -> Hits:
         table = self.rows.iloc[rows].reset_index(drop=True)
         points = self.points(rows) if len(rows) else None
-        return Hits(scores, rows, tuple(table["item"]), table, points, note)
+        return Hits(scores, rows, tuple(table["item"]), table, points, self.open_picture, note)
 
     def save_index(self) -> None:
         """Keep the search index as a cache. An exact one is made anew about as fast."""

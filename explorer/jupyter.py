@@ -1,0 +1,81 @@
+"""How objects look in Jupyter: HTML with thumbnails, and bars for what takes a while.
+
+It knows pictures of Pillow and plain numbers; nothing of this package. All text is escaped.
+"""
+
+import base64
+import io
+import sys
+from collections.abc import Callable, Generator, Iterable
+from html import escape
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+T = TypeVar("T")
+SHOWN = 12
+THUMBNAIL = 96  # pixels
+STRIP = "height:24px;width:192px;image-rendering:pixelated;vertical-align:middle"
+
+
+def card(title: str, cells: Iterable[str], note: str = "") -> str:
+    """One object: its title, its cells side by side, and what else is to be said."""
+    row = "".join(cells)
+    return (
+        f"<div><div><b>{escape(title)}</b></div>"
+        f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin:4px 0">{row}</div>'
+        f"<div>{escape(note)}</div></div>"
+    )
+
+
+def picture(image: Image.Image | None, caption: str) -> str:
+    """A thumbnail over its caption; a grey field where the picture is not there any more."""
+    image = Image.new("RGB", (1, 1), "lightgrey") if image is None else image.copy()
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    size = f"width:{THUMBNAIL}px;height:{THUMBNAIL}px;object-fit:contain"
+    return _figure(image, size, caption, THUMBNAIL)
+
+
+def strip(vector: Float[np.ndarray, " D"], caption: str) -> str:
+    """A point as a barcode, its thumbnail: a stripe a dimension, blue below zero, red above."""
+    scaled = np.clip(vector / max(float(np.abs(vector).max()), 1e-12), -1, 1)[None]
+    below, above = np.maximum(-scaled, 0), np.maximum(scaled, 0)
+    faded = np.stack([1 - below, 1 - above - below, 1 - above], axis=-1)
+    return _figure(Image.fromarray((255 * faded).round().astype(np.uint8)), STRIP, caption, 192)
+
+
+def progress(
+    items: Iterable[T],
+    total: int,
+    doing: str,
+    place: Callable[[T], tuple[int, int]] | None = None,
+) -> Generator[T]:
+    """Pass items on; in Jupyter a bar of tqdm counts them. Closing it closes `items`.
+
+    Args:
+        place: reads from an item how much is done, of what total; None counts the items.
+    """
+    if "ipykernel" not in sys.modules:
+        yield from items
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc=doing, leave=False) as bar:
+        for item in items:
+            yield item
+            done, bar.total = place(item) if place else (bar.n + 1, total)
+            bar.update(done - bar.n)
+
+
+def _figure(image: Image.Image, style: str, caption: str, width: int) -> str:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    data = base64.b64encode(file.getvalue()).decode()
+    words = escape(caption)
+    return (
+        f'<figure style="margin:0;width:{width}px">'
+        f'<img src="data:image/png;base64,{data}" alt="{words}" style="{style}">'
+        f'<figcaption style="font-size:11px;overflow-wrap:anywhere">{words}</figcaption></figure>'
+    )

@@ -1,0 +1,44 @@
+"""A library of chosen rows of another: the same pictures and vectors, nothing embedded again."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+
+import numpy as np
+
+from explorer.errors import QueryError
+from explorer.library.lock import WriterLock
+from explorer.library.reader import Reader
+from explorer.library.segments import OWN_COLUMNS, Row
+from explorer.library.store import create_store
+
+
+def write_subset(
+    library: Reader, rows: Sequence[int] | np.ndarray, folder: str | os.PathLike[str]
+) -> FilePath:
+    """Write a new library of these rows; pictures stay where they are.
+
+    It has no sources: what is added to it later comes on top.
+
+    Raises:
+        QueryError: no rows, or there is no such row.
+        LibraryError: the folder is not empty, or the disk refuses.
+    """
+    if not len(rows):
+        raise QueryError("A library of no pictures was asked for. Choose some first.")
+    points, manifest = library.points(rows), library._store.manifest
+    contents = library._store.contents
+    positions = np.flatnonzero(contents.live)[np.asarray(rows, dtype=np.int64)]
+    records = contents.table.take(positions).to_pylist()
+    kept = [
+        Row(
+            **{name: record.pop(name) for name in OWN_COLUMNS},
+            columns=record,
+            vector=vector,
+        )
+        for record, vector in zip(records, points.vectors, strict=True)
+    ]
+    store = create_store(FilePath(folder), library.space, manifest.dtype, library.model)
+    with WriterLock(store.folder):
+        store.commit(rows=kept)
+    return store.folder
