@@ -7,7 +7,7 @@ STAMP := $(VENV)/.stamp
 INSTALL := -c constraints.txt -e . --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check clean
+.PHONY: help setup demo test test-all check frontend notebooks clean
 .DELETE_ON_ERROR:
 
 help:  ## say what there is
@@ -41,6 +41,14 @@ check: $(STAMP)  ## format, lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(MAKE) test
+
+frontend:  ## rebuild the map that the dashboard's pages show, explorer/app/scatter/bundle.js (needs npm)
+	cd explorer/app/scatter/source && \
+	  npm install --no-package-lock --ignore-scripts --no-audit --no-fund && node build.mjs
+
+notebooks: $(STAMP)  ## write each notebook from its .py; run it into a page of docs/notebooks/
+	$(BIN)/python notebooks/pair.py
+	$(BIN)/python notebooks/pair.py --render docs/notebooks
 
 clean:  ## remove what was made, but keep .venv
 	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -33,13 +33,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--decoder", help="a folder of `unclip train decoder`, or a model's name")
     parser.add_argument("--prior", help="a folder of `unclip train prior`, or a model's name")
     parser.add_argument("--caption", help='the column with words; default: "caption"')
+    parser.add_argument("--other", help="a library of the same pictures made with another model")
     return parser
 
 
 def _report(given: argparse.Namespace) -> int:
     from analysis.material import Material
 
-    options = ("model", "decoder", "prior", "caption", "count", "seed")
+    options = ("model", "decoder", "prior", "caption", "count", "seed", "other")
     material = Material.open(given.library, **{name: getattr(given, name) for name in options})
     names = given.only or list(QUESTIONS)
     answers: dict[str, Answer] = {}

@@ -37,6 +37,7 @@ class Material:
         caption: the column whose words describe the pictures; None if there is none.
         count: how many pictures a slow measure may look at.
         seed: of every draw.
+        other: a library of the same pictures in another Space, to compare with.
 
     Raises:
         SpaceMismatch: the library was made with another model.
@@ -48,6 +49,7 @@ class Material:
     caption: str | None = None
     count: int = 200
     seed: int = 0
+    other: Library | None = None
 
     def __post_init__(self) -> None:
         made_with = f"The library {self.library.folder} was made with {self.library.model}."
@@ -71,6 +73,7 @@ class Material:
         caption: str | None = None,
         count: int = 200,
         seed: int = 0,
+        other: str | PathLike[str] | None = None,
     ) -> Self:
         """Open a library and load the model that it was made with.
 
@@ -78,12 +81,14 @@ class Material:
             model: None takes the library's own.
             decoder, prior: stand in for the model's own; see `load`.
             caption: None takes the column "caption", if there is one.
+            other: the folder of a second library.
         """
         library = Library.open(folder)
         loaded = load(model or library.model, decoder=decoder, prior=prior)
         if caption is None and "caption" in library.columns:
             caption = "caption"
-        return cls(library, loaded, caption, count, seed)
+        second = None if other is None else Library.open(other)
+        return cls(library, loaded, caption, count, seed, second)
 
     def draw(self, rows: Int[np.ndarray, " N"], n: int | None = None) -> Int[np.ndarray, " K"]:
         """Draw at most n of these rows (None: `count`) without replacement, in ascending order."""
@@ -181,4 +186,17 @@ class Material:
         raise Absent(
             f"{question} needs a prior, and {self.model.name} has none. Name a folder that "
             "`unclip train prior` made, or a model of this Space, with --prior."
+        )
+
+    def require_other(self, question: str) -> Library:
+        """Give the second library, or say what is missing.
+
+        Raises:
+            Absent: there is none.
+        """
+        if self.other is not None:
+            return self.other
+        raise Absent(
+            f"{question} needs a second library of the same pictures. Index them with another "
+            "model (`unclip index --model NAME --library DIR`), and name it with --other."
         )

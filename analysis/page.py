@@ -42,7 +42,7 @@ def page(
         title="What the library and its model show",
         facts="\n".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items()),
         contents="\n".join(contents),
-        sections="\n".join(_section(name, answer, files) for name, answer in answers.items()),
+        sections="\n".join(part(name, answer, files) for name, answer in answers.items()),
     )
 
 
@@ -50,7 +50,8 @@ def _line(answer: Section | str) -> str:
     return "not asked" if isinstance(answer, str) else answer.question
 
 
-def _section(name: str, answer: Section | str, files: Mapping[tuple[str, str], str]) -> str:
+def part(name: str, answer: Section | str, files: Mapping[tuple[str, str], str]) -> str:
+    """One answer of the page; a table without a file says only how many rows are left out."""
     head = f'<section id="{escape(name)}">\n<h2>{escape(name)}</h2>'
     if isinstance(answer, str):
         reason = f'<p class="finding absent">This was not asked: {escape(answer)}</p>'
@@ -60,7 +61,7 @@ def _section(name: str, answer: Section | str, files: Mapping[tuple[str, str], s
         f'<p class="question">{escape(answer.question)}</p>',
         f'<p class="finding">{escape(answer.finding)}</p>',
         *(_figure(title, figure) for title, figure in answer.figures.items()),
-        *(_table(title, table, files[name, title]) for title, table in answer.tables.items()),
+        *(_table(title, table, files.get((name, title))) for title, table in answer.tables.items()),
         f'<p class="how">How it was measured: {escape(answer.method)}</p>',
         f'<p class="how">Source: {escape(answer.source)}</p>',
         "</section>",
@@ -74,7 +75,7 @@ def _figure(title: str, figure: "Figure") -> str:
     return f"<figure>{image}<figcaption>{escape(title)}</figcaption></figure>"
 
 
-def _table(title: str, table: "pd.DataFrame", file: str) -> str:
+def _table(title: str, table: "pd.DataFrame", file: str | None) -> str:
     numeric = [kind.kind in "iuf" for kind in table.dtypes]
     head = "".join(_cell("th", name, right) for name, right in zip(table, numeric, strict=True))
     shown = table.head(_MOST_ROWS).itertuples(index=False, name=None)
@@ -82,12 +83,14 @@ def _table(title: str, table: "pd.DataFrame", file: str) -> str:
         "<tr>" + "".join(map(_cell, ["td"] * len(row), row, numeric)) + "</tr>" for row in shown
     ]
     more = len(table) - _MOST_ROWS
-    note = f"{more:,} more rows are in " if more > 0 else ""
+    note = f"{more:,} more rows" if more > 0 else ""
+    if file is not None:
+        note += f'{" are in " * bool(note)}<a href="{escape(file)}">{escape(file)}</a>'
     return (
         f"<h3>{escape(title)}</h3>\n"
         f'<div class="table"><table><thead><tr>{head}</tr></thead>\n'
         f"<tbody>{chr(10).join(rows)}</tbody></table></div>\n"
-        f'<p class="how">{note}<a href="{escape(file)}">{escape(file)}</a></p>'
+        f'<p class="how">{note}</p>'
     )
 
 

@@ -19,7 +19,18 @@ from explorer.library.disk import make_folder, write_file
 QUESTIONS = {
     "contrast": "analysis.contrast",
     "gap": "analysis.gap",
+    "arithmetic": "analysis.arithmetic",
+    "directions": "analysis.directions",
+    "pca": "analysis.pca",
+    "roundtrip": "analysis.roundtrip",
+    "support": "analysis.support",
+    "diffusion": "analysis.diffusion",
+    "smoothness": "analysis.smoothness",
+    "typography": "analysis.typography",
+    "binding": "analysis.binding",
+    "concepts": "analysis.concepts",
     "neighbours": "analysis.neighbours",
+    "encoders": "analysis.encoders",
 }
 
 Answer = Section | str  # or the reason why the question could not be asked

@@ -29,3 +29,9 @@ class Section:
     source: str
     tables: "dict[str, pd.DataFrame]" = field(default_factory=dict)
     figures: "dict[str, Figure]" = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """Show in Jupyter what the report shows."""
+        from analysis.page import part
+
+        return part(self.name, self, {})

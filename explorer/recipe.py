@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float
 from PIL import Image
 
 from explorer.decoder import Decoder
@@ -51,6 +52,7 @@ class Recipe:
         picture: what every frame starts from: redrawn, or with a mask in-painted.
         mask: of the picture's size; white is painted anew.
         strength: how much of the picture is redrawn.
+        times: when each frame on the way is seen, from 0 to 1; empty spreads them equally.
     """
 
     model: str
@@ -72,6 +74,7 @@ class Recipe:
     picture: Image.Image | None = None
     mask: Image.Image | None = None
     strength: float = 1.0
+    times: tuple[float, ...] = ()
 
     @property
     def points(self) -> Points:
@@ -82,7 +85,14 @@ class Recipe:
             path = Path.rotate(self.stops[0], self.stops[1], radians=self.radians)
         else:
             path = Path.through(self.stops)
-        return path.sample(self.count)
+        if not self.times:
+            return path.sample(self.count)
+        return Points.concat([path.at(t) for t in self.times])
+
+    @property
+    def moments(self) -> Float[np.ndarray, " T"]:
+        """When each frame on the way is seen, from 0 to 1."""
+        return np.array(self.times) if self.times else np.linspace(0, 1, self.count)
 
     def frames(self, decoder: Decoder) -> Iterator[Image.Image]:
         """Decode every frame, in order.
@@ -113,7 +123,7 @@ class Recipe:
         legs = angle(self.stops[:-1], self.stops[1:])
         times = np.concatenate([[0.0], np.cumsum(legs if legs.any() else np.ones_like(legs))])
         times /= times[-1]
-        places = np.interp(np.linspace(0, 1, self.count), times, np.arange(len(times)))
+        places = np.interp(self.moments, times, np.arange(len(times)))
         rows = []
         for place in places:
             leg = min(int(place), len(legs) - 1)
@@ -131,6 +141,7 @@ class Recipe:
             "picture": _plain(self.picture),
             "mask": _plain(self.mask),
             "strength": self.strength,
+            "times": list(self.times),
             "seeds": list(self.seeds),
             "space": [space.name, space.dimension, space.fingerprint],
             "labels": list(self.stops.labels),
@@ -152,7 +163,7 @@ class Recipe:
             space = Space(str(name), int(dimension), str(fingerprint))
             stops = Points(_unpack(values["stops"], "float32"), space, "image", values["labels"])
             noise = values["noise"]
-            # older files have none of these five
+            # older files have none of these six
             options, mask = values.get("options", {}), _valued(values.get("mask"))
             return cls(
                 **{name: values[name] for name in PLAIN},
@@ -161,6 +172,7 @@ class Recipe:
                 picture=_valued(values.get("picture")),
                 mask=mask and mask.convert("L"),
                 strength=values.get("strength", 1.0),
+                times=tuple(values.get("times", ())),
                 stops=stops,
                 seeds=tuple(values["seeds"]),
                 noise=None if noise is None else Noise(_unpack(noise, "float16")),

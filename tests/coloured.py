@@ -23,8 +23,24 @@ def material(folder, each=6, *, captions=True, **options):
             lines.append(f"{name}{i}.png,{name},{name}")
     if captions:
         (folder / "pictures/captions.csv").write_text("\n".join(lines))
+    return _material(folder, "caption" if captions else None, **options)
+
+
+def shaded(folder, **options):
+    """A Material of 12 pictures whose captions differ in a shade or in a colour, as "60 red"."""
+    lines = ["file,caption,colour"]
+    (folder / "pictures").mkdir()
+    for name, hue in {"red": (1, 0, 0), "green": (0, 1, 0), "plum": (1, 0, 1)}.items():
+        for shade in (60, 120, 180, 240):
+            pixels = Image.new("RGB", (8, 8), tuple(shade * part for part in hue))
+            pixels.save(folder / f"pictures/{name}{shade}.png")
+            lines.append(f"{name}{shade}.png,{shade} {name},{name}")
+    (folder / "pictures/captions.csv").write_text("\n".join(lines))
+    return _material(folder, "caption", **options)
+
+
+def _material(folder, caption, **options):
     encoder = ColourEncoder()
     library = Library.create(folder / "lib", COLOUR_SPACE, model="colours")
     run(library, [folder / "pictures"], encoder)
-    caption = "caption" if captions else None
     return Material(library, Model("colours", COLOUR_SPACE, encoder), caption, **options)

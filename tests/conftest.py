@@ -58,3 +58,27 @@ def pocket():
 def sample():
     """The folder of sample pictures that ships with the package."""
     return pathlib.Path(explorer.__file__).parent / "sample" / "pictures"
+
+
+EMOJI = ("1f431", "1f436", "1f600", "1f468-200d-1f33e", "1f469-200d-1f33e", "2600", "26c4")
+
+
+@pytest.fixture(scope="session")
+def emoji_pictures(sample, tmp_path_factory):
+    """Seven emoji in two styles, with their captions."""
+    folder = tmp_path_factory.mktemp("emoji")
+    for style in ("3d", "flat"):
+        (folder / style).mkdir()
+        for glyph in EMOJI:
+            shutil.copy(sample / style / f"{glyph}.png", folder / style)
+    shutil.copy(sample / "captions.csv", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def emoji(emoji_pictures, pocket, tmp_path_factory):
+    """A library of them; a test that changes it takes a copy."""
+    library = explorer.Library.create(tmp_path_factory.mktemp("made") / "emoji.lib", pocket.space)
+    for _ in library.add([emoji_pictures], pocket.encoder, workers=0):
+        pass
+    return library.folder

@@ -1,6 +1,7 @@
 import base64
 import importlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 import analysis
 from analysis import __main__ as door
-from analysis import figures, report
+from analysis import contrast, figures, report
 from analysis.page import page
 from analysis.section import Section
 from explorer.errors import QueryError
@@ -171,3 +172,12 @@ def test_the_command_explains_errors_in_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         door.main([str(tmp_path), "-o", "x", "--only", "astrology"])
     assert "astrology" in capsys.readouterr().err
+
+
+def test_an_answer_shows_itself_in_jupyter_as_in_the_report(tmp_path):
+    given = contrast.section(material(tmp_path))
+    html = given._repr_html_()
+    assert html.count("<img") == len(given.figures) > 0
+    assert html.count("<table") == len(given.tables) > 0
+    told = replace(given, figures={})
+    assert told._repr_html_() in page({"contrast": told}, {}, {})

@@ -19,6 +19,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.decoder",
         "explorer.sampler",
         "explorer.projection",
+        "explorer.support",
         "explorer.video",
     },
     {"explorer.library", "explorer.models", "explorer.query", "explorer.recipe"},
@@ -31,6 +32,7 @@ ALLOWED = {  # on one line or upwards, each with its reason
     ("explorer.decoder", "explorer.sampler"): "the decoder runs the one denoising loop",
     ("explorer.__main__", "explorer.cli"): "python -m explorer is the command line",
     ("explorer.cli", "explorer.training"): "unclip train is its door",
+    ("explorer.cli", "explorer.app"): "unclip app is its door",
     ("explorer.app", "analysis"): "a page of the dashboard may show a measurement",
 }
 MOST_LINES_OF_A_FILE = 300

@@ -61,7 +61,7 @@ def demo(
 
 def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     """One query by words, one by picture, one by arithmetic."""
-    from explorer.cli.keep import write_sheet
+    from explorer.making.frames import write_sheet
     from explorer.query import Query
 
     queries = {

@@ -8,7 +8,7 @@ import typer
 from explorer.cli.doors import door, plain, progress, report
 
 if TYPE_CHECKING:
-    from explorer.library import Hits, Library
+    from explorer.library import Library
 
 Folder = Annotated[FilePath, typer.Argument(help="A library's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
@@ -126,7 +126,7 @@ def search(
     Example: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
     """
     from explorer.library import Library
-    from explorer.making.frames import check_output
+    from explorer.making.frames import check_output, write_sheet
     from explorer.models import load
     from explorer.query import Query
 
@@ -157,20 +157,6 @@ def conditions(where: list[str]) -> dict[str, list[str]]:
             raise QueryError(f"--where {pair!r} is not of the form column=value.")
         found.setdefault(name, []).append(value)
     return found
-
-
-def write_sheet(library: "Library", hits: "Hits", file: FilePath) -> None:
-    """Write the pictures of the hits with score and caption under each.
-
-    Raises:
-        QueryError: there are no hits.
-    """
-    from explorer.images import grid, save_image
-    from explorer.making.frames import TILE, caption, thumbnail
-
-    tiles = [thumbnail(library, int(row)) for row in hits.rows]
-    labels = [f"{hits.scores[i]:.2f} {caption(hits, i)}" for i in range(len(hits))]
-    save_image(grid(tiles, labels=labels, size=TILE), file)
 
 
 @door

@@ -76,6 +76,9 @@ def walk(
     frames: Frames = 48,
     fps: Fps = 24,
     fixed_noise: FixedNoise = False,
+    even: Annotated[
+        bool, typer.Option("--even", help="Change as much with each frame; decodes twice.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Interpolate between pictures or words.
@@ -96,6 +99,9 @@ def walk(
     read = [plans.Stop.read(model, stop, knobs.seed) for stop in stops]
     given = knobs.settings() | {"count": frames, "fps": fps, "seeds": (knobs.seed,)}
     recipe = plans.plan_walk(model, read, inverted=not fixed_noise, **given)
+    if even:
+        draft = decoded(recipe, model)
+        recipe = plans.evened(recipe, model.encoder.encode_images(draft.frames))
     _finish(recipe, model, out, shown, (read[0].point, read[-1].point), as_json)
 
 

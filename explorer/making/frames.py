@@ -53,7 +53,7 @@ class Made:
         seen = self.model.encoder.encode_images(self.frames)
         found = neighbours(library, points) if library is not None else [None] * len(points)
         rows = zip(
-            np.linspace(0, 1, len(points)),
+            self.recipe.moments,
             points.unit @ before.unit[0],
             points.unit @ after.unit[0],
             np.einsum("nd,nd->n", points.unit, seen.unit),
@@ -86,7 +86,7 @@ class Made:
         chosen = np.unique(np.linspace(0, len(self.frames) - 1, COLUMNS).round().astype(int))
         points = self.recipe.points[chosen]
         tiles = [self.frames[i] for i in chosen]
-        labels = [f"t = {i / max(1, len(self.frames) - 1):.2f}" for i in chosen]
+        labels = [f"t = {self.recipe.moments[i]:.2f}" for i in chosen]
         if library is not None:
             found = neighbours(library, points)
             for rank in range(min(NEIGHBOURS, len(library))):
@@ -103,6 +103,17 @@ def write_compared(made: Sequence[Made], file: FilePath) -> None:
     values = {"sheet": [each.recipe.to_dict() for each in made]}
     size = max(TILE, *(frame.width for frame in tiles))
     save_image(grid(tiles, columns=len(made[0].frames), labels=labels, size=size), file, values)
+
+
+def write_sheet(library: Library, hits: Hits, file: FilePath) -> None:
+    """Write the pictures of the hits with score and caption under each.
+
+    Raises:
+        QueryError: there are no hits.
+    """
+    pictures = [thumbnail(library, int(row)) for row in hits.rows]
+    labels = [f"{hits.scores[i]:.2f} {caption(hits, i)}" for i in range(len(hits))]
+    save_image(grid(pictures, labels=labels, size=TILE), file)
 
 
 def neighbours(library: Library, points: Points) -> list[Hits]:

@@ -4,7 +4,7 @@ Every command that decodes makes a Recipe first and then does what `replay` does
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -17,7 +17,7 @@ from explorer.images import open_image
 from explorer.models import Model
 from explorer.models.patches import fit
 from explorer.noise import Noise
-from explorer.path import Path
+from explorer.path import Path, even_times
 from explorer.points import Points
 from explorer.query import Query
 from explorer.recipe import Recipe, storable
@@ -96,6 +96,16 @@ def plan_walk(
     noise = noise_of(model, stops, **given) if inverted else None
     points = Points.concat([stop.point for stop in stops])
     return plan(model, points, noise, way="through", title=" → ".join(points.labels), **given)
+
+
+def evened(recipe: Recipe, seen: Points) -> Recipe:
+    """The same walk, timed so that each frame differs as much from the last.
+
+    Args:
+        seen: what the encoder sees in the frames that the recipe gives as it is.
+    """
+    times = even_times(angle(seen[:-1], seen[1:]), recipe.count)
+    return replace(recipe, times=tuple(times.tolist()))
 
 
 def plan_pictures(

@@ -56,7 +56,7 @@ def config(vocabulary: int) -> dict[str, Any]:
     }
 
 
-def build(folder: Path) -> "tuple[torch.nn.Module, Any]":
+def build(folder: Path) -> tuple[Any, Any]:
     """The model of `folder` with fresh weights, and its tokenizer."""
     import open_clip
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BATCH = 128
 SLIPS = 0.1  # of the captions are misspelt
+TAUGHT = 0.5  # of the weights in the end are the tuned ones, the rest are those from before
 DROPOUT = 0.05  # of the merges of subwords are passed over
 
 
@@ -39,16 +40,16 @@ def train(
         points: raw, one a picture (held-out rows are never drawn).
         minutes: the budget over all resumptions.
 
-    Source: Zhai et al. 2022, "LiT: zero-shot transfer with locked-image text tuning".
+    Source: Zhai et al. 2022, "LiT: zero-shot transfer with locked-image text tuning"; Wortsman et
+        al. 2022, "Robust fine-tuning of zero-shot models", for the mean of the weights.
     """
     import torch
     from safetensors.torch import load_file, save_file
 
     state = load_file(folder / WEIGHTS)
-    fresh, tokenizer = build(folder)
-    model: Any = fresh.to(device)
+    model, tokenizer = build(folder)
     model.load_state_dict(state)
-    model.visual.requires_grad_(False)
+    model.to(device).visual.requires_grad_(False)
     batches = Batches(pictures, points, device)
     run = Run(work, "words", {"clip": model}, minutes=minutes, rate=1e-3)
     for step in run:
@@ -61,8 +62,9 @@ def train(
         run.update(contrastive_loss(batches.images, words, scale, fits, drawn))
         with torch.no_grad():
             model.logit_scale.clamp_(0, np.log(HOTTEST))
-    learnt = {k: p.detach().cpu().half() for k, p in model.named_parameters() if p.requires_grad}
-    save_file(state | learnt, folder / WEIGHTS)
+    learnt = {k: p.detach().cpu() for k, p in model.named_parameters() if p.requires_grad}
+    mixed = {k: torch.lerp(state[k].float(), p, TAUGHT).half() for k, p in learnt.items()}
+    save_file(state | mixed, folder / WEIGHTS)
 
 
 class Batches:

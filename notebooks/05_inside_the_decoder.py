@@ -1,0 +1,82 @@
+# %% [markdown]
+# # How does a decoder make a picture of a point?
+#
+# It starts from noise and takes it away in steps, told at every step which point the picture shall
+# have. So a picture is two things: the point z, and the noise x_T that it starts from.
+
+# %%
+import explorer as ex
+from analysis import diffusion, pca
+from analysis.material import Material
+from explorer.making.sample import PICTURES, sample_library
+
+model = ex.load("pocket")
+material = Material(sample_library(model.encoder), model, "caption", count=24)
+cat = ex.open_image(PICTURES / "noto" / "1f431.png")
+point = model.encoder.encode_images([cat])
+
+# %% [markdown]
+# ## Step by step
+#
+# Above: what the decoder holds after each step. Below: what it expects the picture to be.
+
+# %%
+table, shown = diffusion.reverse(model.decoder, model.encoder, point)
+steps = len(shown)
+ex.grid([pair[i] for i in (0, 1) for pair in shown], columns=steps)
+
+# %%
+table[["step", "signal", "noise", "cosine of the estimate"]].round(3)
+
+# %% [markdown]
+# ## Corrupted, and restored
+#
+# Above: the picture with noise, as much as there is when a step begins. Below: what comes back.
+
+# %%
+restored, pairs = diffusion.undone(model.decoder, model.encoder, [cat], point)
+ex.grid([pair[i] for i in (0, 1) for pair in pairs], columns=len(pairs))
+
+# %% [markdown]
+# ## The noise that belongs to a picture
+#
+# DDIM inversion finds the x_T from which the decoder gives the picture back. With η above 0, fresh
+# noise comes in on the way: variations, whose changes are what the point does not hold.
+
+# %%
+fine = 3 * model.decoder.steps
+noise = model.decoder.invert([cat], point, steps=fine)
+settings = {"steps": fine, "guidance": 1, "solver": "ddim", "noise": noise}
+ways = [("picture", [cat]), ("eta 0", list(model.decoder.decode(point, **settings)))]
+for eta in (0.5, 1.0):
+    made = model.decoder.decode(point[[0, 0]], eta=eta, seed=[1, 2], **settings)
+    ways.append((f"eta {eta}", list(made)))
+tiles = [(name, tile) for name, made in ways for tile in made]
+ex.grid([tile for _, tile in tiles], columns=len(tiles), labels=[name for name, _ in tiles])
+
+# %%
+import numpy as np
+
+error = np.abs(np.asarray(ways[1][1][0], float) - np.asarray(cat.resize((64, 64)), float)).mean()
+assert error / 255 < 0.05
+f"mean error of the reconstruction: {error / 255:.3f} of the range of a pixel"
+
+# %% [markdown]
+# ## The ladder of principal components
+#
+# Keep only the first components of a point and decode it from one noise (figure 7 of the paper).
+
+# %%
+everything = material.library.points(range(len(material.library)))
+components = pca.Components.fit(everything)
+rungs = components.rungs()
+ladder = ex.Points.concat([components.keep(point, rung) for rung in rungs])
+ex.grid(list(model.decoder.decode(ladder)), columns=len(rungs), labels=[str(r) for r in rungs])
+
+# %%
+pca.variance(components, everything).round(3)
+
+# %% [markdown]
+# **What was seen.** The first steps decide what there is, the last ones draw edges. What noise
+# takes away comes back as far as the point holds it. η changes small things and keeps the kind.
+# With few components the kind of thing is there first, and what tells it from its relatives last.
