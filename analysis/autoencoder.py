@@ -113,8 +113,8 @@ def train(
         loss.backward()
         optimizer.step()
     learnt = torch.nn.functional.normalize(features)
-    arrays = (part.detach().numpy() for part in (reading, offset, learnt))
-    return Autoencoder(middle, *arrays, active)
+    read, added, kept = (part.detach().numpy() for part in (reading, offset, learnt))
+    return Autoencoder(middle, read, added, kept, active)
 
 
 def tables(
@@ -141,9 +141,10 @@ def _loss(
     batch: "torch.Tensor", weights: "torch.Tensor", features: "torch.Tensor", sizes: Sequence[int]
 ) -> "torch.Tensor":
     """The mean squared distance to what the first features make, over all the sizes."""
+    import torch
+
     made = [weights[:, :size] @ features[:size] for size in sizes]
-    total: torch.Tensor = sum(((batch - each) ** 2).sum(1).mean() for each in made)
-    return total / len(sizes)
+    return torch.stack([((batch - each) ** 2).sum(1).mean() for each in made]).mean()
 
 
 def _apart(points: Points, middle: Float[np.ndarray, " D"]) -> Float[np.ndarray, "N D"]:

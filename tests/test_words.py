@@ -128,7 +128,7 @@ def test_a_caption_in_other_words_fits_every_glyph_of_which_they_are_said():
     one = Glyph("A", "cat", ("pet",), "A", 0, 3, ("feline",))
     two = Glyph("B", "tiger", ("wild",), "B", 0, 3, ("feline",))
     rng = np.random.default_rng(0)
-    drawn = [captions.sample(one, "3d", rng) for _ in range(200)]
+    drawn = [captions.sample(one, "3d", rng) for _ in range(800)]
     feline = [caption for caption in drawn if "feline" in caption.text]
     assert {caption.text for caption in feline} > {"feline", "a photo of a feline"}
     holding = captions.holders([one, two, BAT], ["3d"] * 3)

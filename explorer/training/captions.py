@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from explorer.training.data import STYLES, Glyph, Pictures
-from explorer.training.spelling import plural
+from explorer.training.words import plural
 
 TONES = ("", "light", "medium-light", "medium", "medium-dark", "dark")
 SPOKEN = {  # style column -> how people say it

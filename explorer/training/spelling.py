@@ -1,6 +1,6 @@
-"""Spelling, for training: slips of the typist, plurals, and words cut otherwise than usual.
+"""Spelling, for training: slips of the typist, and words cut otherwise than the tokenizer does.
 
-They teach a text tower to read a word that it has not met, by its letters.
+Both teach a text tower to read a word that it has not met, by its letters.
 """
 
 import re
@@ -20,17 +20,6 @@ def misspell(text: str, rng: np.random.Generator) -> str:
     at = int(rng.integers(start + 1, end - 1))
     a, b, other = text[at], text[at + 1], chr(ord("a") + rng.integers(26))
     return text[:at] + (b, a + a + b, other + b, b + a)[rng.integers(4)] + text[at + 2 :]
-
-
-def plural(name: str) -> str:
-    """Make a noun plural by the regular rules of English.
-
-    >>> [plural(name) for name in ("tiger", "sandwich", "cherry", "monkey")]
-    ['tigers', 'sandwiches', 'cherries', 'monkeys']
-    """
-    if re.search("[^aeiou]y$", name):
-        return name[:-1] + "ies"
-    return name + ("es" if re.search("(s|x|z|ch|sh)$", name) else "s")
 
 
 def loosened(tokenizer: Any, rng: np.random.Generator, dropout: float) -> Any:
