@@ -2,7 +2,7 @@
 
 import typer
 
-from explorer.cli import demo, keep, make, paint, train, weights
+from explorer.cli import dashboard, demo, keep, make, paint, train, weights
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,6 +12,7 @@ app = typer.Typer(
     help="Explore CLIP's embedding space, and decode any point of it back into a picture.",
 )
 app.command()(demo.demo)
+app.command()(dashboard.app)
 app.add_typer(weights.models, name="models")
 app.command()(keep.index)
 app.command()(keep.search)

@@ -1,0 +1,108 @@
+// Where things are: the map's own units, the unit square that is drawn, and pixels of the canvas.
+
+export function createView(plot, canvas, places) {
+  const n = places.length / 2;
+  let [left, low, right, high] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (let i = 0; i < places.length; i += 2) {
+    left = Math.min(left, places[i]);
+    right = Math.max(right, places[i]);
+    low = Math.min(low, places[i + 1]);
+    high = Math.max(high, places[i + 1]);
+  }
+  const half = Math.max(right - left, high - low) / 2 || 1;
+  const middle = [(left + right) / 2, (low + high) / 2];
+  const normal = { x: new Float32Array(n), y: new Float32Array(n) };
+  for (let i = 0; i < n; i++) {
+    normal.x[i] = (places[2 * i] - middle[0]) / half;
+    normal.y[i] = (places[2 * i + 1] - middle[1]) / half;
+  }
+
+  const size = () => [canvas.clientWidth || 1, canvas.clientHeight || 1];
+  const toNormal = ([x, y]) => [(x - middle[0]) / half, (y - middle[1]) / half];
+  // The camera scales by m[0] and then shifts by m[12] and m[13]; it never turns.
+  function toScreen(place) {
+    const [x, y] = toNormal(place), m = plot.get("camera").view, [width, height] = size();
+    return [
+      width / 2 + ((m[0] * x + m[12]) * height) / 2,
+      height / 2 - ((m[5] * y + m[13]) * height) / 2,
+    ];
+  }
+  function toMap(sx, sy) {
+    const m = plot.get("camera").view, [width, height] = size();
+    const x = (((sx - width / 2) * 2) / height - m[12]) / m[0];
+    const y = ((-(sy - height / 2) * 2) / height - m[13]) / m[5];
+    return [middle[0] + x * half, middle[1] + y * half];
+  }
+
+  function set(scale, x, y) {
+    const view = new Float32Array([scale, 0, 0, 0, 0, scale, 0, 0, 0, 0, 1, 0, x, y, 0, 1]);
+    plot.set({ cameraView: view });
+  }
+  function all() {
+    const [width, height] = size();
+    const wide = (right - left) / 2 / half || 1, tall = (high - low) / 2 / half || 1;
+    set(0.92 * Math.min(width / height / wide, 1 / tall), 0, 0);
+  }
+  // The part that is looked at stands behind the "#" of the address, so that a link brings it back.
+  function start() {
+    plot.get("camera").setScaleBounds([0.2, most]);
+    const found = /view=([-\d.e]+),([-\d.e]+),([-\d.e]+)/.exec(location.hash);
+    const [x, y, scale] = found ? found.slice(1).map(Number) : [];
+    if (scale > 0 && Number.isFinite(x + y)) {
+      const at = toNormal([x, y]);
+      set(scale, -at[0] * scale, -at[1] * scale);
+    } else all();
+  }
+  let leaving = null;
+  function remember() {
+    clearTimeout(leaving);
+    leaving = setTimeout(() => {
+      const [width, height] = size(), [x, y] = toMap(width / 2, height / 2);
+      const here = [x, y, plot.get("camera").view[0]].map((v) => v.toPrecision(5)).join(",");
+      history.replaceState(history.state, "", `#view=${here}`);
+    }, 400);
+  }
+
+  function pan(dx, dy) {
+    const m = plot.get("camera").view, [, height] = size();
+    set(m[0], m[12] + (2 * dx) / height, m[13] - (2 * dy) / height);
+  }
+  const most = 20 * Math.sqrt(n + 25); // no use in going nearer
+  function zoom(factor, sx = size()[0] / 2, sy = size()[1] / 2) {
+    const m = plot.get("camera").view, [width, height] = size();
+    const scale = Math.max(0.2, Math.min(m[0] * factor, most)), by = scale / m[0];
+    const cx = ((sx - width / 2) * 2) / height, cy = (-(sy - height / 2) * 2) / height;
+    set(scale, cx + (m[12] - cx) * by, cy + (m[13] - cy) * by);
+  }
+  const STEPS = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+  function key({ key, ctrlKey, metaKey, altKey }) {
+    if (ctrlKey || metaKey || altKey) return false;
+    if (STEPS[key]) pan(STEPS[key][0] * 60, STEPS[key][1] * 60);
+    else if (key === "+" || key === "=") zoom(1.4);
+    else if (key === "-") zoom(1 / 1.4);
+    else if (key === "0") all();
+    else return false;
+    return true;
+  }
+
+  const touches = new Map(), ending = new AbortController();
+  const listen = (name, act) => canvas.addEventListener(name, act, { signal: ending.signal });
+  listen("pointerdown", (event) => {
+    if (event.pointerType === "touch") touches.set(event.pointerId, [event.offsetX, event.offsetY]);
+  });
+  listen("pointermove", (event) => {
+    const before = touches.get(event.pointerId), now = [event.offsetX, event.offsetY];
+    if (!before) return;
+    const other = [...touches].find(([id]) => id !== event.pointerId)?.[1];
+    if (other) {
+      const far = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1;
+      zoom(far(now) / far(before), ...other);
+    } else pan(now[0] - before[0], now[1] - before[1]);
+    touches.set(event.pointerId, now);
+  });
+  for (const name of ["pointerup", "pointercancel"]) listen(name, ({ pointerId }) => touches.delete(pointerId));
+
+  const scale = () => plot.get("camera").view[0];
+  const destroy = () => { clearTimeout(leaving); ending.abort(); };
+  return { normal, size, toNormal, toScreen, toMap, all, start, remember, zoom, key, scale, destroy };
+}

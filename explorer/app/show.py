@@ -1,0 +1,132 @@
+"""How pages show things: grids of pictures, text as it is, results to take away, and errors."""
+
+import functools
+import logging
+import re
+import secrets
+import shlex
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path as FilePath
+from typing import Literal
+
+import streamlit as st
+from PIL import Image
+
+from explorer.app import state
+from explorer.app.thumbnails import caption
+from explorer.errors import ExplorerError
+from explorer.library import Hits
+
+TILE = 160  # pixels
+_MARKS = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII punctuation, all of what Markdown reads
+_LINK = re.compile(r"(?=//|www\.|@)")
+
+
+def escaped(text: object) -> str:
+    r"""Text that Markdown shows as it is: file names and captions may hold anything.
+
+    >>> print(escaped("![x](a) <b>\n- c"))
+    \!\[x\]\(a\) \<b\> \- c
+    """
+    parts = _LINK.split(" ".join(str(text).split()))
+    return "\u2060".join(_MARKS.sub(r"\\\1", part) for part in parts)  # the joiner stops links
+
+
+def sentences(page: Callable[[], None]) -> Callable[[], None]:
+    """Make errors of a page sentences; what is no ExplorerError goes to the log with a number."""
+
+    @functools.wraps(page)
+    def calm() -> None:
+        try:
+            page()
+        except ExplorerError as error:
+            st.error(escaped(error))
+        except Exception:
+            number = secrets.token_hex(4)
+            logging.getLogger(__name__).exception(
+                "Error %s on the page %s", number, page.__module__
+            )
+            st.error(
+                "Something went wrong that is a fault of this program, not yours. Its report has "
+                f"the number {number} in the log of the server."
+            )
+
+    return calm
+
+
+def tiles(
+    pictures: Sequence[Image.Image | bytes], captions: Sequence[str], *, width: int = TILE
+) -> None:
+    """Pictures beside each other, as many a line as the window holds."""
+    with st.container(horizontal=True):
+        for picture, text in zip(pictures, captions, strict=True):
+            show(picture, text, width=width)
+
+
+def show(picture: Image.Image | bytes, text: str, *, width: int = TILE) -> None:
+    """One picture, with its caption below it and as what screen readers say."""
+    exact: Literal["auto", "PNG"] = "auto" if isinstance(picture, bytes) else "PNG"
+    st.image(picture, escaped(text), width=width, alt=text, output_format=exact)
+
+
+def found(
+    hits: Hits,
+    action: tuple[str, Callable[[int], None]] | None = None,
+    *,
+    width: int = TILE,
+    key: str = "hits",
+) -> None:
+    """Pictures that a search found, with their scores.
+
+    Args:
+        action: what stands on a button under each, and what it calls with the row.
+        key: tells the buttons of several such grids on a page apart.
+    """
+    library = state.library()
+    with st.container(horizontal=True):
+        for row, score in zip(map(int, hits.rows), hits.scores, strict=True):
+            text = caption(library, row)
+            with st.container(width=width):
+                show(state.thumbnail(row), f"{score:.2f} {text}", width=width)
+                if action is not None:
+                    st.button(action[0], key=f"{key}-{row}", on_click=action[1], args=(row,),
+                              help=f"{action[0]}: {escaped(text)}", type="tertiary")  # fmt: skip
+
+
+def offer(
+    name: str,
+    write: Callable[[FilePath], object] | None,
+    *,
+    python: str,
+    command: Sequence[str],
+    note: str = "",
+) -> None:
+    """A download, and the same as Python and as a command.
+
+    Args:
+        name: the file; its suffix says as what.
+        write: writes it, with its recipe, when it is asked for; None: there is nothing to download.
+        python: lines that make the same.
+        command: words of a command line that makes the same.
+        note: what the person has to do first.
+    """
+    with st.container(horizontal=True):
+        if write is not None:
+            st.download_button(f"Download {FilePath(name).suffix[1:].upper()}", file_name=name,
+                               data=functools.partial(content_of, name, write),
+                               key=f"download-{name}", on_click="ignore")  # fmt: skip
+        with st.popover("Copy as Python"):
+            st.code(python, "python")
+        with st.popover("Copy as command"):
+            st.code(shlex.join(command), "bash", wrap_lines=True)
+    if note:
+        st.caption(note)
+
+
+def content_of(name: str, write: Callable[[FilePath], object]) -> bytes:
+    """What `write` writes into a file of that name."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = FilePath(folder) / name
+        write(file)
+        return file.read_bytes()

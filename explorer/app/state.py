@@ -1,0 +1,164 @@
+"""What the dashboard was started with, and what all its sessions share, read-only."""
+
+import argparse
+import atexit
+import gc
+import io
+import os
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path as FilePath
+
+import streamlit as st
+from PIL import ImageOps
+
+import explorer
+from explorer.errors import QueryError
+from explorer.library import Library
+from explorer.library.manifest import versions
+from explorer.making.frames import thumbnail as picture_of
+from explorer.models import Model, load
+
+SAMPLE = FilePath(explorer.__file__).parent / "sample" / "pictures"
+THUMBNAIL = 192  # pixels of the longer side
+MOST_THUMBNAILS = 4096  # of some 8 kB each, over all sessions
+
+
+@dataclass(frozen=True)
+class Given:
+    """What stands after the name of the script.
+
+    Args:
+        library: a folder; "" is the sample library.
+        decoder: as `load` takes it; "" is the model's own.
+        prior: likewise.
+        read_only: nobody may add to the library, because others than its owner may come.
+    """
+
+    library: str = ""
+    decoder: str = ""
+    prior: str = ""
+    read_only: bool = False
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def read(cls, words: tuple[str, ...]) -> "Given":
+        """Read the arguments of the script.
+
+        Raises:
+            QueryError: there are others than `words` gives.
+        """
+        parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+        parser.add_argument("library", nargs="?", default="")
+        parser.add_argument("--decoder", default="")
+        parser.add_argument("--prior", default="")
+        parser.add_argument("--read-only", action="store_true")
+        try:
+            values, unknown = parser.parse_known_args(words)
+        except argparse.ArgumentError as error:
+            raise QueryError(f"The dashboard cannot be started so: {error}.") from None
+        if unknown:
+            raise QueryError(f"The dashboard knows no {unknown[0]!r}; see `unclip app --help`.")
+        return cls(**vars(values))
+
+    def words(self) -> tuple[str, ...]:
+        """Give what `read` reads."""
+        options = [f"--{name}={getattr(self, name)}" for name in ("decoder", "prior")]
+        chosen = [option for option in options if not option.endswith("=")]
+        return (*chosen, *["--read-only"] * self.read_only, *[self.library] * bool(self.library))
+
+
+def given() -> Given:
+    """What this dashboard was started with."""
+    return Given.read(tuple(sys.argv[1:]))
+
+
+def library() -> Library:
+    """The library, at its newest version. All sessions read one object: do not add to it.
+
+    Raises:
+        LibraryNotFound, LibraryDamaged: as `Library.open`.
+    """
+    folder = os.path.abspath(given().library) if given().library else sample()
+    newest = versions(FilePath(folder))[:1]
+    return _opened(folder, *newest)
+
+
+def model() -> Model:
+    """The model of the library, with the decoder and prior that were asked for.
+
+    Raises:
+        SpaceMismatch: it was made with other weights than the model has now.
+    """
+    shown = library()
+    loaded = loaded_model(shown.model, given().decoder, given().prior)
+    loaded.space.check(shown.space, f"The library {shown.folder} was made with {shown.model}.")
+    return loaded
+
+
+def options() -> list[str]:
+    """What a command that decodes needs to take the same model."""
+    parts = {"model": library().model, "decoder": given().decoder, "prior": given().prior}
+    return [word for name, part in parts.items() if part for word in (f"--{name}", part)]
+
+
+def load_line() -> str:
+    """The same in Python."""
+    parts = {"decoder": given().decoder, "prior": given().prior}
+    chosen = [f"{name}={part!r}" for name, part in parts.items() if part]
+    return f"ex.load({', '.join([repr(library().model), *chosen])})"
+
+
+def thumbnail(row: int) -> bytes:
+    """A small JPEG of a row of the library; grey if its file is not there any more."""
+    shown = library()
+    return _small(shown, str(shown.folder), shown.cache_key, row)
+
+
+@st.cache_resource(show_spinner="Indexing the sample pictures, once …")
+def sample() -> str:
+    """The folder of the sample library, made in the user's cache if it is not there."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = os.path.join(cache, "unclip", "sample.lib")
+    encoder = loaded_model("pocket", "", "").encoder
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    for _ in Library.open_or_create(folder, encoder.space).add([SAMPLE], encoder, workers=0):
+        pass
+    return folder
+
+
+@st.cache_resource(show_spinner="Loading the model …")
+def loaded_model(name: str, decoder: str, prior: str) -> Model:
+    """A model, loaded once for all sessions."""
+    loaded = load(name, decoder=decoder or None, prior=prior or None)
+    settle()
+    return loaded
+
+
+def settle() -> None:
+    """Take what was imported and loaded out of the garbage collector's sight.
+
+    Streamlit collects garbage after every run of a script, which with torch takes 0.3 s.
+    """
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # or else nanobind reports leaks at the end
+
+
+@st.cache_resource(max_entries=2, show_spinner="Opening the library …")
+def _opened(folder: str, version: int = 0) -> Library:  # noqa: ARG001
+    opened = Library.open(folder)
+    if len(opened):  # read its table and index here, under the cache's lock
+        opened.search(opened.points([0]), 1)
+    return opened
+
+
+@st.cache_resource(max_entries=MOST_THUMBNAILS, show_spinner=False)
+def _small(_library: Library, folder: str, key: str, row: int) -> bytes:  # noqa: ARG001
+    picture = picture_of(_library, row)
+    if max(picture.size) > THUMBNAIL:
+        picture = ImageOps.contain(picture, (THUMBNAIL, THUMBNAIL))
+    content = io.BytesIO()
+    picture.save(content, "jpeg", quality=90, subsampling=0)
+    return content.getvalue()

@@ -1,0 +1,59 @@
+"""Small pictures and captions of library rows, each at an address of its own.
+
+The map asks for them one by one, as they are pointed at or come close. Addresses name a version of
+the library, so that a browser may keep what it has seen.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer.app import state
+from explorer.library import Library
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.routing import Route
+
+PICTURE = "/pictures/{key}/{row:int}"
+CAPTION = "/captions/{key}/{row:int}"
+FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+def routes() -> "list[Route]":
+    """What `st.App` must serve besides its own."""
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    def answer(content: Callable[[int], bytes], media: str) -> Callable[..., Response]:
+        def respond(request: "Request") -> Response:
+            row, library = request.path_params["row"], state.library()
+            if request.path_params["key"] != library.cache_key or row >= len(library):
+                return Response("There is no such picture in this version.", 404)
+            return Response(content(row), media_type=media, headers=FOREVER)
+
+        return respond
+
+    def words(row: int) -> bytes:
+        return caption(state.library(), row).encode("utf-8", "replace")
+
+    pictures = answer(state.thumbnail, "image/jpeg")
+    return [Route(PICTURE, pictures), Route(CAPTION, answer(words, "text/plain"))]
+
+
+def addresses(library: Library) -> tuple[str, str]:
+    """Where the picture and the caption of a row are, with "{row}" for its number."""
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    forms = (
+        form.replace("{key}", library.cache_key).replace("{row:int}", "{row}")
+        for form in (PICTURE, CAPTION)
+    )
+    picture, words = (f"/{base}{form}" if base else form for form in forms)
+    return picture, words
+
+
+def caption(library: Library, row: int) -> str:
+    """The words of a row: its caption if it has one, else the name of its file."""
+    words = library.rows.iloc[row].get("caption")
+    return words if isinstance(words, str) and words else library.points([row]).labels[0]

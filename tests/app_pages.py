@@ -1,0 +1,80 @@
+"""Pages of the dashboard without a browser: one page, over a library, at an address."""
+
+import shlex
+import sys
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
+
+from explorer.app import show
+from explorer.cli import app as unclip
+from explorer.images import open_image
+
+SECONDS = 120  # the first page of a process imports much
+
+
+def _script(name):
+    import importlib
+
+    from explorer.app.show import sentences
+
+    sentences(importlib.import_module(f"explorer.app.{name}").page)()
+
+
+def open_page(monkeypatch, name, library, *options, **address):
+    """Run the page of explorer/app/NAME.py once, as `unclip app LIBRARY` shows it."""
+    monkeypatch.setattr(sys, "argv", ["streamlit_app.py", *options, str(library)])
+    page = AppTest.from_function(_script, kwargs={"name": name}, default_timeout=SECONDS)
+    page.query_params.update(address)
+    return page.run()
+
+
+def captions(page):
+    """The words under its pictures."""
+    return [image.caption for block in page.get("image") for image in block.proto.imgs]
+
+
+def errors(page):
+    """The sentences that say what is wrong."""
+    assert not page.exception
+    return [each.value for each in page.error]
+
+
+def button(page, label):
+    """The first button of that label."""
+    return next(each for each in page.button if each.label == label)
+
+
+def offered(monkeypatch, name, library, *options, **address):
+    """What a page offers to take away: by file name, its `write` and the rest."""
+    taken = {}
+    monkeypatch.setattr(
+        show, "offer", lambda name, write, **rest: taken.update({name: (write, rest)})
+    )
+    assert errors(open_page(monkeypatch, name, library, *options, **address)) == []
+    return taken
+
+
+def three_ways(monkeypatch, folder, name, offer):
+    """The pixels of a picture that was downloaded, made by the Python, and by the command.
+
+    A command that replays finds the download in its folder.
+    """
+    write, rest = offer
+    pixels = []
+    for way in ("download", "python", "command"):
+        (folder / way).mkdir(exist_ok=True)
+        monkeypatch.chdir(folder / way)
+        if way == "download":
+            write(folder / way / name)
+        elif way == "python":
+            exec(compile(rest["python"], "copied", "exec"), {})
+        else:
+            if rest["command"][1] == "replay":
+                write(folder / way / name)
+            told = CliRunner().invoke(unclip, shlex.split(shlex.join(rest["command"]))[1:])
+            assert told.exit_code == 0, told.output
+        made = rest["command"][-1] if way == "command" else name
+        pixels.append(np.asarray(open_image(folder / way / made)))
+    return pixels

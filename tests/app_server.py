@@ -1,0 +1,98 @@
+"""A dashboard in a process of its own, and sessions that talk to it as browsers do."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+ROOT = Path(__file__).parent.parent
+
+
+class Server:
+    """A server that runs: its address, its process, and what it has written."""
+
+    def __init__(self, address, process, log):
+        self.address, self.process, self.log = address, process, log
+
+    @property
+    def port(self):
+        return int(self.address.rpartition(":")[2])
+
+    @property
+    def megabytes(self):
+        """What the process holds in memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
+    @property
+    def seconds(self):
+        """The processor time that it has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def serving(library, folder, *options):
+    """`unclip app LIBRARY` on a free port, until the block ends."""
+    log = folder / "server.log"
+    command = [sys.executable, "-m", "explorer", "app", str(library), "--no-browser", "--port", "0"]
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [*command, *options], stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT
+        ) as process,
+    ):
+        try:
+            line = process.stdout.readline()
+            found = re.search(r"http://\S+", line)
+            assert found, f"{line!r}\n{log.read_text()}"
+            yield Server(found[0], process, log)
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+class Session:
+    """One visitor: opens pages by their addresses and waits until each has run."""
+
+    def __init__(self, server, page):
+        self.server, self.page = server, page
+        self.said = []  # what the last run showed as errors
+
+    async def __aenter__(self):
+        address = self.server.address.replace("http", "ws") + "/_stcore/stream"
+        self.socket = await websockets.connect(
+            address, subprotocols=["streamlit"], origin=self.server.address, max_size=None
+        )
+        return self
+
+    async def __aexit__(self, *_):
+        await self.socket.close()
+
+    async def open(self, **address):
+        """Run the page at this address; gives the seconds that it took."""
+        message = BackMsg()
+        message.rerun_script.query_string = urlencode(address)
+        message.rerun_script.page_name = self.page
+        began = time.perf_counter()
+        await self.socket.send(message.SerializeToString())
+        self.said = []
+        while True:
+            told = ForwardMsg()
+            told.ParseFromString(await asyncio.wait_for(self.socket.recv(), 120))
+            element = told.delta.new_element
+            if element.HasField("exception"):
+                self.said.append(element.exception.message)
+            if element.HasField("alert") and element.alert.format == element.alert.ERROR:
+                self.said.append(element.alert.body)
+            if told.HasField("script_finished"):
+                return time.perf_counter() - began

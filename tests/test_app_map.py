@@ -1,0 +1,226 @@
+"""The page Map without a browser: what it shows for what the address says; and its parts."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from app_pages import button, errors, open_page
+from hypothesis import given
+from hypothesis import strategies as st
+
+from explorer.app import chosen
+from explorer.app.choosing import along, rows_within, write_chosen
+from explorer.app.layers import smoothed
+from explorer.app.regions import find_regions
+from explorer.errors import LibraryError, QueryError
+from explorer.library import Library
+from explorer.library.subset import write_subset
+from explorer.projection import Projection
+
+N = 48
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory, pocket, sample):
+    """Some sample pictures with a map, laid out without UMAP, whose import alone takes seconds."""
+    pictures = sorted((sample / "noto").glob("*.png"))[:N]
+    library = Library.create(tmp_path_factory.mktemp("map") / "map.lib", pocket.space)
+    captions = pd.read_csv(sample / "captions.csv")
+    for _ in library.add(pictures, pocket.encoder, workers=0, columns=sample / "captions.csv"):
+        pass
+    assert len(library) == N and "caption" in captions
+    points = library.points()
+    centred = points.unit - points.unit.mean(0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    Projection(points, (centred @ axes.T).astype(np.float32)).save(library.cache_folder)
+    return library
+
+
+def open_map(monkeypatch, library, **address):
+    return open_page(monkeypatch, "map", library.folder, **address)
+
+
+def captions(page):
+    return [image.caption for element in page.get("image") for image in element.proto.imgs]
+
+
+def scene_of(page):
+    return json.loads(page.get("bidi_component")[0].proto.json)
+
+
+def place_of(library, row):
+    xy = Projection.load(library.cache_folder, library.points()).xy[row]
+    return f"{xy[0]:.5g},{xy[1]:.5g}"
+
+
+def test_the_map_opens_with_the_librarys_pictures_by_reference(monkeypatch, library):
+    page = open_map(monkeypatch, library)
+    assert errors(page) == []
+    scene = scene_of(page)
+    assert scene["thumbnails"] == f"/pictures/{library.cache_key}/{{row}}"
+    assert len(json.dumps(scene)) < 20_000
+
+
+def test_colours_follow_the_chosen_column(monkeypatch, library):
+    page = open_map(monkeypatch, library, colour="group")
+    assert scene_of(page)["colours"]["title"] == "group"
+    page.selectbox("colour").set_value("one colour").run()
+    assert "colours" not in scene_of(page)
+
+
+def test_words_are_marked_on_the_map_with_what_they_find(monkeypatch, library):
+    scene = scene_of(open_map(monkeypatch, library, find="a smiling face", labels="false"))
+    kinds = [mark["kind"] for mark in scene["marks"]]
+    assert kinds == ["hit"] * 12 + ["words"]
+    assert scene["marks"][-1]["text"] == "a smiling face"
+
+
+def test_a_place_is_decoded_beside_its_neighbours_with_its_support(monkeypatch, library):
+    page = open_map(monkeypatch, library, click="0.01,0.02")
+    assert errors(page) == []
+    assert captions(page)[0] == "decoded"
+    assert len(captions(page)) == 7
+    assert [metric.label for metric in page.metric] == ["Support", "Cosine", "Off the map by"]
+    assert any("places.inverse([[0.01, 0.02]])" in code.value for code in page.code)
+
+
+def test_a_place_far_out_says_so(monkeypatch, library):
+    near = open_map(monkeypatch, library, click=place_of(library, 0))
+    far = open_map(monkeypatch, library, click="40,40")
+    distances = [float(page.metric[2].value) for page in (near, far)]
+    assert distances[0] < 0.1
+    assert distances[1] > 100
+
+
+def test_a_clicked_picture_stands_beside_its_decoding(monkeypatch, library):
+    page = open_map(monkeypatch, library, click=place_of(library, 3), row="3")
+    assert captions(page)[:2] == ["the picture", "decoded"]
+
+
+def test_a_lasso_shows_its_pictures_and_offers_files(monkeypatch, library):
+    page = open_map(monkeypatch, library, lasso="-9,-9;9,-9;9,9;-9,9")
+    assert errors(page) == []
+    assert page.subheader[0].value == f"{N} pictures in the lasso"
+    assert len(page.dataframe[0].value) == N
+
+
+def test_a_path_becomes_a_video(monkeypatch, library):
+    monkeypatch.setattr(chosen, "FRAMES", 8)
+    page = open_map(monkeypatch, library, path="-0.3,0;0,0.1;0.3,0")
+    assert errors(page) == []
+    assert len(page.get("video")) == 1
+    assert any("ex.Path.through" in code.value for code in page.code)
+
+
+def test_what_was_chosen_is_let_go(monkeypatch, library):
+    page = open_map(monkeypatch, library, lasso="-9,-9;9,-9;9,9;-9,9", find="cat")
+    page = button(page, "Clear").click().run()
+    assert [each.value for each in page.subheader] == ["Found"]
+    assert page.query_params == {"find": "cat"}
+
+
+@pytest.mark.parametrize("name", ["click", "lasso", "path"])
+@pytest.mark.parametrize("value", ["", "x", "1", "nan,1", "1,2,3", "1e99,0", ";;;", "1,2;3"])
+def test_an_address_that_makes_no_sense_shows_the_map(monkeypatch, library, name, value):
+    page = open_map(monkeypatch, library, **{name: value})
+    assert errors(page) == []
+    assert scene_of(page)["lasso"] == scene_of(page)["path"] == []
+
+
+def test_a_row_that_is_not_there_is_a_place(monkeypatch, library):
+    page = open_map(monkeypatch, library, click="0,0", row="9999999")
+    assert errors(page) == []
+    assert captions(page)[0] == "decoded"
+
+
+# ---- the parts
+
+
+def test_a_star_encloses_its_points_but_not_its_pentagon():
+    angles = np.pi / 2 + np.arange(5) * 4 * np.pi / 5
+    star = list(zip(np.cos(angles), np.sin(angles), strict=True))
+    inside = rows_within(star, np.array([[0, 0], [0, 0.8], [0.9, 0.9]]))
+    assert inside.tolist() == [1]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_lasso_agrees_with_matplotlib(seed):
+    from matplotlib.path import Path
+
+    rng = np.random.default_rng(seed)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, 9))  # around the middle, so that nothing crosses
+    border = rng.uniform(0.2, 1, (9, 1)) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    xy = rng.uniform(-1, 1, (50, 2))
+    expected = np.flatnonzero(Path(border).contains_points(xy))
+    assert rows_within(list(map(tuple, border)), xy).tolist() == expected.tolist()
+
+
+def test_stops_of_a_path_are_equally_far_apart():
+    line = [(0.0, 0.0), (1.0, 0.0), (1.0, 2.0), (4.0, 2.0)]
+    stops = along(line, 7)
+    assert stops[0].tolist() == [0, 0] and stops[-1].tolist() == [4, 2]
+    np.testing.assert_allclose(stops, [[0, 0], [1, 0], [1, 1], [1, 2], [2, 2], [3, 2], [4, 2]])
+
+
+def test_regions_are_where_points_crowd_and_are_called_by_what_tells_them_apart():
+    rng = np.random.default_rng(0)
+    middles = np.array([[0, 0], [9, 0], [0, 9]])
+    group = np.repeat([0, 1, 2], [90, 60, 40])
+    xy = middles[group] + rng.normal(0, 0.4, (190, 2))
+    words = [["a cat on a photo", "a red cat"], ["the dog, a photo"], ["one car of the photo"]]
+    regions = find_regions(xy, [words[g][i % len(words[g])] for i, g in enumerate(group)])
+    assert [region.words.split(", ")[0] for region in regions] == ["cat", "dog", "car"]
+    for region, middle in zip(regions, middles, strict=True):
+        assert np.hypot(*(region.middle - middle)) < 0.5
+
+
+def test_few_points_have_no_regions():
+    assert find_regions(np.zeros((3, 2)), ["a", "b", "c"]) == []
+
+
+def test_smoothing_gives_a_constant_back_and_says_where_nothing_is_near():
+    xy = np.random.default_rng(0).uniform(0, 1, (200, 2))
+    values, weights = smoothed(xy, np.full(200, 0.3), np.array([[0.5, 0.5], [9.0, 9.0]]))
+    assert values[0] == pytest.approx(0.3)
+    assert weights.tolist() == pytest.approx([1, 0])
+
+
+# ---- a library of what was chosen
+
+
+def test_a_subset_has_the_same_pictures_vectors_and_columns(library, tmp_path):
+    rows = [5, 2, 40]
+    folder = write_subset(library, rows, tmp_path / "chosen.lib")
+    subset = Library.open(folder)
+    assert subset.verify(read_data=True) == []
+    np.testing.assert_array_equal(subset.points().vectors, library.points(rows).vectors)
+    kept = library.rows.iloc[rows].reset_index(drop=True)
+    pd.testing.assert_frame_equal(subset.rows, kept, check_dtype=False)
+    assert subset.open_picture(1).tobytes() == library.open_picture(2).tobytes()
+    assert subset.model == library.model and subset.space == library.space
+
+
+def test_a_subset_of_nothing_or_over_something_is_refused(library, tmp_path):
+    with pytest.raises(QueryError, match="no pictures"):
+        write_subset(library, [], tmp_path / "none.lib")
+    with pytest.raises(LibraryError, match="already"):
+        write_subset(library, [0], library.folder)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_of_what_was_chosen_names_rows_and_columns(library, tmp_path, suffix):
+    file = tmp_path / f"chosen{suffix}"
+    write_chosen(library, np.array([7, 8]), file)
+    table = pd.read_csv(file) if suffix == ".csv" else pd.read_parquet(file)
+    assert table["row"].tolist() == [7, 8]
+    assert {"item", "caption", "group"} <= set(table)
+
+
+def test_a_chosen_library_is_a_zip_that_opens(library, tmp_path):
+    write_chosen(library, np.array([1, 2]), tmp_path / "chosen.zip")
+    with zipfile.ZipFile(io.BytesIO((tmp_path / "chosen.zip").read_bytes())) as packed:
+        packed.extractall(tmp_path / "there")
+    assert len(Library.open(tmp_path / "there" / "chosen.lib")) == 2

@@ -1,0 +1,122 @@
+"""The pages Text diff and Walk: the ways they show, and what can be taken away."""
+
+import numpy as np
+import pytest
+from app_pages import button, captions, errors, offered, open_page, three_ways
+
+from explorer.app import diff
+from explorer.app.paths import steadiness
+from explorer.making.frames import recipe_of
+from explorer.recipe import Recipe
+
+PICTURE = "Library"
+DIFF = {"diff": "cat face", "diff_from": "cat face", "diff_to": "dog face", "diff_frames": "4"}
+WALK = {"walk_0": "cat face", "walk_1": "sun", "walk_2": "snowman", "walk_frames": "4"}
+TAKE = {"diff_kind": PICTURE, "diff_row": "1", "diff_noise": "the pictures' own"}
+
+
+@pytest.fixture(autouse=True)
+def _few_previews(monkeypatch):
+    monkeypatch.setattr(diff, "PREVIEWS", 3)
+
+
+@pytest.fixture
+def open_(monkeypatch, emoji):
+    return lambda name, **address: open_page(monkeypatch, name, emoji, **address)
+
+
+def times(page):
+    return [float(t[5:].replace("\\", "")) for t in captions(page) if t.startswith("t \\= ")]
+
+
+@pytest.mark.parametrize("name", ["diff", "walk"])
+def test_without_words_there_is_an_example_to_press(open_, name):
+    page = open_(name, **{f"{name}_frames": "4"})
+    assert errors(page) == [] and captions(page) == []
+    page = button(page, "Show an example").click().run()
+    assert errors(page) == []
+    assert times(page)[0] == 0 and times(page)[-1] == 1
+    assert page.get("arrow_vega_lite_chart") or page.get("vega_lite_chart")
+
+
+def test_a_diff_shows_its_frames_with_real_pictures_under_each(open_):
+    page = open_("diff", **DIFF)
+    assert errors(page) == []
+    assert len(times(page)) == 4
+    assert len(captions(page)) == 4 * (1 + 3)
+    assert "Steadiness" in page.caption[-1].value
+
+
+@pytest.mark.parametrize("turn", ["2", "-1", "nan", "far"])
+def test_a_turn_that_makes_no_sense_is_half_of_the_way(monkeypatch, emoji, turn):
+    offers = offered(monkeypatch, "diff", emoji, **DIFF, diff_turn=turn)
+    assert "fraction=0.5" in offers["diff.mp4"][1]["python"]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        {},
+        pytest.param(TAKE, marks=pytest.mark.slow),
+        pytest.param({**TAKE, "diff_noise": "one for all frames"}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_diff_is_the_same_downloaded_in_python_and_as_a_command(
+    monkeypatch, tmp_path, emoji, start
+):
+    address = {**DIFF, **start, "diff_turn": "0.35", "diff_as": "PNG", "diff_seed": "2"}
+    offers = offered(monkeypatch, "diff", emoji, **address)
+    pixels = three_ways(monkeypatch, tmp_path, "diff.png", offers["diff.png"])
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+    np.testing.assert_array_equal(pixels[0], pixels[2])
+    inverted = recipe_of(tmp_path / "download/diff.png")["noise"] is not None
+    assert inverted == (start == TAKE)
+
+
+def test_the_one_picture_is_the_last_of_the_way(monkeypatch, tmp_path, emoji):
+    offers = offered(monkeypatch, "diff", emoji, **DIFF, diff_turn="0.35")
+    pixels = three_ways(monkeypatch, tmp_path, "changed.png", offers["changed.png"])
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+    np.testing.assert_array_equal(pixels[0], pixels[2])
+    one = recipe_of(tmp_path / "download/changed.png")
+    offers["diff.mp4"][0](tmp_path / "diff.mp4")
+    way = Recipe.from_dict(recipe_of(tmp_path / "diff.mp4"))
+    np.testing.assert_array_equal(Recipe.from_dict(one).points.vectors, way.points.vectors[-1:])
+
+
+def test_words_that_look_like_an_algebra_stay_words(monkeypatch, emoji):
+    offers = offered(monkeypatch, "diff", emoji, **DIFF | {"diff": "2:red + blue"})
+    assert '"2:red + blue"' in offers["diff.mp4"][1]["command"]
+
+
+@pytest.mark.parametrize("even", ["false", pytest.param("true", marks=pytest.mark.slow)])
+def test_a_walk_is_the_same_downloaded_in_python_and_as_a_command(
+    monkeypatch, tmp_path, emoji, even
+):
+    offers = offered(monkeypatch, "walk", emoji, **WALK, walk_even=even, walk_as="PNG")
+    pixels = three_ways(monkeypatch, tmp_path, "walk.png", offers["walk.png"])
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+    np.testing.assert_array_equal(pixels[0], pixels[2])
+    recipe = recipe_of(tmp_path / "download/walk.png")
+    assert len(recipe["labels"]) == 3
+    assert bool(recipe["times"]) == (even == "true")
+
+
+@pytest.mark.slow
+def test_a_walk_of_pictures_turns_their_noise_or_keeps_one(monkeypatch, tmp_path, emoji):
+    stops = {"walk_0_kind": PICTURE, "walk_0_row": "0", "walk_1_kind": PICTURE, "walk_1_row": "3"}
+    kept = []
+    for noise in ("the pictures' own", "one for all frames"):
+        offers = offered(monkeypatch, "walk", emoji, **stops, walk_frames="4", walk_noise=noise)
+        offers["walk.mp4"][0](tmp_path / "walk.mp4")
+        kept.append(recipe_of(tmp_path / "walk.mp4")["noise"])
+    assert kept[0]["shape"][0] == 2
+    assert kept[1] is None
+
+
+def test_steadiness_is_the_rank_correlation_of_scipy():
+    from scipy.stats import spearmanr
+
+    values = np.random.default_rng(0).integers(0, 5, 30).astype(float)  # with ties
+    assert steadiness(values) == pytest.approx(spearmanr(values, np.arange(30)).statistic)
+    assert steadiness(np.ones(4)) == 0

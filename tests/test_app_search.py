@@ -1,0 +1,131 @@
+"""The page Search: terms, weights, filters, more like this, and what can be taken away."""
+
+import os
+import shlex
+import sys
+
+import numpy as np
+import pytest
+from app_pages import captions, errors, open_page
+from typer.testing import CliRunner
+
+from explorer.app import show
+from explorer.cli import app as unclip
+from explorer.images import open_image, read_recipe
+
+
+@pytest.fixture
+def search(monkeypatch, emoji):
+    return lambda **address: open_page(monkeypatch, "search", emoji, **address)
+
+
+def names(page):
+    """Captions without their scores and backslashes."""
+    plain = [text.replace("\\", "") for text in captions(page)]
+    return [text.partition(" ")[2] for text in plain if text[:1].isdigit() or text[0] == "-"]
+
+
+def test_words_in_the_address_find_their_picture(search):
+    page = search(q0="cat face", k="5")
+    assert errors(page) == []
+    assert len(names(page)) == 5
+    assert names(page)[0].startswith("cat face")
+
+
+def test_without_words_it_says_what_to_do(search):
+    page = search()
+    assert names(page) == []
+    assert "Type words" in page.info[0].value
+
+
+def test_a_weight_below_zero_takes_away(search):
+    page = search(q0="man farmer", q1="man", q2="woman", w1="-1.0")
+    assert errors(page) == []
+    assert names(page)[0].startswith("woman farmer")
+
+
+def test_more_like_this_looks_for_that_picture_alone(search):
+    page = search(q0="cat face", q1="sun", k="4")
+    liked = names(page)[1]
+    likes = [each for each in page.button if each.label == "More like this"]
+    page = likes[1].click().run()
+    assert errors(page) == []
+    assert names(page)[0] == liked
+    assert captions(page)[1].startswith("1\\.00")
+
+
+def test_filters_and_the_lowest_score_leave_others_out(search):
+    page = search(q0="cat face", columns="style", is_style="flat", k="60")
+    assert {name.split(", ")[-1] for name in names(page)} == {"flat"}
+    few = search(q0="cat face", least="0.4")
+    assert 0 < len(names(few)) < 12
+    none = search(q0="cat face", least="0.99")
+    assert "lower the score" in none.info[0].value
+
+
+def test_terms_that_cancel_out_are_a_sentence(search):
+    (error,) = errors(search(q0="cat", q1="cat", w1="-1.0"))
+    assert "cancel out" in error
+
+
+def test_words_never_name_a_file_of_the_server(search, emoji_pictures):
+    """Typed words are words, even where they are the name of a picture that is there."""
+    file = next(emoji_pictures.rglob("*.png"))
+    page = search(q0=str(file))
+    assert errors(page) == []
+    assert not captions(page)[0].startswith("1\\.00")
+
+
+def offers_of(monkeypatch, page_of, **address):
+    taken = {}
+    monkeypatch.setattr(
+        show, "offer", lambda name, write, **rest: taken.update({name: (write, rest)})
+    )
+    assert errors(page_of(**address)) == []
+    return taken
+
+
+@pytest.mark.parametrize("query", [{"q0": "a red heart"}, {"q0_kind": "Library"}])
+def test_a_download_and_both_copies_are_the_same_picture(query, search, monkeypatch, tmp_path):
+    address = {**query, "q0_row": "0", "q1": "sun", "w1": "0.5", "decode": "true", "seed": "3"}
+    write, rest = offers_of(monkeypatch, search, **address)["query.png"]
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "download.png")
+    (tmp_path / "python").mkdir()
+    os.chdir("python")
+    exec(compile(rest["python"], "copied", "exec"), {})
+    os.chdir("..")
+    words = shlex.split(shlex.join(rest["command"]))[1:]
+    assert CliRunner().invoke(unclip, words).exit_code == 0
+    files = ("download.png", "python/query.png", "query.png")
+    pixels = [np.asarray(open_image(tmp_path / file)) for file in files]
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+    np.testing.assert_array_equal(pixels[0], pixels[2])
+    assert read_recipe(tmp_path / "download.png")["seeds"] == [3]
+
+
+def test_the_copied_search_finds_the_same(search, monkeypatch, tmp_path, capsys):
+    address = {"q0": "cat face", "q1": "man", "w1": "-0.5", "columns": "style", "is_style": "3d"}
+    write, rest = offers_of(monkeypatch, search, **address)["hits.png"]
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "download.png")
+    names = {}
+    exec(compile(rest["python"], "copied", "exec"), names)
+    command = [*rest["command"][1:], "--json"]
+    told = CliRunner().invoke(unclip, command)
+    assert told.exit_code == 0
+    assert all(item in told.stdout for item in names["hits"].items)
+    pixels = [np.asarray(open_image(tmp_path / f)) for f in ("download.png", "hits.png")]
+    np.testing.assert_array_equal(*pixels)
+
+
+def test_a_library_that_is_not_there_is_a_sentence(monkeypatch, tmp_path):
+    (error,) = errors(open_page(monkeypatch, "search", tmp_path / "none.lib", q0="cat"))
+    assert "none" in error
+    assert "Traceback" not in error
+
+
+def test_unknown_arguments_are_a_sentence(monkeypatch, emoji):
+    monkeypatch.setattr(sys, "argv", ["streamlit_app.py"])
+    (error,) = errors(open_page(monkeypatch, "search", emoji, "--fast", q0="cat"))
+    assert "fast" in error

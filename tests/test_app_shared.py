@@ -1,0 +1,207 @@
+"""What all pages and sessions share: turns to decode, what is kept, uploads, safe text, errors."""
+
+import io
+import re
+import shlex
+import threading
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+from app_pages import captions, errors, open_page
+from hypothesis import given
+from hypothesis import strategies as some
+from PIL import Image
+
+from explorer.app import decoding, launch, uploads
+from explorer.app.decoding import Kept, once
+from explorer.app.show import escaped, sentences
+from explorer.app.state import Given
+from explorer.errors import ImageError, QueryError
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def store(monkeypatch):
+    """A store of this test's own, in place of the server's."""
+    own = Kept()
+    monkeypatch.setattr(decoding, "kept", lambda: own)
+    return own
+
+
+def png(*size):
+    content = io.BytesIO()
+    Image.new("RGB", size or (9, 9), "red").save(content, "png")
+    return content.getvalue()
+
+
+def test_what_was_computed_is_not_computed_again(store):
+    made = []
+
+    def make():
+        made.append(1)
+        yield from "abc"
+
+    assert once("it", make, 3, "Doing") == once("it", make, 3, "Doing") == ["a", "b", "c"]
+    assert len(made) == 1
+
+
+def test_many_sessions_decode_one_at_a_time(store):
+    busy, most = [], []
+
+    def make():
+        busy.append(1)
+        most.append(len(busy))
+        time.sleep(0.01)
+        yield 1
+        busy.pop()
+
+    threads = [
+        threading.Thread(target=once, args=(str(i), make, 1, "Doing"), daemon=True)
+        for i in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert most == [1] * 8
+
+
+class Stopped(BaseException):
+    """As Streamlit ends a script whose page was left."""
+
+
+def test_a_script_that_ends_closes_the_decoding_and_gives_its_turn_back(store, monkeypatch):
+    closed = []
+
+    class Bar:
+        def progress(self, *_):
+            raise Stopped
+
+    def make():
+        try:
+            yield from range(100)
+        finally:
+            closed.append(1)
+
+    monkeypatch.setattr(decoding.st, "progress", lambda *_: Bar())
+    with pytest.raises(Stopped):
+        once("it", make, 100, "Doing")
+    assert closed == [1]
+    assert store.turn.acquire(timeout=0)
+    assert store.size == 0
+
+
+def test_what_is_kept_stays_within_its_bound():
+    picture = Image.new("RGB", (10, 10))
+    store = Kept(most=1000)
+    for name in "abcde":
+        store.put(name, [picture])
+        store.get("a")
+    assert store.size == 900
+    assert store.get("a") == [picture]
+    assert [name for name in "abcde" if store.get(name)] == ["a", "d", "e"]
+
+
+def test_the_same_key_again_counts_once():
+    store = Kept(most=1000)
+    for _ in range(5):
+        store.put("a", [Image.new("RGB", (10, 10))])
+    assert store.size == 300
+
+
+@given(some.text())
+def test_escaped_text_has_no_mark_that_markdown_reads(text):
+    """Every mark has its backslash, and without those it is the text, on one line."""
+    plain = escaped(text)
+    while plain:
+        if plain.startswith("\\"):
+            plain = plain[2:]
+        else:
+            assert not (plain[0].isascii() and plain[0] in "\\`*_{}[]()#+-.!|<>~$:&^=\"'")
+            plain = plain[1:]
+    restored = escaped(text).replace("\u2060", "").replace("\\", "")
+    assert restored == " ".join(text.split()).replace("\u2060", "").replace("\\", "")
+
+
+def test_links_in_text_are_no_links():
+    for link in ("https://a.b", "www.a.b", "me@a.b"):
+        assert "\u2060" in escaped(link)
+
+
+def test_a_fault_of_ours_is_a_sentence_with_a_number(monkeypatch, caplog):
+    told = []
+    monkeypatch.setattr("streamlit.error", told.append)
+
+    def page():
+        raise ZeroDivisionError("/home/secret")
+
+    sentences(page)()
+    (sentence,) = told
+    number = sentence.split("number ")[1].split()[0]
+    assert "secret" not in sentence
+    assert number in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def upload(monkeypatch, emoji, name, content):
+    page = open_page(monkeypatch, "search", emoji, q0_kind="Upload")
+    return page.file_uploader[0].set_value((name, content, "image/png")).run()
+
+
+def test_an_uploaded_picture_finds_itself_and_its_name_opens_nothing(
+    monkeypatch, emoji, emoji_pictures
+):
+    content = (emoji_pictures / "flat" / "1f436.png").read_bytes()
+    page = upload(monkeypatch, emoji, "dog <b>.png", content)
+    assert errors(page) == []
+    assert "dog face" in captions(page)[0].replace("\\", "")
+    command = shlex.split(page.code[1].value)
+    assert "./dog-b.png" in command
+    (file,) = page.session_state[uploads.FOLDER].place.iterdir()
+    assert re.fullmatch(r"[0-9a-f]{32}\.png", file.name)
+
+
+@pytest.mark.parametrize("content", [b"MZ\x90 not a picture", png()[:40], b""])
+def test_what_is_no_picture_is_refused_by_its_name(monkeypatch, emoji, content):
+    (error,) = errors(upload(monkeypatch, emoji, "evil.png", content))
+    assert "evil" in error
+
+
+def test_too_large_files_are_refused_before_they_are_decoded(monkeypatch):
+    monkeypatch.setattr(uploads, "open_image", lambda _: pytest.fail("it was decoded"))
+    with pytest.raises(QueryError, match="21 MB"):
+        uploads.checked(bytes(21_000_000), "a.png")
+
+
+def test_a_header_of_too_many_pixels_is_refused():
+    header = bytearray(png())
+    header[16:24] = (60_000).to_bytes(4, "big") * 2
+    with pytest.raises(ImageError):
+        uploads.checked(bytes(header), "bomb.png")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [Given(), Given("a b.lib"), Given("-odd", "mine", "words", True), Given(decoder="d")],
+)
+def test_what_the_dashboard_is_started_with_reaches_its_script(asked):
+    if asked.library.startswith("-"):
+        asked = Given("./-odd", asked.decoder, asked.prior, asked.read_only)
+    assert Given.read(asked.words()) == asked
+
+
+def test_only_this_machine_is_served_unless_it_is_allowed():
+    assert launch.settings_for("127.0.0.1", None, False)["server.address"] == "127.0.0.1"
+    for host in ("0.0.0.0", "::", "192.168.0.7", "example.org"):
+        with pytest.raises(QueryError, match="--allow-remote"):
+            launch.settings_for(host, 80, False)
+        assert launch.settings_for(host, 80, True)["server.address"] == host
+
+
+def test_streamlit_run_gets_the_same_settings():
+    written = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    flat = {f"{part}.{name}": v for part, values in written.items() for name, v in values.items()}
+    assert flat == launch.SETTINGS
