@@ -7,7 +7,7 @@ STAMP := $(VENV)/.stamp
 INSTALL := -c constraints.txt -e . --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check frontend notebooks clean
+.PHONY: help setup demo test browser chromium test-all check frontend notebooks clean
 .DELETE_ON_ERROR:
 
 help:  ## say what there is
@@ -33,7 +33,13 @@ demo: $(STAMP)  ## search, a text diff, a walk and a map of the sample library, 
 test: $(STAMP)  ## the tests that need neither minutes, a browser nor an accelerator
 	$(BIN)/python -m pytest -n auto -q
 
-test-all: $(STAMP)  ## every test
+chromium:  # what the browser tests drive; Debian's, as root
+	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -y -q chromium; }
+
+browser: $(STAMP) chromium  ## the dashboard's stories in a real browser
+	$(BIN)/python -m pytest -q -m browser tests/browser
+
+test-all: $(STAMP) chromium  ## every test
 	$(BIN)/python -m pytest -n auto -q -m ""
 
 check: $(STAMP)  ## format, lint, types, tests

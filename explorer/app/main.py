@@ -6,19 +6,21 @@ from explorer.app import axes, contents, diff, map, search, vary, walk
 from explorer.app.show import sentences
 
 PAGES = {  # address → title and function
-    "search": ("Search", search.page),
     "map": ("Map", map.page),
+    "search": ("Search", search.page),
     "diff": ("Text diff", diff.page),
     "walk": ("Walk", walk.page),
     "vary": ("Variations", vary.page),
     "axes": ("Concept axes", axes.page),
     "library": ("Library", contents.page),
 }
+CLOSER = ".stMainBlockContainer { padding-top: 4rem; padding-bottom: 3rem; }"  # less empty space
 
 
 def run() -> None:
     """Show the page that the address asks for, or the first."""
     st.set_page_config("unclip explorer", layout="wide")
+    st.html(f"<style>{CLOSER}</style>")
     first = next(iter(PAGES))
     pages = [
         st.Page(sentences(page), title=title, url_path=address, default=address == first)

@@ -12,7 +12,7 @@ from explorer.app.scatter import Event, Ground, Mark, Scene, scatter
 from explorer.app.thumbnails import addresses
 from explorer.library import Hits
 from explorer.points import Points
-from explorer.query import Query
+from explorer.query import Query, Term
 
 MOST_PLACES = 400  # of a drawn line, kept in the address
 FOUND = 12
@@ -66,7 +66,7 @@ def _controls() -> tuple[str, str, str, bool]:
 
 
 def _found(words: str) -> tuple[Points, Hits]:
-    point = Query.parse([words]).points(state.model().encoder).with_labels([words])
+    point = Query((Term(words),)).points(state.model().encoder).with_labels([words])
     return point, state.library().search(point, FOUND)
 
 

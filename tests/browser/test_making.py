@@ -6,7 +6,7 @@ from conftest import settled
 pytestmark = pytest.mark.browser
 DIFF = "diff?diff=cat+face&diff_from=cat+face&diff_to=dog+face&diff_frames=8"
 WALK = "walk?walk_0=cat+face&walk_1=dog+face&walk_frames=8"
-PAINT = "vary?vary_kind=A+picture+of+the+library&vary_row=3&vary_do=Paint+a+part+anew&vary_n=2"
+PAINT = "vary?vary_kind=Library&vary_row=3&vary_do=Paint+a+part+anew&vary_n=2"
 AXES = "axes?axes_x0=a+sad+face&axes_x1=a+happy+face&axes_y0=a+person&axes_y1=an+animal"
 SHEET = AXES + "&axes_sheet=true"
 

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def window(open_window, dashboard):
     page = open_window()
-    page.goto(f"{dashboard}/map")
+    page.goto(dashboard)
     page.wait_for_selector("[data-points='300']", timeout=120_000)
     settled(page)
     return page
@@ -98,7 +98,7 @@ def test_what_lies_under_the_points_is_painted(window, keep):
 
 def test_the_map_fits_a_phone(open_window, dashboard, keep):
     page = open_window(390, 844)
-    page.goto(f"{dashboard}/map")
+    page.goto(dashboard)
     page.wait_for_selector("[data-points]")
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
