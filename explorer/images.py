@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import PIL
 from jaxtyping import Shaped, UInt8
-from PIL import Image, ImageCms, ImageDraw, ImageFont, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageDraw, ImageOps, PngImagePlugin
 
 from explorer.errors import ImageError, QueryError
+from explorer.font import font
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MAX_PIXELS = 64_000_000
@@ -227,15 +228,15 @@ def grid(
 
 def _write(sheet: Image.Image, text: str, corner: tuple[int, int], room: tuple[int, int]) -> None:
     """Write one centred line in the size that half the room's height allows."""
-    font = ImageFont.load_default(room[1] // 2)
+    written = font(room[1] // 2)
     text = " ".join(text.split())
-    if font.getlength(text) > room[0]:
-        while text and font.getlength(text + "…") > room[0]:
+    if written.getlength(text) > room[0]:
+        while text and written.getlength(text + "…") > room[0]:
             text = text[:-1]
         text = text.rstrip() + "…"
     place = (corner[0] + room[0] / 2, corner[1] + room[1] / 2)
     dark = sheet.crop((*corner, corner[0] + 1, corner[1] + 1)).convert("L").tobytes() < b"\x80"
-    ImageDraw.Draw(sheet).text(place, text, "white" if dark else "black", font, anchor="mm")
+    ImageDraw.Draw(sheet).text(place, text, "white" if dark else "black", written, anchor="mm")
 
 
 def save_image(

@@ -46,9 +46,9 @@ import numpy as np
 from analysis.smoothness import pixel_distances
 from explorer.path import even_times
 
-coarse = list(model.decoder.decode(walk.sample(25), seed=0))
+coarse = list(model.decoder.decode(walk.sample(17), seed=0))
 jumps = pixel_distances(coarse[:-1], coarse[1:])
-times = even_times(jumps, 25)
+times = even_times(jumps, 17)
 even = list(model.decoder.decode(ex.Points.concat([walk.at(t) for t in times]), seed=0))
 figure, axes = plt.subplots(figsize=(6, 3))
 axes.plot(jumps, label=f"equal steps, spread {np.std(jumps) / np.mean(jumps):.2f}")

@@ -47,10 +47,10 @@ ex.grid([pair[i] for i in (0, 1) for pair in pairs], columns=len(pairs))
 fine = 3 * model.decoder.steps
 noise = model.decoder.invert([cat], point, steps=fine)
 settings = {"steps": fine, "guidance": 1, "solver": "ddim", "noise": noise}
-ways = [("picture", [cat]), ("eta 0", list(model.decoder.decode(point, **settings)))]
+ways = [("picture", [cat]), ("η = 0", list(model.decoder.decode(point, **settings)))]
 for eta in (0.5, 1.0):
     made = model.decoder.decode(point[[0, 0]], eta=eta, seed=[1, 2], **settings)
-    ways.append((f"eta {eta}", list(made)))
+    ways.append((f"η = {eta}", list(made)))
 tiles = [(name, tile) for name, made in ways for tile in made]
 ex.grid([tile for _, tile in tiles], columns=len(tiles), labels=[name for name, _ in tiles])
 

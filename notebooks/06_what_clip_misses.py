@@ -12,7 +12,7 @@ from analysis.material import Material
 from explorer.making.sample import sample_library
 
 model = ex.load("pocket")
-material = Material(sample_library(model.encoder), model, "caption", count=24)
+material = Material(sample_library(model.encoder), model, "caption", count=12)
 
 # %% [markdown]
 # ## Binding

@@ -52,7 +52,7 @@ library
 # %% [markdown]
 # ## Its decoder
 #
-# Sixty steps here; half an hour gives pictures worth looking at. On the command line:
+# Thirty steps here; half an hour gives pictures worth looking at. On the command line:
 # `unclip train decoder my.lib -o my-decoder --minutes 30`.
 
 # %%
@@ -61,7 +61,7 @@ from explorer.training.runs import Interrupt, Plan
 
 design = own_decoder.Design(size=64, start="pocket")
 made = own_decoder.train(
-    library, Path("my-decoder"), design, Plan(5, steps=60), resume=False, interrupt=Interrupt()
+    library, Path("my-decoder"), design, Plan(5, steps=30), resume=False, interrupt=Interrupt()
 )
 made["held_out"]
 
@@ -83,6 +83,6 @@ ex.grid([*pictures, *drawn], columns=len(pictures), size=96)
 assert made["held_out"]["found_first"] > 3 / made["held_out"]["pictures"]
 
 # %% [markdown]
-# **What was seen.** Sixty steps give no more than colours in about the right place, yet even for an
+# **What was seen.** Thirty steps give no more than colours in about the right place, yet even for an
 # encoder that never learnt anything many decodes already lie nearest to their own picture: a
 # random network still tells pictures apart. The shapes come with time.

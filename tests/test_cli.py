@@ -14,6 +14,7 @@ from explorer.cli import app
 from explorer.images import open_image
 from explorer.library import Library
 from explorer.making import frames
+from explorer.points import Space
 from explorer.video import read_frames
 
 GLYPHS = ("1f431", "1f436", "1f600", "1f468-200d-1f33e", "1f469-200d-1f33e", "2600", "26c4")
@@ -228,3 +229,10 @@ def test_the_locked_library_has_its_own_code(library, pictures):
         other.communicate("\n")
     assert result.exit_code == 11
     assert str(other.pid) in result.stderr
+
+
+def test_the_demo_says_what_to_do_about_a_library_of_another_pocket(tmp_path):
+    Library.create(tmp_path / "sample.lib", Space("pocket", 256, "0f"))
+    result = unclip("demo", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "another version of pocket. Remove it" in result.stderr

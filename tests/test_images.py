@@ -277,6 +277,13 @@ def test_labels_stay_under_their_tile_and_inside_its_width():
     assert short.size == long.size and short.tobytes() != long.tobytes()
 
 
+@pytest.mark.parametrize("letter", ["ñ", "η", "Ж", "→"])
+def test_labels_have_letters_beyond_english(letter):
+    tile = [Image.new("RGB", (64, 64))]
+    missing, shown = (grid(tile, labels=[text]).tobytes() for text in ("\U0010ffff", letter))
+    assert shown != missing
+
+
 def test_a_grid_without_pictures_or_with_too_few_labels_is_refused():
     with pytest.raises(QueryError, match="at least one"):
         grid([])

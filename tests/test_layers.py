@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("explorer", "analysis")
 
 LAYERS = [  # a room may import only from rooms on the lines above it
-    {"explorer.errors", "explorer.jupyter"},
+    {"explorer.errors", "explorer.font", "explorer.jupyter"},
     {"explorer.points", "explorer.images", "explorer.masks"},
     {"explorer.geometry", "explorer.encoder", "explorer.index", "explorer.noise"},
     {

@@ -13,14 +13,13 @@ from pathlib import Path as FilePath
 import streamlit as st
 from PIL import ImageOps
 
-import explorer
 from explorer.errors import QueryError
 from explorer.library import Library
 from explorer.library.manifest import versions
 from explorer.making.frames import thumbnail as picture_of
+from explorer.making.sample import sample_library
 from explorer.models import Model, load
 
-SAMPLE = FilePath(explorer.__file__).parent / "sample" / "pictures"
 THUMBNAIL = 192  # pixels of the longer side
 MOST_THUMBNAILS = 4096  # of some 8 kB each, over all sessions
 
@@ -119,13 +118,7 @@ def thumbnail(row: int) -> bytes:
 @st.cache_resource(show_spinner="Indexing the sample pictures, once …")
 def sample() -> str:
     """The folder of the sample library, made in the user's cache if it is not there."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = os.path.join(cache, "unclip", "sample.lib")
-    encoder = loaded_model("pocket", "", "").encoder
-    os.makedirs(os.path.dirname(folder), exist_ok=True)
-    for _ in Library.open_or_create(folder, encoder.space).add([SAMPLE], encoder, workers=0):
-        pass
-    return folder
+    return str(sample_library(loaded_model("pocket", "", "").encoder).folder)
 
 
 @st.cache_resource(show_spinner="Loading the model …")

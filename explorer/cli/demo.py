@@ -8,6 +8,7 @@ import typer
 
 from explorer.cli.doors import door, report
 from explorer.cli.parts import decoded
+from explorer.errors import SpaceMismatch
 
 if TYPE_CHECKING:
     from explorer.library import Library
@@ -33,15 +34,12 @@ def demo(
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    from explorer.cli import keep
-    from explorer.library import Library
     from explorer.models import load
 
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     model = load("pocket")
-    library = Library.open_or_create(out / "sample.lib", model.space)
-    keep.add(library, [SAMPLE / "pictures"], model.encoder)
+    library = _indexed(model, out / "sample.lib")
     apart = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=apart) as beside:  # the map takes one core meanwhile
         laid_out = beside.submit(_map, library.folder, out)
@@ -57,6 +55,22 @@ def demo(
     report(
         value, as_json, [*lines, f"Done in {value['seconds']} s. Open {out / 'map.html'} first."]
     )
+
+
+def _indexed(model: "Model", folder: FilePath) -> "Library":
+    """The library of the sample pictures, brought up to date."""
+    from explorer.cli import keep
+    from explorer.library import Library
+
+    try:
+        library = Library.open_or_create(folder, model.space)
+    except SpaceMismatch:
+        raise SpaceMismatch(
+            f"{folder} was made with another version of pocket. Remove it, or choose another "
+            "folder with --out."
+        ) from None
+    keep.add(library, [SAMPLE / "pictures"], model.encoder)
+    return library
 
 
 def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:

@@ -27,7 +27,7 @@ def sample_library(encoder: Encoder, folder: str | PathLike[str] | None = None) 
     while True:
         library = Library.open_or_create(folder, encoder.space)
         try:
-            for _ in library.add([PICTURES], encoder):
+            for _ in library.add([PICTURES], encoder, workers=0):
                 pass
             return library
         except LibraryLocked:
