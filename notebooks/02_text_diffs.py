@@ -65,7 +65,7 @@ far = ex.Path.rotate(start, change, fraction=1.0).sample(5)
 ex.grid(list(model.decoder.decode(far)), labels=[f"{t:.2f}" for t in np.linspace(0, 1, 5)])
 
 # %% [markdown]
-# **What was seen.** The nearest real picture changes from the man to the woman, while pitchfork, hat
-# and style stay; what pocket draws follows in part, by hair and shades, and grows rough at the end.
+# **What was seen.** The nearest real picture changes from the man to the woman, while pitchfork,
+# hat and style stay; what pocket draws follows in part, and grows rough at the end.
 # With the noise of the picture the start is the picture itself; with fixed noise it is only like
 # it. Turned all the way, what is left is the word, not the picture.

@@ -83,6 +83,6 @@ ex.grid([*pictures, *drawn], columns=len(pictures), size=96)
 assert made["held_out"]["found_first"] > 3 / made["held_out"]["pictures"]
 
 # %% [markdown]
-# **What was seen.** Thirty steps give no more than colours in about the right place, yet even for an
-# encoder that never learnt anything many decodes already lie nearest to their own picture: a
+# **What was seen.** Thirty steps give no more than colours in about the right place, yet even for
+# an encoder that never learnt anything many decodes already lie nearest to their own picture: a
 # random network still tells pictures apart. The shapes come with time.

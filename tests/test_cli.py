@@ -17,7 +17,7 @@ from explorer.making import frames
 from explorer.points import Space
 from explorer.video import read_frames
 
-GLYPHS = ("1f431", "1f436", "1f600", "1f468-200d-1f33e", "1f469-200d-1f33e", "2600", "26c4")
+GLYPHS = 7  # in emoji_pictures
 
 
 def unclip(*words):
@@ -34,29 +34,23 @@ def told(*words):
     return json.loads(done(*words, "--json"))
 
 
-@pytest.fixture(scope="module")
-def pictures(sample, tmp_path_factory):
-    """Seven glyphs in two styles, and their captions."""
-    folder = tmp_path_factory.mktemp("pictures")
-    for style in ("3d", "flat"):
-        (folder / style).mkdir()
-        for glyph in GLYPHS:
-            shutil.copy(sample / style / f"{glyph}.png", folder / style)
-    shutil.copy(sample / "captions.csv", folder)
-    return folder
+@pytest.fixture
+def pictures(emoji_pictures):
+    """Seven glyphs in two styles, and their captions; not to be written to."""
+    return emoji_pictures
 
 
 @pytest.fixture(scope="module")
-def library(pictures, tmp_path_factory):
+def library(emoji_pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "some.lib"
-    summary = told("index", pictures, "--library", folder)
-    assert summary["embedded"] == summary["pictures"] == 2 * len(GLYPHS)
+    summary = told("index", emoji_pictures, "--library", folder)
+    assert summary["embedded"] == summary["pictures"] == 2 * GLYPHS
     return folder
 
 
 def test_a_second_index_embeds_nothing(pictures, library):
     summary = told("index", pictures, "--library", library)
-    assert (summary["embedded"], summary["unchanged"]) == (0, 2 * len(GLYPHS))
+    assert (summary["embedded"], summary["unchanged"]) == (0, 2 * GLYPHS)
 
 
 def test_words_find_their_picture(library):
@@ -145,13 +139,13 @@ def test_exported_vectors_are_decoded_as_they_are(library, tmp_path):
     for name in ("v.npy", "v.parquet"):
         done("export", library, "-o", tmp_path / name)
         rows = told("decode", tmp_path / name, "--steps", "1", "-o", tmp_path / "all.png")
-        assert len(rows) == 2 * len(GLYPHS)
+        assert len(rows) == 2 * GLYPHS
     stored = Library.open(library).points().vectors
     np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), stored)
 
 
 def test_info_and_models_tell_json(library):
-    assert told("info", library)["rows"] == 2 * len(GLYPHS)
+    assert told("info", library)["rows"] == 2 * GLYPHS
     cards = {card["name"]: card for card in told("models")}
     assert cards["pocket"]["weights_here"] is True
     assert cards["pocket"]["dimension"] == 256
@@ -201,7 +195,7 @@ def test_broken_files_are_listed_and_do_not_stop_the_rest(pictures, tmp_path):
     turned[0x0112] = 6
     Image.new("RGB", (64, 32), "red").save(folder / "turned.jpg", exif=turned)
     summary = told("index", folder, "--library", tmp_path / "mine.lib")
-    assert summary["pictures"] == len(GLYPHS) + 3
+    assert summary["pictures"] == GLYPHS + 3
     assert {name.rsplit("/")[-1] for name in (e["item"] for e in summary["errors"])} == {
         "cut.png",
         "page.jpg",
