@@ -138,3 +138,22 @@ def dashboard(library):
     """The address of the whole dashboard over that library."""
     with serving(ROOT / "streamlit_app.py", library.folder) as address:
         yield address
+
+
+@pytest.fixture
+def visit(open_window, dashboard):
+    """Open a page of the dashboard by its address."""
+
+    def go(address, **options):
+        window = open_window(**options)
+        window.goto(f"{dashboard}/{address}")
+        window.locator("h1").wait_for()
+        return window
+
+    return go
+
+
+def offered(window):
+    """Wait until a result stands there, ready to be taken away."""
+    window.get_by_role("button", name="Copy as command").last.wait_for(timeout=120_000)
+    settled(window)

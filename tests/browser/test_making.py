@@ -1,7 +1,7 @@
 """The stories of the pages that make pictures: Text diff, Walk, Variations and Concept axes."""
 
 import pytest
-from conftest import settled
+from conftest import offered, settled
 
 pytestmark = pytest.mark.browser
 DIFF = "diff?diff=cat+face&diff_from=cat+face&diff_to=dog+face&diff_frames=8"
@@ -9,22 +9,6 @@ WALK = "walk?walk_0=cat+face&walk_1=dog+face&walk_frames=8"
 PAINT = "vary?vary_kind=Library&vary_row=3&vary_do=Paint+a+part+anew&vary_n=2"
 AXES = "axes?axes_x0=a+sad+face&axes_x1=a+happy+face&axes_y0=a+person&axes_y1=an+animal"
 SHEET = AXES + "&axes_sheet=true"
-
-
-@pytest.fixture
-def visit(open_window, dashboard):
-    def go(address, **options):
-        window = open_window(**options)
-        window.goto(f"{dashboard}/{address}")
-        window.locator("h1").wait_for()
-        return window
-
-    return go
-
-
-def offered(window):
-    window.get_by_role("button", name="Copy as command").last.wait_for(timeout=120_000)
-    settled(window)
 
 
 def test_dragging_shows_previews_at_once_and_letting_go_the_exact_picture(visit, keep):
