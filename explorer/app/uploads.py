@@ -20,6 +20,7 @@ from explorer.images import FORMATS, name_of, open_image, save_image
 
 MOST_MEGABYTES = 20  # a file
 MOST_PICTURES = 24  # a session; the oldest is dropped
+SCRIPT = FilePath(__file__).with_name("paste.js")
 FOLDER = "uploads"  # of the session
 
 
@@ -37,10 +38,19 @@ class Upload:
 
 
 def uploaded(label: str, *, key: str, several: bool = False) -> list[Upload]:
-    """Ask for pictures; what cannot be read is said below the field, and left out."""
+    """Ask for pictures, to be chosen, dropped or pasted.
+
+    What cannot be read is said below the field, and left out.
+    """
     kinds = [kind.lower() for kind in FORMATS] + ["jpg", "tif"]
     files = st.file_uploader(label, kinds, key=key, accept_multiple_files=several,
                              max_upload_size=MOST_MEGABYTES)  # fmt: skip
+    pasting = st.components.v2.component(
+        "unclip-paste",
+        html="<small>A picture can be pasted as well.</small>",
+        js=SCRIPT.read_text("utf-8"),
+    )
+    pasting(key=f"{key}-paste")
     pictures = []
     for file in filter(None, files if isinstance(files, list) else [files]):
         try:

@@ -36,6 +36,30 @@ def test_a_column_narrows_a_search_down_and_hits_are_taken_away(visit):
     window.get_by_text("--where=style=flat").first.wait_for()
 
 
+PASTE = """async () => {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 64;
+  const ink = canvas.getContext("2d");
+  ink.fillStyle = "#d33";
+  ink.fillRect(0, 0, 64, 64);
+  const content = await new Promise((done) => canvas.toBlob(done));
+  const carried = new DataTransfer();
+  carried.items.add(new File([content], "pasted.png", { type: "image/png" }));
+  const told = { clipboardData: carried, bubbles: true, cancelable: true };
+  document.body.dispatchEvent(new ClipboardEvent("paste", told));
+}"""
+
+
+def test_a_picture_is_pasted(visit):
+    window = visit("search?q0_kind=Upload")
+    window.get_by_text("A picture can be pasted as well.").wait_for()
+    settled(window)
+    window.evaluate(PASTE)
+    window.get_by_text("pasted.png").first.wait_for()
+    offered(window)
+    assert window.get_by_role("button", name="More like this").count() == 12
+
+
 def test_a_library_says_what_it_holds_and_is_verified(visit, keep):
     window = visit("library")
     window.get_by_text("300").first.wait_for()
