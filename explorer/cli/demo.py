@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SAMPLE = FilePath(__file__).parent.parent / "sample"
 CAT = SAMPLE / "pictures/noto/1f431.png"
 FARMER = SAMPLE / "pictures/flat/1f468-200d-1f33e.png"
+TURN = ("man farmer", "man farmer: dark skin tone")
 WALK = [SAMPLE / f"pictures/noto/{code}.png" for code in ("2600", "26c4", "1f47b")]
 
 
@@ -97,12 +98,12 @@ def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     from explorer.making import plans
 
     start = plans.Stop.read(model, [str(FARMER)], 0)
-    recipe, _ = plans.plan_diff(model, start, "man", "woman", fraction=0.4, count=24, fps=12)
+    recipe, _ = plans.plan_diff(model, start, *TURN, fraction=0.4, count=24, fps=12)
     made = decoded(recipe, model)
     made.write(out / "text-diff.mp4")
     made.write(out / "text-diff.png", library)
     return {
-        "text-diff.mp4": 'a text diff: a picture of a farmer turned from "man" to "woman"',
+        "text-diff.mp4": f"a text diff: a picture turned from {TURN[0]!r} to {TURN[1]!r}",
         "text-diff.png": "the same as a strip, with the nearest pictures under each frame",
     }
 
