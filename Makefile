@@ -48,8 +48,8 @@ check: $(STAMP)  ## format, lint, types, tests
 	$(BIN)/mypy
 	$(MAKE) test
 
-frontend:  ## rebuild the map that the dashboard's pages show, explorer/app/scatter/bundle.js (needs npm)
-	cd explorer/app/scatter/source && \
+frontend:  ## rebuild the map that the dashboard's pages show, explorer/app/map/scatter/bundle.js (needs npm)
+	cd explorer/app/map/scatter/source && \
 	  npm install --no-package-lock --ignore-scripts --no-audit --no-fund && node build.mjs
 
 notebooks: $(STAMP)  ## write each notebook from its .py; run it into a page of docs/notebooks/

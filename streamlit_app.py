@@ -2,7 +2,8 @@
 
 from streamlit.starlette import App
 
-from explorer.app import launch, main
+from explorer.app import main
+from explorer.app.server import launch
 
 if __name__ == "__main__":  # Streamlit runs this file for every view of a page
     main.run()

@@ -7,8 +7,8 @@ import numpy as np
 from analysis.material import Material
 from analysis.statistics import bootstrap
 from explorer.geometry import angle, slerp
+from explorer.metrics import cosines
 from explorer.points import Points
-from explorer.training.measures import cosines
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,24 +13,24 @@ from analysis.material import Material
 from analysis.page import page
 from analysis.section import Section
 from explorer.errors import ExplorerError, QueryError
+from explorer.files import make_folder, write_file
 from explorer.images import name_of
-from explorer.library.disk import make_folder, write_file
 
 QUESTIONS = {
-    "contrast": "analysis.contrast",
-    "gap": "analysis.gap",
-    "arithmetic": "analysis.arithmetic",
-    "directions": "analysis.directions",
-    "pca": "analysis.pca",
-    "roundtrip": "analysis.roundtrip",
-    "support": "analysis.support",
-    "diffusion": "analysis.diffusion",
-    "smoothness": "analysis.smoothness",
-    "typography": "analysis.typography",
-    "binding": "analysis.binding",
-    "concepts": "analysis.concepts",
-    "neighbours": "analysis.neighbours",
-    "encoders": "analysis.encoders",
+    "contrast": "analysis.questions.contrast",
+    "gap": "analysis.questions.gap",
+    "arithmetic": "analysis.questions.arithmetic",
+    "directions": "analysis.questions.directions",
+    "pca": "analysis.questions.pca",
+    "roundtrip": "analysis.questions.roundtrip",
+    "support": "analysis.questions.support",
+    "diffusion": "analysis.questions.diffusion",
+    "smoothness": "analysis.questions.smoothness",
+    "typography": "analysis.questions.typography",
+    "binding": "analysis.questions.binding",
+    "concepts": "analysis.questions.concepts",
+    "neighbours": "analysis.questions.neighbours",
+    "encoders": "analysis.questions.encoders",
 }
 
 Answer = Section | str  # or the reason why the question could not be asked

@@ -7,7 +7,7 @@
 
 # %%
 import explorer as ex
-from explorer.making.sample import PICTURES, sample_library
+from explorer.sample_library import PICTURES, sample_library
 
 model = ex.load("pocket")
 library = sample_library(model.encoder)

@@ -6,7 +6,7 @@
 
 # %%
 import explorer as ex
-from explorer.making.sample import PICTURES
+from explorer.sample_library import PICTURES
 
 model = ex.load("pocket")
 files = [PICTURES / "noto" / f"{code}.png" for code in ("2600", "26c4", "1f47b")]
@@ -36,14 +36,14 @@ ex.grid([*own, *fixed], columns=len(points))
 # %% [markdown]
 # ## Equal steps for the point are not equal steps for the eye
 #
-# A frame may jump where the decoder changes its mind. `analysis.smoothness` measures how far
-# neighbouring frames are apart, for the encoder and in pixels, and times the frames anew.
+# A frame may jump where the decoder changes its mind. `analysis.questions.smoothness` measures
+# how far neighbouring frames are apart, for the encoder and in pixels, and times the frames anew.
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 
-from analysis.smoothness import pixel_distances
+from analysis.questions.smoothness import pixel_distances
 from explorer.path import even_times
 
 coarse = list(model.decoder.decode(walk.sample(17), seed=0))

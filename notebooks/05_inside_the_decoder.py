@@ -6,9 +6,9 @@
 
 # %%
 import explorer as ex
-from analysis import diffusion, pca
 from analysis.material import Material
-from explorer.making.sample import PICTURES, sample_library
+from analysis.questions import diffusion, pca
+from explorer.sample_library import PICTURES, sample_library
 
 model = ex.load("pocket")
 material = Material(sample_library(model.encoder), model, "caption", count=24)

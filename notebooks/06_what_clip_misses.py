@@ -7,9 +7,9 @@
 
 # %%
 import explorer as ex
-from analysis import binding, gap, typography
 from analysis.material import Material
-from explorer.making.sample import sample_library
+from analysis.questions import binding, gap, typography
+from explorer.sample_library import sample_library
 
 model = ex.load("pocket")
 material = Material(sample_library(model.encoder), model, "caption", count=12)

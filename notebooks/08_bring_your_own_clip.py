@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 import explorer as ex
-from explorer.making.sample import PICTURES
+from explorer.sample_library import PICTURES
 
 torch.manual_seed(0)
 config = {
@@ -56,11 +56,11 @@ library
 # `unclip train decoder my.lib -o my-decoder --minutes 30`.
 
 # %%
-from explorer.training import own_decoder
-from explorer.training.runs import Interrupt, Plan
+from explorer.training import decoder
+from explorer.training.loop import Interrupt, Plan
 
-design = own_decoder.Design(size=64, start="pocket")
-made = own_decoder.train(
+design = decoder.Design(size=64, start="pocket")
+made = decoder.train(
     library, Path("my-decoder"), design, Plan(5, steps=30), resume=False, interrupt=Interrupt()
 )
 made["held_out"]

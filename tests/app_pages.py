@@ -7,8 +7,8 @@ import numpy as np
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
-from explorer.app import show
-from explorer.cli import app as unclip
+from explorer.app import outputs
+from explorer.cli import unclip
 from explorer.images import open_image
 
 SECONDS = 120  # the first page of a process imports much
@@ -17,9 +17,9 @@ SECONDS = 120  # the first page of a process imports much
 def _script(name):
     import importlib
 
-    from explorer.app.show import sentences
+    from explorer.app.outputs import sentences
 
-    sentences(importlib.import_module(f"explorer.app.{name}").page)()
+    sentences(importlib.import_module(f"explorer.app.pages.{name}").page)()
 
 
 def open_page(monkeypatch, name, library, *options, **address):
@@ -50,7 +50,7 @@ def offered(monkeypatch, name, library, *options, **address):
     """What a page offers to take away: by file name, its `write` and the rest."""
     taken = {}
     monkeypatch.setattr(
-        show, "offer", lambda name, write, **rest: taken.update({name: (write, rest)})
+        outputs, "offer", lambda name, write, **rest: taken.update({name: (write, rest)})
     )
     assert errors(open_page(monkeypatch, name, library, *options, **address)) == []
     return taken

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from coloured import material, shaded
 
-from analysis import arithmetic
 from analysis.material import Absent
+from analysis.questions import arithmetic
 from explorer.errors import QueryError
 from explorer.geometry import angle, rotate
 from explorer.points import Points, Space

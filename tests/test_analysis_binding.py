@@ -5,8 +5,8 @@ import pytest
 from coloured import material
 from PIL import ImageColor
 
-from analysis import binding
 from analysis.material import Material
+from analysis.questions import binding
 from analysis.scenes import COLOURS, CONTROLS, KINDS, SIDE, pairs
 from explorer.library import Library
 

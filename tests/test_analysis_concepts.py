@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from coloured import material
 
-from analysis import autoencoder, concepts
+from analysis import autoencoder
 from analysis.material import Absent, Material
+from analysis.questions import concepts
 from analysis.sparse import decompose, heaviest, name, sparse
 from analysis.vocabulary import Vocabulary, words_of
 from explorer.errors import QueryError, SpaceMismatch

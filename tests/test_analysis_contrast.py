@@ -4,8 +4,8 @@ import pytest
 from coloured import material
 from fakes import ColourEncoder
 
-from analysis import contrast
 from analysis.material import Absent
+from analysis.questions import contrast
 
 
 def test_losses_by_hand():

@@ -5,8 +5,8 @@ from coloured import material
 from PIL import Image
 from toy_decoder import Toy
 
-from analysis import diffusion
 from analysis.material import Absent
+from analysis.questions import diffusion
 from explorer import sampler
 from explorer.noise import Noise
 from explorer.points import Points

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from coloured import shaded
 
-from analysis import chords, directions
-from analysis.arithmetic import pose
+from analysis import chords
+from analysis.questions import directions
+from analysis.questions.arithmetic import pose
 from explorer.errors import QueryError
 from explorer.geometry import text_diff
 from explorer.library import Library

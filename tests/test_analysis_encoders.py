@@ -3,13 +3,13 @@ import pytest
 from coloured import material
 from fakes import COLOUR_SPACE, ColourEncoder, run
 
-from analysis import encoders
-from analysis.encoders import Turn
 from analysis.material import Absent, Material
+from analysis.questions import encoders
+from analysis.questions.encoders import Turn
 from explorer.errors import QueryError, SpaceMismatch
 from explorer.library import Library
+from explorer.metrics import cosines
 from explorer.points import Points, Space
-from explorer.training.measures import cosines
 
 TURNED = Space("turned colours", 8, "0f")
 RNG = np.random.default_rng(0)

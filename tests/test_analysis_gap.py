@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from coloured import material
 
-from analysis import gap
 from analysis.material import Absent, Material
+from analysis.questions import gap
 from explorer.errors import QueryError
 from explorer.library import Library
 from explorer.points import Points, Space

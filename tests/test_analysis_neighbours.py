@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from coloured import material
 
-from analysis import neighbours
+from analysis.questions import neighbours
 from explorer.errors import QueryError
 from explorer.points import Points, Space
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from coloured import material
 
-from analysis import pca
+from analysis.questions import pca
 from explorer.errors import QueryError
 from explorer.points import Points, Space
 

@@ -13,8 +13,9 @@ from PIL import Image
 
 import analysis
 from analysis import __main__ as door
-from analysis import contrast, figures, report
+from analysis import figures, report
 from analysis.page import page
+from analysis.questions import contrast
 from analysis.section import Section
 from explorer.errors import QueryError
 

@@ -5,8 +5,8 @@ import pytest
 from coloured import material
 from scipy.stats import spearmanr
 
-from analysis import roundtrip
 from analysis.material import Absent
+from analysis.questions import roundtrip
 from explorer.points import Points, Space
 from explorer.support import MEASURES
 

@@ -7,9 +7,9 @@ from coloured import material
 from PIL import Image
 from typer.testing import CliRunner
 
-from analysis import smoothness
 from analysis.material import Absent
-from explorer.cli import app
+from analysis.questions import smoothness
+from explorer.cli import unclip
 from explorer.geometry import angle
 from explorer.path import Path, even_times
 from explorer.points import Points, Space
@@ -85,12 +85,12 @@ def test_a_walk_can_be_evened_out_and_made_again(tmp_path, sample):
     stops = [str(sample / "noto" / f"{glyph}.png") for glyph in ("1f431", "26c4")]
     file, again = tmp_path / "even.gif", tmp_path / "again.gif"
     words = ["walk", *stops, "--frames", "5", "--fixed-noise", "--even", "--json", "-o", str(file)]
-    result = CliRunner().invoke(app, words)
+    result = CliRunner().invoke(unclip, words)
     assert result.exit_code == 0, result.output
     told = [row["t"] for row in json.loads(result.stdout)]
     assert (told[0], told[-1]) == (0, 1)
     assert told != pytest.approx(np.linspace(0, 1, 5), abs=0.01)
     assert read_video_recipe(file)["times"] == pytest.approx(told, abs=1e-4)
-    result = CliRunner().invoke(app, ["replay", str(file), "-o", str(again)])
+    result = CliRunner().invoke(unclip, ["replay", str(file), "-o", str(again)])
     assert result.exit_code == 0, result.output
     assert again.read_bytes() == file.read_bytes()

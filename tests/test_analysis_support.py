@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from coloured import material
 
-from analysis import places, support
+from analysis import places
+from analysis.questions import support
 from explorer.errors import QueryError
 from explorer.points import Points, Space
 from explorer.support import Support

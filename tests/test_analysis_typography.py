@@ -3,8 +3,8 @@ import pytest
 from coloured import material
 from PIL import Image, ImageChops
 
-from analysis import typography
 from analysis.material import Absent
+from analysis.questions import typography
 from explorer.errors import QueryError
 from explorer.points import Points, Space
 

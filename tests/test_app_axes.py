@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from app_pages import button, captions, errors, offered, open_page, three_ways
 
+from explorer.axes import Axes
 from explorer.errors import QueryError, SpaceMismatch
 from explorer.geometry import angle
-from explorer.making.axes import Axes
-from explorer.making.frames import recipe_of
 from explorer.points import Points, Space
+from explorer.rendering import recipe_of
 
 SPACE = Space("room", 8, "0f")
 WORDS = {"axes_x0": "man", "axes_x1": "woman", "axes_y1": "cat face"}

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from explorer.app import guard
-from explorer.app.guard import Guard
+from explorer.app.server import guard
+from explorer.app.server.guard import Guard
 
 FILE = "/_stcore/upload_file/me/1"
 

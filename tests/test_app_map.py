@@ -11,10 +11,10 @@ from app_pages import button, errors, open_page
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.app import chosen
-from explorer.app.choosing import along, rows_within, write_chosen
-from explorer.app.layers import smoothed
-from explorer.app.regions import find_regions
+from explorer.app.map import panel
+from explorer.app.map.layers import smoothed
+from explorer.app.map.regions import find_regions
+from explorer.app.map.selection import along, rows_within, write_chosen
 from explorer.errors import LibraryError, QueryError
 from explorer.library import Library
 from explorer.library.subset import write_subset
@@ -108,7 +108,7 @@ def test_a_lasso_shows_its_pictures_and_offers_files(monkeypatch, library):
 
 
 def test_a_path_becomes_a_video(monkeypatch, library):
-    monkeypatch.setattr(chosen, "FRAMES", 8)
+    monkeypatch.setattr(panel, "FRAMES", 8)
     page = open_map(monkeypatch, library, path="-0.3,0;0,0.1;0.3,0")
     assert errors(page) == []
     assert len(page.get("video")) == 1
@@ -193,7 +193,7 @@ def test_smoothing_gives_a_constant_back_and_says_where_nothing_is_near():
 
 def test_a_subset_has_the_same_pictures_vectors_and_columns(library, tmp_path):
     rows = [5, 2, 40]
-    folder = write_subset(library, rows, tmp_path / "chosen.lib")
+    folder = write_subset(library, rows, tmp_path / "panel.lib")
     subset = Library.open(folder)
     assert subset.verify(read_data=True) == []
     np.testing.assert_array_equal(subset.points().vectors, library.points(rows).vectors)
@@ -220,7 +220,7 @@ def test_a_table_of_what_was_chosen_names_rows_and_columns(library, tmp_path, su
 
 
 def test_a_chosen_library_is_a_zip_that_opens(library, tmp_path):
-    write_chosen(library, np.array([1, 2]), tmp_path / "chosen.zip")
-    with zipfile.ZipFile(io.BytesIO((tmp_path / "chosen.zip").read_bytes())) as packed:
+    write_chosen(library, np.array([1, 2]), tmp_path / "panel.zip")
+    with zipfile.ZipFile(io.BytesIO((tmp_path / "panel.zip").read_bytes())) as packed:
         packed.extractall(tmp_path / "there")
-    assert len(Library.open(tmp_path / "there" / "chosen.lib")) == 2
+    assert len(Library.open(tmp_path / "there" / "panel.lib")) == 2

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from app_pages import button, captions, errors, offered, open_page, three_ways
 
-from explorer.app import diff
-from explorer.app.paths import steadiness
-from explorer.making.frames import recipe_of
+from explorer.app.frames import steadiness
+from explorer.app.pages import diff
 from explorer.recipe import Recipe
+from explorer.rendering import recipe_of
 
 PICTURE = "Library"
 DIFF = {"diff": "cat face", "diff_from": "cat face", "diff_to": "dog face", "diff_frames": "4"}

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from explorer.app import scatter
-from explorer.app.scatter import Event, Scene, _event
+from explorer.app.map import scatter
+from explorer.app.map.scatter import Event, Scene, _event
 
 HERE = Path(scatter.__file__).parent
 PAGE = Path(__file__).parent / "browser" / "scatter_page.py"
@@ -87,7 +87,7 @@ def test_large_arrays_that_differ_in_one_value_have_two_addresses(monkeypatch):
     def two():
         import numpy as np
 
-        from explorer.app.scatter import Scene, scatter
+        from explorer.app.map.scatter import Scene, scatter
 
         xy = np.zeros((300_000, 2), np.float32)
         scatter(Scene(xy), key="one")

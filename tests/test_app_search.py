@@ -9,8 +9,8 @@ import pytest
 from app_pages import captions, errors, open_page
 from typer.testing import CliRunner
 
-from explorer.app import show
-from explorer.cli import app as unclip
+from explorer.app import outputs
+from explorer.cli import unclip
 from explorer.images import open_image, read_recipe
 
 
@@ -79,7 +79,7 @@ def test_words_never_name_a_file_of_the_server(search, emoji_pictures):
 def offers_of(monkeypatch, page_of, **address):
     taken = {}
     monkeypatch.setattr(
-        show, "offer", lambda name, write, **rest: taken.update({name: (write, rest)})
+        outputs, "offer", lambda name, write, **rest: taken.update({name: (write, rest)})
     )
     assert errors(page_of(**address)) == []
     return taken

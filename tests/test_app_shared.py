@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 from PIL import Image
 
-from explorer.app import decoding, launch, uploads
+from explorer.app import decoding
 from explorer.app.decoding import Kept, once
-from explorer.app.show import escaped, sentences
+from explorer.app.outputs import escaped, sentences
+from explorer.app.server import launch, uploads
 from explorer.app.state import Given
 from explorer.errors import ImageError, QueryError
 

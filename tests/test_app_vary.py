@@ -6,7 +6,7 @@ from app_pages import button, captions, errors, offered, open_page, three_ways
 from hypothesis import given
 from hypothesis import strategies as some
 
-from explorer.app.brush import MOST_PLACES, Stroke, drawn, from_text, to_text
+from explorer.app.map.brush import MOST_PLACES, Stroke, drawn, from_text, to_text
 from explorer.images import save_image
 
 PICTURE = {"vary_kind": "Library", "vary_row": "1", "vary_n": "2"}

@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from explorer.cli import app
+from explorer import cli, rendering
 from explorer.images import open_image
 from explorer.library import Library
-from explorer.making import frames
 from explorer.points import Space
 from explorer.video import read_frames
 
@@ -21,7 +20,7 @@ GLYPHS = 7  # in emoji_pictures
 
 
 def unclip(*words):
-    return CliRunner().invoke(app, [str(word) for word in words])
+    return CliRunner().invoke(cli.unclip, [str(word) for word in words])
 
 
 def done(*words):
@@ -74,7 +73,7 @@ def test_arithmetic_on_words_finds_the_counterpart(library):
 
 def test_a_sheet_of_hits_is_a_picture(library, tmp_path):
     done("search", library, "sun", "-k", "4", "--sheet", tmp_path / "hits.png")
-    assert open_image(tmp_path / "hits.png").width > 2 * frames.TILE
+    assert open_image(tmp_path / "hits.png").width > 2 * rendering.TILE
 
 
 def test_a_diff_writes_a_video_and_measures_every_frame(library, pictures, tmp_path):

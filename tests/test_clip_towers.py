@@ -16,8 +16,8 @@ from tiny_clip import DIMENSION, IMAGE_SIZE, LENGTH, write_clip, write_image_tow
 
 from explorer.errors import SpaceMismatch, WeightsMissing
 from explorer.models import load
-from explorer.models.clip_towers import load_towers
-from explorer.models.parts import load_part
+from explorer.models.shared.checkpoint import load_part
+from explorer.models.shared.clip_towers import load_towers
 
 NAME = "openclip:tiny"
 TEXTS = ["a red cat", "", "ঌ 🐱 \udcff", "words " * 5000, "w" * 100_000]

@@ -10,12 +10,12 @@ import pytest
 import typer.main
 
 import explorer
-from explorer.cli import app
+from explorer.cli import unclip
 from explorer.video import read_frames
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = typer.main.get_command(unclip).commands
 
 
 def blocks(kind, text=README):

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from scipy.linalg import sqrtm
 
+from explorer.metrics import fewest, found, frechet, interval, leading_axes, recall
 from explorer.points import Points, Space
-from explorer.training import beyond, card, cost, evaluate, textdiffs
-from explorer.training.data import STYLES, Glyph, Pictures
-from explorer.training.measures import fewest, found, frechet, interval, leading_axes, recall
-from explorer.training.sample import GROUPS, STORIES
+from pocket import beyond, card, cost, evaluate, textdiffs
+from pocket.data import STYLES, Glyph, Pictures
+from pocket.sample import GROUPS, STORIES
 
 PLANE = Space("plane", 2, "0f")
 

@@ -5,7 +5,7 @@ from fake_hub import commit_of, hub_of
 from huggingface_hub import constants
 
 from explorer.errors import WeightsMissing
-from explorer.models.hub import Release
+from explorer.models.shared.hub import Release
 
 LARGE = "unet/diffusion_pytorch_model.safetensors"
 

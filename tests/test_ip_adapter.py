@@ -23,7 +23,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from explorer.errors import WeightsMissing
 from explorer.models import load
-from explorer.models.parts import load_part
+from explorer.models.shared.checkpoint import load_part
 from explorer.noise import Noise
 
 TINY = {"ip-adapter-sd15": tiny_ip_adapter_sd15, "ip-adapter-sdxl": tiny_ip_adapter_sdxl}

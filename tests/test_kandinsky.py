@@ -31,10 +31,10 @@ from transformers import (
 
 from explorer.errors import QueryError, SideMismatch, WeightsMissing
 from explorer.models import load
-from explorer.models.hub import releases_of
 from explorer.models.kandinsky import widened
-from explorer.models.parts import load_part
-from explorer.models.transformer_prior import generator_for
+from explorer.models.shared.checkpoint import load_part
+from explorer.models.shared.hub import releases_of
+from explorer.models.shared.transformer_prior import generator_for
 
 STEPS = 3
 SEEDS = [3, 1, 4]

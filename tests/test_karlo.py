@@ -21,8 +21,8 @@ from transformers import (
 
 from explorer.errors import QueryError, SideMismatch, SpaceMismatch, WeightsMissing
 from explorer.models import load
-from explorer.models.parts import load_part
-from explorer.models.transformer_prior import generator_for
+from explorer.models.shared.checkpoint import load_part
+from explorer.models.shared.transformer_prior import generator_for
 from explorer.noise import Noise
 from explorer.points import Points, Space
 

@@ -23,7 +23,7 @@ from explorer.errors import (
 )
 from explorer.images import open_image
 from explorer.models import MODELS, describe, load
-from explorer.models.preprocess import Preprocess
+from explorer.models.shared.preprocess import Preprocess
 from explorer.points import Space
 
 HERE = [card["name"] for card in describe() if card["weights_here"]]

@@ -19,7 +19,7 @@ from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjec
 
 from explorer.errors import QueryError, SideMismatch, SpaceMismatch, WeightsMissing
 from explorer.models import load
-from explorer.models.parts import load_part
+from explorer.models.shared.checkpoint import load_part
 from explorer.noise import Noise
 from explorer.points import Points, Space
 

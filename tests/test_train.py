@@ -16,19 +16,21 @@ import typer.main
 from test_models import write_folder
 from typer.testing import CliRunner
 
-from explorer.cli import app
+from explorer.cli import unclip
 from explorer.errors import QueryError, TrainingError, UnknownModel, WeightsMissing
 from explorer.images import open_image
 from explorer.library import Library
 from explorer.models import load
-from explorer.models.manifest import sha256
-from explorer.models.patches import UNET, PatchDecoder
-from explorer.models.token_prior import token_states
-from explorer.training import own_decoder, own_prior, unclip
-from explorer.training.own import held_out, row_weights
-from explorer.training.own_decoder import Design
-from explorer.training.runs import Interrupt, Plan
-from explorer.training.unclip import Examples, Networks
+from explorer.models.shared.manifest import sha256
+from explorer.models.shared.patch_decoder import UNET, PatchDecoder
+from explorer.models.shared.token_prior import token_states
+from explorer.training import decoder as decoder_training
+from explorer.training import decoder_network
+from explorer.training import prior as prior_training
+from explorer.training.decoder import Design
+from explorer.training.decoder_network import Examples, Networks
+from explorer.training.loop import Interrupt, Plan
+from explorer.training.run_folder import held_out, row_weights
 
 SMALL = Design(start="none", widths=(32, 64))
 COUNT, SHOWN = 80, 3
@@ -37,7 +39,7 @@ COUNT, SHOWN = 80, 3
 @pytest.fixture(scope="module", autouse=True)
 def _small_sheets():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(own_decoder, "SHOWN", SHOWN)
+        patch.setattr(decoder_training, "SHOWN", SHOWN)
         yield
 
 
@@ -46,7 +48,7 @@ def plan(steps, **given):
 
 
 def unclip_(*words):
-    return CliRunner().invoke(app, [str(word) for word in words])
+    return CliRunner().invoke(unclip, [str(word) for word in words])
 
 
 def done(*words):
@@ -81,16 +83,16 @@ def library(clip, pictures, tmp_path_factory):
 def trained(library, tmp_path_factory):
     """A decoder after five steps, and five more in a second call."""
     folder = tmp_path_factory.mktemp("own") / "decoder"
-    own_decoder.train(library, folder, SMALL, plan(5))
-    own_decoder.train(library, folder, SMALL, plan(10), resume=True)
+    decoder_training.train(library, folder, SMALL, plan(5))
+    decoder_training.train(library, folder, SMALL, plan(10), resume=True)
     return folder
 
 
 @pytest.fixture(scope="module")
 def prior(library, tmp_path_factory):
     folder = tmp_path_factory.mktemp("own") / "prior"
-    own_prior.train(library, folder, "caption", plan(5))
-    own_prior.train(library, folder, "caption", plan(10), resume=True)
+    prior_training.train(library, folder, "caption", plan(5))
+    prior_training.train(library, folder, "caption", plan(10), resume=True)
     return folder
 
 
@@ -127,13 +129,15 @@ def test_a_decoder_without_its_work_files_is_whole(trained, clip, tmp_path):
     model = load(f"openclip:{clip}", device="cpu", decoder=copy)
     assert model.decoder.image_size == (64, 64)
     with pytest.raises(QueryError, match="no training that could go on"):
-        own_decoder.train(
+        decoder_training.train(
             Library.open(manifest(copy)["training"]["library"]), copy, SMALL, plan(9), resume=True
         )
 
 
 def test_a_decoder_draws_pictures_its_own_way_at_128_pixels(library, tmp_path):
-    own_decoder.train(library, tmp_path / "large", Design(128, "none", widths=(32, 64)), plan(1))
+    decoder_training.train(
+        library, tmp_path / "large", Design(128, "none", widths=(32, 64)), plan(1)
+    )
     model = load(library.model, device="cpu", decoder=tmp_path / "large")
     assert (model.decoder.image_size, model.decoder.latent_shape) == ((128, 128), (192, 16, 16))
     points = library.points([0])
@@ -193,7 +197,7 @@ def test_a_replay_with_a_decoder_that_was_trained_on_is_refused(
     folder = shutil.copytree(trained, tmp_path / "mine")
     picture = next(pictures.glob("flat/*.png"))
     done("decode", picture, "--decoder", folder, "--steps", 1, "-o", tmp_path / "a.png")
-    own_decoder.train(library, folder, SMALL, plan(11), resume=True)
+    decoder_training.train(library, folder, SMALL, plan(11), resume=True)
     other = unclip_("replay", tmp_path / "a.png", "-o", tmp_path / "b.png")
     assert other.exit_code == 2 and "fingerprint" in other.stderr
 
@@ -217,18 +221,18 @@ def test_a_damaged_decoder_is_one_clear_error(harm, trained, clip, tmp_path):
 def test_a_folder_that_is_taken_is_refused(library, trained, tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(QueryError, match="not empty"):
-        own_decoder.train(library, tmp_path, SMALL, plan(1))
+        decoder_training.train(library, tmp_path, SMALL, plan(1))
     with pytest.raises(QueryError, match="--resume"):
-        own_decoder.train(library, trained, SMALL, plan(1))
+        decoder_training.train(library, trained, SMALL, plan(1))
     with pytest.raises(QueryError, match="size = 64.*128"):
-        own_decoder.train(library, trained, Design(128), plan(1), resume=True)
+        decoder_training.train(library, trained, Design(128), plan(1), resume=True)
     with pytest.raises(QueryError, match="--minutes 60"):
-        own_decoder.train(library, trained, SMALL, plan(10), resume=True)
+        decoder_training.train(library, trained, SMALL, plan(10), resume=True)
 
 
-@pytest.mark.parametrize("train", [own_decoder.train, own_prior.train])
+@pytest.mark.parametrize("train", [decoder_training.train, prior_training.train])
 def test_an_empty_library_and_a_model_that_is_gone_are_refused(train, clip, pictures, tmp_path):
-    what = SMALL if train is own_decoder.train else "caption"
+    what = SMALL if train is decoder_training.train else "caption"
     model = load(f"openclip:{clip}", device="cpu")
     empty = Library.create(tmp_path / "empty.lib", model.space, model=model.name)
     with pytest.raises(QueryError, match="empty"):
@@ -251,18 +255,18 @@ def test_pictures_that_are_gone_are_counted_and_too_few_are_refused(
     files = sorted(copy.glob("flat/*.png"))
     for file in files[:5]:
         file.unlink()
-    told = own_decoder.train(library, tmp_path / "out", SMALL, plan(1))
+    told = decoder_training.train(library, tmp_path / "out", SMALL, plan(1))
     assert (told["training"]["pictures"], told["training"]["skipped"]) == (COUNT - 5, 5)
     assert "5 of 80 pictures cannot be opened" in capsys.readouterr().err
     for file in files[5:30]:
         file.unlink()
     with pytest.raises(QueryError, match="50 rows.*64.*30 pictures cannot be opened"):
-        own_decoder.train(library, tmp_path / "few", SMALL, plan(1))
+        decoder_training.train(library, tmp_path / "few", SMALL, plan(1))
 
 
 def test_captions_that_are_missing_are_refused_with_the_columns_that_there_are(library, tmp_path):
     with pytest.raises(QueryError, match="no column 'titel'.*'caption'.*--caption-column"):
-        own_prior.train(library, tmp_path / "prior", "titel", plan(1))
+        prior_training.train(library, tmp_path / "prior", "titel", plan(1))
 
 
 def test_a_text_tower_without_token_states_is_refused_by_name():
@@ -287,14 +291,14 @@ def test_a_full_disk_and_a_loss_that_is_not_finite_leave_the_last_checkpoint(
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
         with pytest.raises(TrainingError, match=r"MB are needed.*--resume"):
-            own_decoder.train(library, folder, SMALL, plan(12), resume=True)
+            decoder_training.train(library, folder, SMALL, plan(12), resume=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     with pytest.raises(TrainingError, match="--rate"):
-        own_decoder.train(library, folder, SMALL, plan(13, rate=1e30), resume=True)
+        decoder_training.train(library, folder, SMALL, plan(13, rate=1e30), resume=True)
     assert checkpoint.read_bytes() == before
     assert manifest(folder) == decoder
-    told = own_decoder.train(library, folder, SMALL, plan(12), resume=True)
+    told = decoder_training.train(library, folder, SMALL, plan(12), resume=True)
     assert told["training"]["step"] == 12
 
 
@@ -311,7 +315,7 @@ def test_only_the_first_signal_waits_for_the_step(number):
 
 def test_ctrl_c_leaves_a_decoder_and_a_training_that_goes_on(library, tmp_path, monkeypatch):
     """Through the command line, with networks of their real size."""
-    monkeypatch.setattr(own_decoder, "SHOWN", 1)
+    monkeypatch.setattr(decoder_training, "SHOWN", 1)
     folder = tmp_path / "out"
 
     def interrupt():
@@ -352,7 +356,7 @@ def test_one_picture_in_twenty_is_held_out_and_never_drawn():
     assert held_out(hashes[:64]).sum() == 16
     weights = row_weights(out)
     assert not weights[out].any() and weights.sum() == pytest.approx(1)
-    rows = unclip.draw_rows(weights, 10_000, np.random.default_rng(0))
+    rows = decoder_network.draw_rows(weights, 10_000, np.random.default_rng(0))
     assert sorted(rows) == list(np.flatnonzero(~out))
 
 
@@ -384,10 +388,10 @@ def test_a_minute_on_32_pictures_learns_them(pocket, sample, tmp_path):
     examples = Examples(pixels, points.vectors, np.full(len(pixels), 1 / len(pixels)))
     once = Plan(1, steps=80)
     networks = Networks.fresh(examples, once)
-    for _ in unclip.train(examples, networks, tmp_path, once):
+    for _ in decoder_network.train(examples, networks, tmp_path, once):
         pass
     networks.save(tmp_path / "made")
-    told = {"model": "pocket", **unclip.DEFAULTS, "norm_mean": 26.0, "norm_std": 7.0}
+    told = {"model": "pocket", **decoder_network.DEFAULTS, "norm_mean": 26.0, "norm_std": 7.0}
     told["sha256"] = {UNET: sha256(tmp_path / "made" / UNET)}
     decoder = PatchDecoder(tmp_path / "made", points.space, told)
     seen = pocket.encoder.encode_images(list(decoder.decode(points)))
@@ -399,7 +403,7 @@ def test_a_minute_on_32_pictures_learns_them(pocket, sample, tmp_path):
 
 @pytest.mark.parametrize("name", ["decoder", "prior"])
 def test_every_option_of_a_training_is_explained_and_none_like_another(name):
-    command = typer.main.get_command(app).commands["train"].commands[name]
+    command = typer.main.get_command(unclip).commands["train"].commands[name]
     helps = {parameter.name: parameter.help for parameter in command.params}
     assert all(helps.values()) and len(set(helps.values())) == len(helps), helps
     assert f"unclip train {name}" in command.help

@@ -11,9 +11,12 @@ from safetensors.torch import save_file
 
 from explorer.errors import TrainingError
 from explorer.models import load
-from explorer.models.patches import load_normalizer
-from explorer.training import clip, data, pocket
-from explorer.training.captions import (
+from explorer.models.shared.patch_decoder import load_normalizer
+from explorer.training.decoder_network import Examples
+from explorer.training.loop import Plan, Run
+from explorer.training.prior_network import Reader
+from pocket import clip, data, train
+from pocket.captions import (
     Caption,
     facts,
     holders,
@@ -21,10 +24,7 @@ from explorer.training.captions import (
     sample,
     write_vocabulary,
 )
-from explorer.training.data import Glyph, Pictures
-from explorer.training.prior import Reader
-from explorer.training.runs import Plan, Run
-from explorer.training.unclip import Examples
+from pocket.data import Glyph, Pictures
 
 CAT = Glyph("1F431", "cat face", ("cat", "pet"), "1F431", 0, 3)
 DOG = Glyph("1F436", "dog face", ("dog", "pet"), "1F436", 0, 3)
@@ -168,11 +168,11 @@ def test_a_decoder_and_a_prior_come_out_of_a_few_real_steps(pictures, tmp_path):
     save_file(state, tmp_path / "open_clip_model.safetensors")
     plan, work = Plan(1, steps=2, batch=4), tmp_path / "work"
     examples = Examples(pictures.pixels, points, clip.row_weights(pictures))
-    pocket.train_decoder(examples, tmp_path, work, plan)
-    pocket.train_prior(pictures, points, Reader(model, tokenizer, "cpu"), tmp_path, work, plan)
+    train.train_decoder(examples, tmp_path, work, plan)
+    train.train_prior(pictures, points, Reader(model, tokenizer, "cpu"), tmp_path, work, plan)
     shutil.rmtree(work)
     training = points[~pictures.held_out]
-    pocket.finish(tmp_path, training)
+    train.finish(tmp_path, training)
     made = load("pocket", source=tmp_path, device="cpu")
     assert next(made.decoder.decode(made.prior.sample(["a cat"]), steps=1)).size == (64, 64)
     normalizer = load_normalizer(tmp_path)

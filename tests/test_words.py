@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from explorer.models.pocket import FOLDER
-from explorer.training import captions, clip, spelling, tuning, words
-from explorer.training.data import Glyph, Pictures
+from pocket import captions, clip, spelling, tuning, words
+from pocket.data import Glyph, Pictures
 
 CAT = Glyph("1F408", "cat", ("animal", "pet"), "1F408", 0, 3)
 BAT = Glyph("1F987", "bat", ("animal", "vampire", "wing"), "1F987", 0, 3)

@@ -16,7 +16,7 @@ import streamlit as st
 from PIL import Image
 
 from explorer.app.state import given, model, settle
-from explorer.making.plans import decoder_of
+from explorer.edits import decoder_of
 from explorer.recipe import Recipe
 
 T = TypeVar("T")

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from explorer.app import axes, contents, diff, map, search, vary, walk
-from explorer.app.show import sentences
+from explorer.app.outputs import sentences
+from explorer.app.pages import axes, diff, library, map, search, vary, walk
 
 PAGES = {  # address → title and function
     "map": ("Map", map.page),
@@ -12,7 +12,7 @@ PAGES = {  # address → title and function
     "walk": ("Walk", walk.page),
     "vary": ("Variations", vary.page),
     "axes": ("Concept axes", axes.page),
-    "library": ("Library", contents.page),
+    "library": ("Library", library.page),
 }
 CLOSER = ".stMainBlockContainer { padding-top: 4rem; padding-bottom: 3rem; }"  # less empty space
 

@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 import streamlit as st
 from PIL import Image
 
-from explorer.app.media import picture_address
+from explorer.app.server.media import picture_address
 
 HERE = FilePath(__file__).parent
 _HTML = """<div class="scrub"><img alt=""><div><label for="t"></label><output></output></div>

@@ -16,9 +16,9 @@ from PIL import ImageOps
 from explorer.errors import QueryError
 from explorer.library import Library
 from explorer.library.manifest import versions
-from explorer.making.frames import thumbnail as picture_of
-from explorer.making.sample import sample_library
+from explorer.library.sheet import thumbnail as picture_of
 from explorer.models import Model, load
+from explorer.sample_library import sample_library
 
 THUMBNAIL = 192  # pixels of the longer side
 MOST_THUMBNAILS = 4096  # of some 8 kB each, over all sessions

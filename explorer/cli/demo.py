@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from explorer.cli.doors import door, report
-from explorer.cli.parts import decoded
+from explorer.cli.options import decoded
+from explorer.cli.output import door, report
 from explorer.errors import SpaceMismatch
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def demo(
 
 def _indexed(model: "Model", folder: FilePath) -> "Library":
     """The library of the sample pictures, brought up to date."""
-    from explorer.cli import keep
+    from explorer.cli.library import add
     from explorer.library import Library
 
     try:
@@ -70,13 +70,13 @@ def _indexed(model: "Model", folder: FilePath) -> "Library":
             f"{folder} was made with another version of pocket. Remove it, or choose another "
             "folder with --out."
         ) from None
-    keep.add(library, [SAMPLE / "pictures"], model.encoder)
+    add(library, [SAMPLE / "pictures"], model.encoder)
     return library
 
 
 def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     """One query by words, one by picture, one by arithmetic."""
-    from explorer.making.frames import write_sheet
+    from explorer.library.sheet import write_sheet
     from explorer.query import Query
 
     queries = {
@@ -95,10 +95,10 @@ def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, st
 
 def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     """A text diff as a video, and as a strip with the neighbours of its frames."""
-    from explorer.making import plans
+    from explorer import edits
 
-    start = plans.Stop.read(model, [str(FARMER)], 0)
-    recipe, _ = plans.plan_diff(model, start, *TURN, fraction=0.4, count=24, fps=12)
+    start = edits.Stop.read(model, [str(FARMER)], 0)
+    recipe, _ = edits.plan_diff(model, start, *TURN, fraction=0.4, count=24, fps=12)
     made = decoded(recipe, model)
     made.write(out / "text-diff.mp4")
     made.write(out / "text-diff.png", library)
@@ -110,10 +110,10 @@ def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
 
 def _walk(model: "Model", out: FilePath) -> dict[str, str]:
     """An interpolation between three pictures."""
-    from explorer.making import plans
+    from explorer import edits
 
-    stops = [plans.Stop.read(model, [str(picture)], 0) for picture in WALK]
-    recipe = plans.plan_walk(model, stops, count=48, fps=24)
+    stops = [edits.Stop.read(model, [str(picture)], 0) for picture in WALK]
+    recipe = edits.plan_walk(model, stops, count=48, fps=24)
     made = decoded(recipe, model)
     made.write(out / "walk.mp4")
     return {"walk.mp4": "an interpolation: sun → snowman → ghost, noise and point along arcs"}

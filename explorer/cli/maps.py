@@ -22,8 +22,8 @@ from PIL import Image
 
 from explorer.cli.mapimage import draw_map
 from explorer.errors import ImageError, QueryError
+from explorer.files import write_file
 from explorer.images import name_of
-from explorer.library.disk import write_file
 from explorer.projection import Projection
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.doors import door, report
+from explorer.cli.output import door, report
 
 if TYPE_CHECKING:
-    from explorer.training.runs import Plan
+    from explorer.training.loop import Plan
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,7 +41,7 @@ class How:
     def plan(self, minutes: float) -> "Plan":
         """The plan of a training that long."""
         from explorer.models import best_device
-        from explorer.training.runs import Plan
+        from explorer.training.loop import Plan
 
         return Plan(minutes, rate=self.rate, seed=self.seed, device=best_device(self.device))
 
@@ -68,13 +68,13 @@ def decoder(
     Example: unclip train decoder photos.lib -o mine --minutes 30
     """
     from explorer.library import Library
-    from explorer.training import own_decoder
-    from explorer.training.runs import Interrupt
+    from explorer.training import decoder
+    from explorer.training.loop import Interrupt
 
     kept, interrupt = Library.open(library), Interrupt()
-    design = own_decoder.Design(size, start or ("pocket" if size == 64 else "none"), pictures)
+    design = decoder.Design(size, start or ("pocket" if size == 64 else "none"), pictures)
     plan = how.plan(minutes)
-    made = own_decoder.train(kept, out, design, plan, resume=how.resume, interrupt=interrupt)
+    made = decoder.train(kept, out, design, plan, resume=how.resume, interrupt=interrupt)
     lines = [f"{out}: a decoder for {made['space']['name']}"]
     if score := made["held_out"]:
         lines += [
@@ -102,11 +102,11 @@ def prior(
     Example: unclip train prior photos.lib -o words --caption-column title
     """
     from explorer.library import Library
-    from explorer.training import own_prior
-    from explorer.training.runs import Interrupt
+    from explorer.training import prior
+    from explorer.training.loop import Interrupt
 
     kept, plan, interrupt = Library.open(library), how.plan(minutes), Interrupt()
-    made = own_prior.train(kept, out, caption_column, plan, resume=how.resume, interrupt=interrupt)
+    made = prior.train(kept, out, caption_column, plan, resume=how.resume, interrupt=interrupt)
     score = made["held_out"]
     lines = [
         f"{out}: a prior for {made['space']['name']}",

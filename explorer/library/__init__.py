@@ -15,11 +15,11 @@ from explorer.errors import LibraryNotFound
 from explorer.jupyter import progress
 from explorer.library.adding import Progress, add
 from explorer.library.checking import repair, verify
-from explorer.library.columns import join_table
 from explorer.library.hits import Hits
 from explorer.library.manifest import DType
 from explorer.library.reader import Reader
-from explorer.library.sources import AnySource
+from explorer.library.sources.columns import join_table
+from explorer.library.sources.scan import AnySource
 from explorer.library.store import Store, create_store, summary
 from explorer.points import Space
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from explorer.encoder import Embedded, Encoder
 from explorer.errors import LibraryDamaged, LibraryError
-from explorer.library.columns import Join
 from explorer.library.known import Known
 from explorer.library.lock import WriterLock
 from explorer.library.segments import Failure, Key, Row
-from explorer.library.sources import AnySource, Item, Scan, scan
+from explorer.library.sources.columns import Join
+from explorer.library.sources.scan import AnySource, Item, Scan, scan
 from explorer.library.store import Store
 
 SEGMENT_ROWS = 4096

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from explorer.errors import LibraryDamaged
+from explorer.files import explain_failure, make_folder, sync_folder
 from explorer.library.contents import Contents
-from explorer.library.disk import explain_failure, make_folder, sync_folder
 from explorer.library.lock import WriterLock
 from explorer.library.manifest import Manifest, manifest_file, read_manifest, versions
 from explorer.library.segments import damage, map_vectors

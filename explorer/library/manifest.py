@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 from typing import Any, Literal, Self
 
 from explorer.errors import LibraryDamaged
-from explorer.library.disk import write_file
+from explorer.files import write_file
 from explorer.points import Space
 
 FORMAT = 1

@@ -17,8 +17,8 @@ from explorer.index import Index
 from explorer.library.contents import Vectors
 from explorer.library.hits import Hits, load_index, matching, pictures_of
 from explorer.library.segments import OWN_COLUMNS
+from explorer.library.sources.tars import read_member
 from explorer.library.store import Store
-from explorer.library.tars import read_member
 from explorer.points import Points, Space
 
 if TYPE_CHECKING:

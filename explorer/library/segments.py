@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from explorer.errors import LibraryDamaged
-from explorer.library.disk import file_sha256, write_folder
+from explorer.files import file_sha256, write_folder
 from explorer.library.manifest import (
     ERRORS,
     RETIRED,

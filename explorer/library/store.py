@@ -13,9 +13,9 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from explorer.errors import LibraryDamaged, LibraryError, LibraryNotFound
+from explorer.files import TEMPORARY, explain_failure, make_folder
 from explorer.images import name_of
 from explorer.library.contents import Contents
-from explorer.library.disk import TEMPORARY, explain_failure, make_folder
 from explorer.library.lock import WriterLock
 from explorer.library.manifest import (
     DType,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
-from explorer.models.clip_towers import load_towers
-from explorer.models.hub import Release
-from explorer.models.parts import quiet
-from explorer.models.stable_diffusion import StableDiffusion
+from explorer.models.shared.checkpoint import quiet
+from explorer.models.shared.clip_towers import load_towers
+from explorer.models.shared.hub import Release
+from explorer.models.shared.stable_diffusion import StableDiffusion
 from explorer.points import Points, Space
 
 if TYPE_CHECKING:

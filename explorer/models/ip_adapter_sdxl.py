@@ -11,9 +11,9 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from explorer.models import Model
-from explorer.models.hub import Release
 from explorer.models.ip_adapter import VIT_H, IpAdapter, Pair
-from explorer.models.parts import read_config
+from explorer.models.shared.checkpoint import read_config
+from explorer.models.shared.hub import Release
 
 if TYPE_CHECKING:
     from explorer.sampler import Condition

@@ -20,12 +20,12 @@ from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing
 from explorer.images import as_rgb
 from explorer.models import Card, Model
-from explorer.models.clip_towers import load_towers
-from explorer.models.hub import Release
-from explorer.models.latent import LatentDecoder
-from explorer.models.manifest import digest
-from explorer.models.parts import load_part, read_config
-from explorer.models.transformer_prior import WEIGHTS, TransformerPrior
+from explorer.models.shared.checkpoint import load_part, read_config
+from explorer.models.shared.clip_towers import load_towers
+from explorer.models.shared.hub import Release
+from explorer.models.shared.latent import LatentDecoder
+from explorer.models.shared.manifest import digest
+from explorer.models.shared.transformer_prior import WEIGHTS, TransformerPrior
 from explorer.points import Points
 
 if TYPE_CHECKING:

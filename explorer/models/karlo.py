@@ -20,13 +20,13 @@ from explorer import sampler
 from explorer.decoder import Decoder
 from explorer.masks import touched
 from explorer.models import Card, Model
-from explorer.models.clip_towers import TransformersEncoder, load_towers
-from explorer.models.hub import Release
-from explorer.models.manifest import sha256
-from explorer.models.networks import Networks
-from explorer.models.parts import load_part, read_config
-from explorer.models.preprocess import Preprocess
-from explorer.models.transformer_prior import WEIGHTS, TransformerPrior, unclip_step
+from explorer.models.shared.checkpoint import load_part, read_config
+from explorer.models.shared.clip_towers import TransformersEncoder, load_towers
+from explorer.models.shared.hub import Release
+from explorer.models.shared.manifest import sha256
+from explorer.models.shared.networks import Networks
+from explorer.models.shared.preprocess import Preprocess
+from explorer.models.shared.transformer_prior import WEIGHTS, TransformerPrior, unclip_step
 from explorer.points import Points
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from jaxtyping import Float
 from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing, require
 from explorer.models import Card, Model
-from explorer.models.fingerprint import of_open_clip
-from explorer.models.hub import Release
-from explorer.models.openclip_tags import known, megabytes, on_hub, quiet, weights_of_tag
-from explorer.models.preprocess import Preprocess
+from explorer.models.shared.fingerprint import of_open_clip
+from explorer.models.shared.hub import Release
+from explorer.models.shared.openclip_tags import known, megabytes, on_hub, quiet, weights_of_tag
+from explorer.models.shared.preprocess import Preprocess
 from explorer.points import Space
 
 if TYPE_CHECKING:

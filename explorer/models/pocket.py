@@ -8,10 +8,10 @@ import json
 from pathlib import Path as FilePath
 
 from explorer.models import Card, Model
-from explorer.models.manifest import read_manifest
 from explorer.models.openclip import encoder_of_folder
-from explorer.models.patches import PatchDecoder
-from explorer.models.token_prior import TokenPrior
+from explorer.models.shared.manifest import read_manifest
+from explorer.models.shared.patch_decoder import PatchDecoder
+from explorer.models.shared.token_prior import TokenPrior
 
 FOLDER = FilePath(__file__).parent.parent / "weights" / "pocket"
 MANIFEST = "pocket.json"
@@ -24,7 +24,7 @@ def build(variant: str, device: str) -> Model:
         WeightsMissing: a file is missing, or is not the one that was recorded.
     """
     folder = FilePath(variant) if variant else FOLDER
-    remedy = "Install the package again, or make them with python -m explorer.training.pocket."
+    remedy = "Install the package again, or make them with python -m pocket.train."
     manifest = read_manifest(folder / MANIFEST, remedy)
     name = manifest["name"]
     encoder = encoder_of_folder(folder, name, device)

@@ -12,11 +12,11 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from explorer.models import Card, Model
-from explorer.models.clip_towers import load_towers
-from explorer.models.hub import Release
-from explorer.models.parts import read_config
-from explorer.models.stable_diffusion import StableDiffusion, weights_of
-from explorer.models.transformer_prior import lengths
+from explorer.models.shared.checkpoint import read_config
+from explorer.models.shared.clip_towers import load_towers
+from explorer.models.shared.hub import Release
+from explorer.models.shared.stable_diffusion import StableDiffusion, weights_of
+from explorer.models.shared.transformer_prior import lengths
 from explorer.noise import seeds_for
 from explorer.points import Points, Space
 

@@ -3,7 +3,7 @@
 So Karlo's prior gives it words: `load("stable-unclip-small", prior="karlo")`.
 """
 
-from explorer.models.hub import Release
+from explorer.models.shared.hub import Release
 from explorer.models.stable_unclip import PARTS, Sister
 
 SMALL = Sister(

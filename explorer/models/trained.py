@@ -5,10 +5,10 @@ from typing import Any
 
 from explorer.encoder import Encoder
 from explorer.errors import UnknownModel
-from explorer.models.manifest import read_manifest
 from explorer.models.openclip import OpenClipEncoder
-from explorer.models.patches import PatchDecoder
-from explorer.models.token_prior import TokenPrior
+from explorer.models.shared.manifest import read_manifest
+from explorer.models.shared.patch_decoder import PatchDecoder
+from explorer.models.shared.token_prior import TokenPrior
 from explorer.points import Space
 
 DECODER, PRIOR = "decoder.json", "prior.json"

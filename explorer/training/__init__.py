@@ -1,6 +1,6 @@
 """How pocket was made: pictures from openly licensed packages, a CLIP, an unCLIP decoder, a prior.
 
-    python -m explorer.training.pocket --minutes 120      # from an empty folder to weights
+    python -m pocket.train --minutes 120      # from an empty folder to weights
 
 This package knows nothing of libraries, doors and maps.
 """

@@ -1,160 +1,158 @@
-"""Train a prior: from a caption's token states to a point on the image side.
+"""Train a prior for the Space of a library, from the captions in it to the points of its pictures.
 
-Takes captions and the points of their pictures, writes a diffusers folder.
+Writes a folder that `--prior` takes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
-from explorer.models.token_prior import PRIOR, PRIOR_SCHEDULE, token_states
-from explorer.training.runs import Interrupt, Plan, Run, autocast
-from explorer.training.saving import write_tensors
-from explorer.training.unclip import deviation, draw_rows
+from explorer.errors import QueryError, UnknownModel
+from explorer.library import Library
+from explorer.metrics import recall
+from explorer.models import Model
+from explorer.models.openclip import OpenClipEncoder
+from explorer.models.trained import PRIOR, load_prior
+from explorer.points import Points
+from explorer.prior import Prior
+from explorer.training import prior_network
+from explorer.training.checkpoints import explained, install, write_manifest
+from explorer.training.loop import Interrupt, Plan
+from explorer.training.prior_network import Captioned, Reader
+from explorer.training.run_folder import (
+    begin,
+    check_count,
+    chosen_rows,
+    claim,
+    held_out,
+    model_of,
+    recipe_of,
+    row_weights,
+    used_up,
+)
 
-if TYPE_CHECKING:
-    import torch
-
-    Read = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # points N D, states N L D, mask N L
-
-BATCH = 256
-DROP = 0.1
-REMEMBERED = 50_000  # captions
-DEFAULTS = {"prior_steps": 25, "prior_guidance": 1.5}  # of a prior that is new
-
-
-@dataclass(frozen=True, eq=False)
-class Captioned:
-    """Raw points of pictures, and a caption for any of them.
-
-    Args:
-        captions: for these rows; may draw one of several.
-        weights: how often a row is drawn; they sum to one, and 0 is held out.
-    """
-
-    captions: Callable[[np.ndarray, np.random.Generator], Sequence[str]]
-    points: Float[np.ndarray, "N D"]
-    weights: Float[np.ndarray, " N"]
-
-
-class Reader:
-    """A text tower that remembers what it has read, so that a caption costs its time once."""
-
-    def __init__(self, clip: Any, tokenizer: Any, device: str) -> None:
-        self.clip, self.tokenizer, self.device = clip.to(device).eval(), tokenizer, device
-        self._known: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def __call__(self, texts: Sequence[str]) -> "Read":
-        """Give points, token states and mask; states that do not count are zero."""
-        import torch
-        from torch.nn.utils.rnn import pad_sequence
-
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        fresh = dict(zip(new, self._read(new), strict=True)) if new else {}
-        if len(self._known) < REMEMBERED:
-            self._known |= fresh
-        pairs = [fresh.get(text) or self._known[text] for text in texts]
-        lengths = torch.tensor([len(states) for _, states in pairs], device=self.device)
-        states = pad_sequence([states for _, states in pairs], batch_first=True)
-        length = self.tokenizer.context_length
-        states = torch.nn.functional.pad(states, (0, 0, 0, length - states.shape[1]))
-        mask = torch.arange(length, device=self.device) < lengths[:, None]
-        return torch.stack([point for point, _ in pairs]), states.float(), mask
-
-    def _read(self, texts: Sequence[str]) -> "list[tuple[torch.Tensor, torch.Tensor]]":
-        """Each text's point and, in half precision, the states that count."""
-        import torch
-
-        with torch.no_grad(), autocast(self.device):
-            tokens = self.tokenizer(list(texts)).to(self.device)
-            points, states, mask = token_states(self.clip, tokens)
-        rows = zip(points, states.half(), mask, strict=True)
-        return [(point, row[counts]) for point, row, counts in rows]
-
-
-def transformer(points: Float[np.ndarray, "N D"], context: int) -> Any:
-    """A fresh PriorTransformer that knows mean and deviation of the training points."""
-    import torch
-    from diffusers import PriorTransformer
-
-    network: Any = PriorTransformer(
-        num_attention_heads=max(6, points.shape[1] // 64),
-        attention_head_dim=32,
-        num_layers=3,
-        embedding_dim=points.shape[1],
-        num_embeddings=context,
-        additional_embeddings=4,
-        dropout=0.0,
-    )
-    for parameter, value in (
-        (network.clip_mean, points.mean(0, keepdims=True)),
-        (network.clip_std, deviation(points)),
-    ):
-        parameter.requires_grad_(False).copy_(torch.from_numpy(value))
-    return network
+MOST = 50_000  # captions
+TEN = 10
+MEASURED = 500  # held-out captions
+ROOM = 50_000_000  # bytes that a prior surely fits into
 
 
 def train(
-    network: Any,
-    read: Reader,
-    pictures: Captioned,
-    work: Path,
+    library: Library,
+    folder: Path,
+    column: str,
     plan: Plan,
+    *,
+    resume: bool = False,
     interrupt: Interrupt | None = None,
-) -> Iterator[Run]:
-    """Train what `transformer` gave; yield the run after every step.
-
-    When the iterator ends, the network has its averaged weights.
+) -> dict[str, Any]:
+    """Train until the plan's budget is used up or an interrupt; give the prior's manifest.
 
     Args:
-        work: the folder of the checkpoint, from which training goes on.
+        column: of the library, with the captions.
 
     Raises:
-        TrainingError: a loss is not finite, or the disk refuses; the last checkpoint is good.
-
-    Source: Ramesh et al. 2022, section 2.2 (predict the unnoised point, mean squared error).
+        QueryError: no such column, too few captions, or the folder is taken.
+        UnknownModel: the model's text tower is of a kind that gives no token states.
+        WeightsMissing, SpaceMismatch: the library's model cannot be had.
+        TrainingError: the disk is full, or the loss is not finite; what was saved is whole.
     """
-    import torch
-    from diffusers import DDIMScheduler
-
-    mean, std = network.clip_mean, network.clip_std
-    alphas = DDIMScheduler.from_config(PRIOR_SCHEDULE).alphas_cumprod.to(plan.device)
-    run = Run(
-        work, "prior", {"prior": network}, minutes=plan.minutes, rate=1e-3 * plan.rate,
-        decay=0.02, average=0.998, steps=plan.steps, interrupt=interrupt,
-    )  # fmt: skip
-    for step in run:
-        rng = np.random.default_rng([plan.seed, step])
-        torch.manual_seed(int(rng.integers(2**31)))
-        rows = draw_rows(pictures.weights, plan.batch or BATCH, rng)
-        texts = [text * (rng.random() >= DROP) for text in pictures.captions(rows, rng)]
-        points, states, mask = read(texts)
-        present = torch.tensor([bool(text) for text in texts], device=plan.device)[:, None]
-        z = (torch.from_numpy(pictures.points[rows]).to(plan.device) - mean) / std
-        run.update(loss(network, z, (points * present, states, mask), alphas, plan.device))
-        yield run
-    run.adopt_average()
-
-
-def loss(
-    network: Any, z: "torch.Tensor", given: "Read", alphas: "torch.Tensor", device: str
-) -> "torch.Tensor":
-    """Squared error of the standardised point (N D), at random levels."""
-    import torch
-
-    t = torch.randint(0, len(alphas), (len(z),), device=device)
-    alpha = alphas[t][:, None]
-    noisy = alpha.sqrt() * z + (1 - alpha).sqrt() * torch.randn_like(z)
-    with autocast(device):
-        out = network(noisy, t, *given).predicted_image_embedding
-    return (out.float() - z).square().mean()
+    model = model_of(library, plan.device)
+    rows, captions = _captions(library, column, plan.seed)
+    read = _reader(model, plan.device)
+    fixed = {"space": library.space.fingerprint, "column": column, "seed": plan.seed}
+    work = claim(folder, fixed, resume)
+    begin(work, fixed)
+    points = library.points(rows).with_labels(captions)
+    out = held_out(library.rows["sha256"].to_numpy()[rows].tolist())
+    network = prior_network.transformer(points.vectors[~out], read.tokenizer.context_length)
+    network.to(plan.device)
+    told = Captioned(lambda few, _: [captions[i] for i in few], points.vectors, row_weights(out))
+    with interrupt or nullcontext():
+        last = deque(prior_network.train(network, read, told, work, plan, interrupt), maxlen=1)
+    if not last:
+        raise used_up(folder, plan)
+    facts = {"column": column, "captions": len(captions), "step": last[0].step}
+    recipe, held = recipe_of(library, plan, **facts), points[np.flatnonzero(out)]
+    with explained(folder, ROOM):
+        prior_network.save(network, work / "next")
+        return _finish(work / "next", folder, model, recipe, held)
 
 
-def save(network: Any, folder: Path) -> None:
-    """Write `prior/` into `folder`, in half precision."""
-    network.save_config(folder / "prior")
-    write_tensors(folder / PRIOR, {name: x.half() for name, x in network.state_dict().items()})
+def _finish(
+    fresh: Path, folder: Path, model: Model, recipe: dict[str, Any], held: Points
+) -> dict[str, Any]:
+    """Measure the prior in `fresh` and put it in the place of the one that was there."""
+    manifest: dict[str, Any] = {
+        "kind": "prior",
+        "model": model.name,
+        "space": asdict(model.space),
+        **prior_network.DEFAULTS,
+        "training": recipe,
+    }
+    write_manifest(fresh / PRIOR, manifest)
+    manifest["held_out"] = _measure(load_prior(fresh, model.encoder), model, held[:MEASURED])
+    write_manifest(fresh / PRIOR, manifest)
+    install(fresh, folder, PRIOR)
+    return manifest
+
+
+def _captions(library: Library, column: str, seed: int) -> tuple[np.ndarray, list[str]]:
+    """The rows that have a caption, and their captions."""
+    if column not in library.columns:
+        there = ", ".join(map(repr, library.columns)) or "none at all"
+        raise QueryError(
+            f"The library {library.folder} has no column {column!r} of captions; its columns are: "
+            f"{there}. Name one with --caption-column, or index the pictures again with --columns."
+        )
+    texts = [str(text).strip() for text in library.rows[column].fillna("")]
+    rows = np.flatnonzero([bool(text) for text in texts])
+    check_count(library, len(rows), f"Rows without a {column!r} do not count.")
+    rows = rows[chosen_rows(len(rows), MOST, seed)]
+    return rows, [texts[row] for row in rows]
+
+
+def _reader(model: Model, device: str) -> Reader:
+    """The text tower of a model.
+
+    Raises:
+        UnknownModel: it gives no token states.
+    """
+    encoder = model.encoder
+    try:
+        if not isinstance(encoder, OpenClipEncoder):
+            raise UnknownModel("Only open_clip's models give the token states that a prior reads.")
+        read = Reader(encoder.module, encoder.tokenizer, device)
+        read([""])
+    except UnknownModel as error:
+        raise UnknownModel(f"No prior can be trained for {model.name}. {error}") from error
+    return read
+
+
+def _measure(made: Prior, model: Model, points: Points) -> dict[str, Any]:
+    """How often a caption finds its own picture first, or among ten, of the held-out ones.
+
+    By the point that the prior gives, and by the text's own point.
+
+    Args:
+        points: of pictures, labelled with their captions.
+    """
+    everyone, units = np.arange(len(points)), points.unit.T
+    ways = {
+        "prior": made.sample(points.labels),
+        "words_alone": model.encoder.encode_text(points.labels),
+    }
+    scores = {
+        f"{way}_recall_at_{k}": round(recall(given.unit @ units, everyone, k), 4)
+        for way, given in ways.items()
+        for k in (1, TEN)
+    }
+    return {
+        "pictures": len(points),
+        **scores,
+        "chance_at_10": round(min(1, TEN / len(points)), 4),
+    }

@@ -1,0 +1,1 @@
+"""One question a module; each has `section(material)` for the report."""

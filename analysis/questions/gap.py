@@ -1,0 +1,245 @@
+"""Gap: points of words and of pictures share a space but not a region; what carries one over.
+
+Measures how far apart the two sides lie, where the prior puts words, and what a decoder makes of
+both: the three-way comparison of the DALL·E 2 paper's figure 8.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+from PIL import Image
+
+from analysis.figures import histogram, lines, strip
+from analysis.material import Material
+from analysis.section import Section
+from analysis.statistics import bootstrap
+from explorer.errors import QueryError
+from explorer.metrics import cosines, frechet, leading_axes, recall
+from explorer.points import Points
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUESTION = "How far do words lie from pictures, and does the prior carry them over?"
+SOURCE = (
+    "Liang et al. 2022, “Mind the gap”; Ramesh et al. 2022, section 5.1 and figure 8; "
+    "Dowson & Landau 1982 and Heusel et al. 2017 for the Fréchet distance"
+)
+MOST = 2000  # captioned pictures; encoding their words takes seconds
+PAIRS = 20_000  # of a histogram
+AXES = 32  # at most, for the Fréchet distance
+SHOWN = 8  # pictures a row
+
+
+def modality_gap(pictures: Points, texts: Points) -> float:
+    """The length of the difference between the mean directions of the two sides, 0 to 2.
+
+    Source: Liang et al. 2022, section 3.
+
+    >>> from explorer.points import Space
+    >>> east, north = (Points(v, Space("plane", 2, "0f"), "image") for v in ([[1, 0]], [[0, 1]]))
+    >>> round(modality_gap(east, north), 4)
+    1.4142
+    """
+    return float(np.linalg.norm(pictures.unit.mean(0) - texts.unit.mean(0)))
+
+
+def shifts(pictures: Points, texts: Points) -> "pd.DataFrame":
+    """How far the mean of each dimension moves from words to pictures, the farthest first.
+
+    `shift in deviations` divides by the spread within the sides (root mean of the two variances).
+    """
+    import pandas as pd
+
+    sides = [points.unit.astype(np.float64) for points in (pictures, texts)]
+    means = [rows.mean(0) for rows in sides]
+    spread = np.sqrt(np.mean([rows.var(0) for rows in sides], axis=0))
+    table = pd.DataFrame(
+        {
+            "dimension": np.arange(len(spread)),
+            "mean of pictures": means[0],
+            "mean of words": means[1],
+            "shift": means[0] - means[1],
+            "shift in deviations": (means[0] - means[1]) / np.maximum(spread, 1e-12),
+        }
+    )
+    order = table["shift in deviations"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def within_and_between(
+    pictures: Points, texts: Points, pairs: int = PAIRS, seed: int = 0
+) -> dict[str, Float[np.ndarray, " P"]]:
+    """Cosines of seeded pairs within each side and between the sides; row i belongs to row i."""
+    if len(pictures) < 2:
+        raise QueryError("Two captioned pictures or more are needed to compare pairs.")
+    rng = np.random.default_rng(seed)
+    first = rng.integers(len(pictures), size=pairs)
+    second = (first + rng.integers(1, len(pictures), size=pairs)) % len(pictures)  # another one
+    p, t = pictures.unit, texts.unit
+    return {
+        "a picture and its caption": cosines(pictures, texts),
+        "a picture and another's caption": np.einsum("nd,nd->n", p[first], t[second]),
+        "two pictures": np.einsum("nd,nd->n", p[first], p[second]),
+        "two captions": np.einsum("nd,nd->n", t[first], t[second]),
+    }
+
+
+def positions(
+    groups: dict[str, Points], pictures: Points, texts: Points, seed: int = 0
+) -> "pd.DataFrame":
+    """Where groups of points lie between the two sides; row i of each belongs to picture i.
+
+    `position` is 0 at the mean of the words and 1 at the mean of the pictures, along the line
+    between them. The gap is to the pictures of the same rows; the interval is of the cosine.
+    """
+    import pandas as pd
+
+    start, end = texts.unit.mean(0), pictures.unit.mean(0)
+    table = []
+    for name, points in groups.items():
+        own = pictures[: len(points)]
+        found = cosines(points, own)
+        position = ((points.unit.mean(0) - start) @ (end - start)) / ((end - start) @ (end - start))
+        apart = modality_gap(own, points)
+        table.append(
+            (name, len(points), apart, position, found.mean(), *bootstrap(found, seed=seed))
+        )
+    columns = ["points", "n", "gap to pictures", "position", "cosine with own picture"]
+    return pd.DataFrame(table, columns=[*columns, "low (95 %)", "high (95 %)"])
+
+
+def ways(own: Points, texts: Points, carried: Points) -> dict[str, tuple[Points, dict[str, Any]]]:
+    """What to decode, and with which options, for the comparison of figure 8.
+
+    Words as they are get the mean length of the pictures. "no point" is guidance 0: it shows what
+    the decoder draws when it is told nothing, since it may read no text.
+    """
+    as_picture = texts.as_image().with_vectors(texts.unit * own.norms.mean())
+    return {
+        "no point": (own, {"guidance": 0.0}),
+        "words as if a picture": (as_picture, {}),
+        "prior": (carried, {}),
+        "own picture": (own, {}),
+    }
+
+
+def three_ways(
+    material: Material, own: Points, texts: Points, carried: Points
+) -> tuple["pd.DataFrame", dict[str, list[Image.Image]]]:
+    """Compare what the decoder makes of words by each way; also gives the first pictures of each.
+
+    Columns: the Fréchet distance of the decodes to the pictures, on the leading axes of these; the
+    median cosine of a decode with its picture's own point; how often a decode finds its caption
+    among the 10 nearest, and chance. Every picture starts from a noise of its own.
+
+    Source: Ramesh et al. 2022, figure 8; Heusel et al. 2017.
+    """
+    import pandas as pd
+
+    axes = leading_axes(own.unit, max(1, min(AXES, len(own) // 4)))
+    table, pictures = [], {}
+    for name, (points, options) in ways(own, texts, carried).items():
+        seen, pictures[name] = material.seen(points, keep=SHOWN, seed=range(len(points)), **options)
+        found = recall(seen.unit @ texts.unit.T, np.arange(len(own)), 10)
+        distance = frechet(seen.unit @ axes, own.unit @ axes)
+        chance = min(1.0, 10 / len(own))
+        table.append((name, distance, float(np.median(cosines(seen, own))), found, chance))
+    columns = [
+        "way",
+        "Fréchet distance",
+        "round trip (median cosine)",
+        "caption among 10",
+        "chance",
+    ]
+    return pd.DataFrame(table, columns=columns), pictures
+
+
+def section(material: Material) -> Section:
+    """Ask it of the captioned pictures of a library."""
+    rows = material.draw(material.require_captions("The gap").index.to_numpy(), MOST)
+    rows = np.random.default_rng(material.seed).permutation(rows)  # its beginning is a draw too
+    if len(rows) < 8:
+        raise QueryError(f"The gap needs 8 captioned pictures or more, not {len(rows)}.")
+    pictures = material.library.points(rows)
+    texts = material.model.encoder.encode_text(list(material.captions.loc[rows]))
+    pairs = within_and_between(pictures, texts, seed=material.seed)
+    shift = shifts(pictures, texts)
+    first = slice(max(4, material.count))  # covariances need some rows
+    tables, figures, carried = _carried(material, rows[first], pictures[first], texts[first])
+    halves = modality_gap(pictures[::2], pictures[1::2])
+    means = {name: float(values.mean()) for name, values in pairs.items()}
+    return Section(
+        name="gap",
+        question=QUESTION,
+        finding=(
+            f"The mean directions of words and of pictures lie {modality_gap(pictures, texts):.2f} "
+            f"apart, two halves of the pictures {halves:.2f}; the mean cosine of a picture with "
+            f"its caption is {means['a picture and its caption']:.2f}, with another picture "
+            f"{means['two pictures']:.2f}. {carried}"
+        ),
+        method=(
+            f"{len(rows):,} captioned pictures drawn with seed {material.seed}, {PAIRS:,} pairs of "
+            f"each kind; the prior and the decoder on {len(pictures[first])} of them, intervals by "
+            "bootstrap over pictures. A gap is the length of the difference of mean unit vectors."
+        ),
+        source=SOURCE,
+        tables={**tables, "Cosines of pairs": _summary(pairs), "Shift of each dimension": shift},
+        figures={
+            "Cosines within and between the sides": histogram(pairs, "cosine"),
+            "How far each dimension shifts": _ranked(shift),
+            **figures,
+        },
+    )
+
+
+def _carried(
+    material: Material, rows: Int[np.ndarray, " N"], pictures: Points, texts: Points
+) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure], str]:
+    """What the prior does to the gap, and the comparison of figure 8, as far as there are both."""
+    groups = {"words": texts}
+    title, prior = "Where the points lie", material.model.prior
+    if prior is None:
+        table = positions(groups, pictures, texts, material.seed)
+        return {title: table}, {}, f"{material.model.name} has no prior that carries words over."
+    carried = prior.sample(texts.labels, seed=material.seed)
+    groups["words carried over by the prior"] = carried
+    table = positions(groups, pictures, texts, material.seed)
+    cosine = table["cosine with own picture"]
+    said = (
+        f"The prior brings words to {table['position'].iloc[-1]:.2f} of the way, where their "
+        f"cosine with their own picture is {cosine.iloc[-1]:.2f} instead of {cosine.iloc[0]:.2f}."
+    )
+    if material.model.decoder is None:
+        return {title: table}, {}, said
+    compared, drawn = three_ways(material, pictures, texts, carried)
+    score = dict(zip(compared["way"], compared["round trip (median cosine)"], strict=True))
+    said += " Decoded, they reach a median cosine of " + ", ".join(
+        f"{score[way]:.2f} ({way})" for way in score
+    )
+    shown = [*material.pictures(rows[:SHOWN]), *(p for row in drawn.values() for p in row)]
+    names = ["the picture", *drawn]
+    columns = len(shown) // len(names)
+    labels = [*texts.labels[:columns], *[""] * (len(shown) - columns)]
+    figure = strip(shown, labels, columns=columns, names=names)
+    tables = {title: table, "What the decoder makes of captions": compared}
+    return tables, {"Captions decoded three ways": figure}, f"{said}."
+
+
+def _summary(pairs: dict[str, Float[np.ndarray, " P"]]) -> "pd.DataFrame":
+    import pandas as pd
+
+    cuts = {name: np.quantile(values, (0.05, 0.5, 0.95)) for name, values in pairs.items()}
+    table = [(name, len(v), v.mean(), *cuts[name]) for name, v in pairs.items()]
+    return pd.DataFrame(table, columns=["pair", "n", "mean", "5 %", "median", "95 %"])
+
+
+def _ranked(shift: "pd.DataFrame") -> Figure:
+    """The dimensions' shifts, largest first: a few tall ones are the usual picture of CLIP."""
+    import pandas as pd
+
+    x, y = "rank of the dimension", "shift (deviations)"
+    size = shift["shift in deviations"].abs()
+    return lines(pd.DataFrame({x: np.arange(1, len(size) + 1), y: size}), x, y)

@@ -1,0 +1,190 @@
+"""Round trip: what the encoder sees in a decoded point, against the point itself.
+
+Over pictures, points between them, places on the map and words, with and without the prior; and
+where the decoder is blind.
+"""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+
+from analysis.figures import bars, lines, strip
+from analysis.material import Material
+from analysis.places import PICTURES, places, split
+from analysis.questions.pca import Components
+from analysis.section import Section
+from analysis.statistics import bootstrap
+from explorer.metrics import cosines, recall
+from explorer.points import Points
+from explorer.support import MEASURES, Support
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUESTION = "Does a decoded picture show what its point says, and where is the decoder blind?"
+SOURCE = "Ramesh et al. 2022, section 3; the measures are plain cosines and correlations"
+EDGES = (0, 5, 10, 20, 40, 80, 160, 320, 640, 1280)  # of groups of principal components
+SHOWN = 8
+
+
+def scores(groups: dict[str, Points], seen: dict[str, Points], seed: int = 0) -> "pd.DataFrame":
+    """The cosine of each point with what is seen in its decode, by group.
+
+    Columns: the mean with its bootstrap interval, the 5 % quantile, the cosine of each point with
+    the next one's decode (which is what chance gives), and how often a decode lies nearest to its
+    own point of all n.
+    """
+    import pandas as pd
+
+    table: list[tuple[object, ...]] = []
+    for name, points in groups.items():
+        found, n = cosines(points, seen[name]), len(points)
+        other = cosines(points, seen[name][np.roll(np.arange(n), -1)])
+        first = recall(seen[name].unit @ points.unit.T, np.arange(n), 1)
+        low, high = bootstrap(found, seed=seed)
+        table.append((name, n, found.mean(), low, high, np.quantile(found, 0.05)))
+        table[-1] += (other.mean(), first, 1 / n)
+    columns = ["points", "n", "cosine", "low (95 %)", "high (95 %)", "5 % quantile"]
+    columns += ["with the next one's decode", "own point first", "chance of that"]
+    return pd.DataFrame(table, columns=columns)
+
+
+def by_component(
+    points: Points, seen: Points, axes: Float[np.ndarray, "D K"], seed: int = 0
+) -> "pd.DataFrame":
+    """How well each principal component comes through: its correlation over the points, in groups.
+
+    0 is blind. Columns: the first and last component of a group, the mean correlation over the
+    group, and its bootstrap interval over points.
+
+    Args:
+        axes: principal axes, the widest first.
+    """
+    import pandas as pd
+
+    both = np.stack([points.vectors @ axes, seen.vectors @ axes], axis=1)  # N 2 K
+    table = []
+    for first, last in pairwise(EDGES):
+        part = both[:, :, first:last]
+        if part.shape[2]:
+            last = first + part.shape[2]
+            interval = bootstrap(part, _correlation, seed, draws=200)
+            table.append((first + 1, last, _correlation(part), *interval))
+    columns = ["component", "last component", "correlation", "low (95 %)", "high (95 %)"]
+    return pd.DataFrame(table, columns=columns)
+
+
+def _correlation(both: Float[np.ndarray, "N 2 K"]) -> float:
+    """Pearson's correlation of the two, averaged over components; 0 where one stands still."""
+    first, second = np.moveaxis(both - both.mean(0), 1, 0)
+    sizes = np.sqrt((first**2).sum(0) * (second**2).sum(0))
+    return float(((first * second).sum(0) / np.maximum(sizes, 1e-12)).mean())
+
+
+def foretold(
+    support: "pd.DataFrame", found: Float[np.ndarray, " N"], seed: int = 0
+) -> "pd.DataFrame":
+    """Does support foretell the round trip? Spearman's rank correlation of each measure with it.
+
+    Args:
+        support: scores of the points, as `Support.score` gives them.
+        found: cosines of their round trips.
+
+    >>> import pandas as pd
+    >>> scores = pd.DataFrame(dict.fromkeys(MEASURES, [1.0, 2, 9]))
+    >>> foretold(scores, np.array([0.1, 0.2, 0.3]))["rank correlation"].round(6).tolist()
+    [1.0, 1.0, 1.0]
+    """
+    import pandas as pd
+    from scipy.stats import rankdata
+
+    def spearman(pairs: Float[np.ndarray, "N 2"]) -> float:
+        return _correlation(rankdata(pairs, axis=0)[:, :, None])
+
+    table = []
+    for measure in MEASURES:
+        pairs = np.stack([support[measure].to_numpy(), found], axis=1)
+        table.append((measure, len(pairs), spearman(pairs), *bootstrap(pairs, spearman, seed)))
+    return pd.DataFrame(
+        table, columns=["measure", "n", "rank correlation", "low (95 %)", "high (95 %)"]
+    )
+
+
+def section(material: Material) -> Section:
+    """Ask it of `count` / 4 pictures, and of `count` / 10 points of each other kind."""
+    decoder = material.require_decoder("The round trip")
+    rows, rest = split(material, max(2, material.count // 4))
+    groups = places(material, rows, max(2, material.count // 10))
+    seen = {name: material.seen(points, keep=0)[0] for name, points in groups.items()}
+    known = material.library.points(rest)
+    table = scores(groups, seen, material.seed)
+    axes = Components.fit(known).axes
+    through = by_component(groups[PICTURES], seen[PICTURES], axes, material.seed)
+    found = {name: cosines(points, seen[name]) for name, points in groups.items()}
+    supported = Support.fit(known).score(Points.concat(list(groups.values())))
+    foretelling = foretold(supported, np.concatenate(list(found.values())), material.seed)
+    return Section(
+        name="roundtrip",
+        question=QUESTION,
+        finding=_finding(table, through, foretelling),
+        method=(
+            f"{len(rows)} pictures drawn with seed {material.seed}, and fewer points of other "
+            f"kinds, decoded from one noise in {decoder.steps} steps; intervals by bootstrap over "
+            f"points. Principal components and support of {len(rest):,} other pictures."
+        ),
+        source=SOURCE,
+        tables={
+            "Round trips": table,
+            "What comes through, by principal component": through,
+            "Does support foretell the round trip?": foretelling,
+        },
+        figures={
+            "Cosine of a point with what is seen in its decode": bars(
+                table, "points", "cosine", interval=("low (95 %)", "high (95 %)")
+            ),
+            "What comes through, by principal component": lines(
+                through, "component", "correlation", band=("low (95 %)", "high (95 %)")
+            ),
+            "Pictures, the best and the worst round trips": _extremes(
+                material, rows, groups[PICTURES], found[PICTURES]
+            ),
+        },
+    )
+
+
+def _finding(table: "pd.DataFrame", through: "pd.DataFrame", foretelling: "pd.DataFrame") -> str:
+    cosine = dict(zip(table["points"], table["cosine"], strict=True))
+    others = ", ".join(f"{cosine[name]:.2f} for {name}" for name in cosine if name != PICTURES)
+    first, last = through.iloc[0], through.iloc[-1]
+    best = foretelling.iloc[int(foretelling["rank correlation"].argmax())]
+    return (
+        f"The mean cosine of a point with what is seen in its decode is {cosine[PICTURES]:.2f} for "
+        f"pictures, {others}. Of pictures, components 1 to {first['last component']:.0f} come "
+        f"through with a correlation of {first['correlation']:.2f}, {last['component']:.0f} to "
+        f"{last['last component']:.0f} with {last['correlation']:.2f}. Of the measures of support, "
+        f"{best['measure']} foretells the cosine best (rank correlation "
+        f"{best['rank correlation']:.2f})."
+    )
+
+
+def _extremes(
+    material: Material,
+    rows: Int[np.ndarray, " N"],
+    points: Points,
+    found: Float[np.ndarray, " N"],
+) -> Figure:
+    """The pictures of the highest and the lowest cosines, each above its decode."""
+    order, half = np.argsort(-found), min(SHOWN // 2, len(found) // 2)
+    chosen = np.concatenate([order[:half], order[len(order) - half :]])
+    decoded = material.require_decoder("The round trip").decode(points[chosen])
+    labels = [
+        f"{found[i]:.2f}: {name}"
+        for i, name in zip(chosen, material.names(rows[chosen]), strict=True)
+    ]
+    pictures = [*material.pictures(rows[chosen]), *decoded]
+    return strip(
+        pictures, [""] * len(chosen) + labels, columns=len(chosen), names=["picture", "decoded"]
+    )

@@ -1,0 +1,1 @@
+"""The map page's parts: layout, layers, selection, and the components in the browser."""

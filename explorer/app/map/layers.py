@@ -1,0 +1,119 @@
+"""Pictures that lie under the points of the map: what the decoder paints where, and where it fails.
+
+Each is asked for by name, decoded once with progress, and kept.
+"""
+
+import io
+from collections.abc import Generator
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from explorer.app import state
+from explorer.app.decoding import decoded, once
+from explorer.app.map.layout import layout
+from explorer.app.map.scatter import Ground
+from explorer.edits import decoder_of, plan
+
+CELLS = 14  # of the mosaic, along the longer side
+TILE = 64  # pixels
+SAMPLE = 96  # pictures that are decoded to see where the decoder is blind
+HEAT = 96  # pixels of the heat map's longer side
+MIDDLE, WORST = 0.15, 0.6  # distances of a round trip that are half and fully red
+
+Box = tuple[float, float, float, float]
+NONE, MOSAIC, BLIND = "Nothing", "What the decoder paints there", "Where the decoder is blind"
+
+
+def ground(name: str) -> Ground | None:
+    """The picture of this name; None for none, or if it was cancelled."""
+    make = {MOSAIC: _mosaic, BLIND: _blindness}.get(name)
+    return make() if make else None
+
+
+def _mosaic() -> Ground | None:
+    """The map in tiles, each decoded from its middle; empty where no point is near."""
+    from scipy.spatial import KDTree
+
+    projection, model = layout(), state.model()
+    box, counts = _grid(projection.xy, CELLS)
+    middles = _middles(box, counts)
+    side = (box[2] - box[0]) / counts[0]
+    near, _ = KDTree(projection.xy).query(middles)
+    cells = np.flatnonzero(near < side)
+    points = projection.inverse(middles[cells])
+    recipe = plan(model, points, None, way="points", count=len(points), preview=True)
+    frames = decoded(recipe, "Painting what lies under the map")
+    if frames is None:
+        return None
+    sheet = Image.new("RGBA", (counts[0] * TILE, counts[1] * TILE))
+    for cell, frame in zip(cells, frames, strict=True):
+        row, column = divmod(int(cell), counts[0])
+        sheet.paste(frame.resize((TILE, TILE)), (column * TILE, row * TILE))
+    return Ground(_png(sheet), box)
+
+
+def _blindness() -> Ground | None:
+    """How far from its point the decoded picture of a point lies, as red where it is far."""
+    projection, model = layout(), state.model()
+    rows = np.random.default_rng(0).permutation(len(projection.points))[:SAMPLE]
+    points = projection.points[rows]
+
+    def distances() -> Generator[float]:
+        recipe = plan(model, points, None, way="points", count=len(points), preview=True)
+        for point, frame in zip(points, recipe.frames(decoder_of(model)), strict=True):
+            seen = model.encoder.encode_images([frame])
+            yield 1 - float(point.unit[0] @ seen.unit[0])
+
+    asked = f"blind {state.library().cache_key} {decoder_of(model).fingerprint}"
+    found = once(asked, distances, len(points), "Looking where the decoder is blind")
+    if found is None:
+        return None
+    box, counts = _grid(projection.xy, HEAT)
+    heat, weight = smoothed(projection.xy[rows], np.array(found), _middles(box, counts))
+    red = np.clip(heat / MIDDLE * 0.5, 0, None)
+    red = np.where(heat > MIDDLE, 0.5 + (heat - MIDDLE) / (WORST - MIDDLE) * 0.5, red)
+    pixels = np.zeros((len(heat), 4), np.uint8)
+    pixels[:, 0] = 200
+    pixels[:, 3] = (np.clip(red, 0, 1) * np.clip(weight * 2, 0, 1) * 200).astype(np.uint8)
+    sheet = Image.fromarray(pixels.reshape(counts[1], counts[0], 4))
+    return Ground(_png(sheet), box)
+
+
+def smoothed(
+    xy: Float[np.ndarray, "N 2"], values: Float[np.ndarray, " N"], places: Float[np.ndarray, "M 2"]
+) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
+    """The mean of values near each place, and how many are near, up to 1.
+
+    Source: Nadaraya 1964, with a Gaussian of a twenty-fifth of the map's extent.
+    """
+    width = float(np.ptp(xy, axis=0).max()) / 25 or 1.0
+    squares = ((places[:, None] - xy[None]) ** 2).sum(axis=2)
+    kernel = np.exp(-squares / (2 * width**2))
+    weight = kernel.sum(axis=1)
+    return (kernel @ values) / np.maximum(weight, 1e-12), np.minimum(weight, 1)
+
+
+def _grid(xy: Float[np.ndarray, "N 2"], most: int) -> tuple[Box, tuple[int, int]]:
+    """A box around all points, of square cells, `most` along the longer side."""
+    low, high = xy.min(axis=0).astype(float), xy.max(axis=0).astype(float)
+    side = float((high - low).max()) * 1.02 / most or 1.0
+    counts = np.maximum(1, np.ceil((high - low) * 1.02 / side - 1e-6)).astype(int)
+    wide, tall = map(int, counts)
+    left, bottom = ((low + high) / 2 - counts * side / 2).tolist()
+    return (left, bottom, left + wide * side, bottom + tall * side), (wide, tall)
+
+
+def _middles(box: Box, counts: tuple[int, int]) -> Float[np.ndarray, "M 2"]:
+    """Middles of the cells, in rows from the top."""
+    left, bottom, right, top = box
+    x = left + (np.arange(counts[0]) + 0.5) * (right - left) / counts[0]
+    y = top - (np.arange(counts[1]) + 0.5) * (top - bottom) / counts[1]
+    return np.stack([a.ravel() for a in np.meshgrid(x, y)], axis=1)
+
+
+def _png(picture: Image.Image) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, "png")
+    return content.getvalue()

@@ -1,0 +1,156 @@
+"""The map as a Streamlit component: points to pan, hover, click, lasso and draw on.
+
+`scatter(scene)` draws with regl-scatterplot in the browser (`source/`, built into `bundle.js` by
+`make frontend`). What is large goes by reference: places and colours are fetched once from their
+own addresses, so that a rerun sends none of them again; thumbnails are asked for one by one.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path as FilePath
+from typing import Any, Literal
+
+import numpy as np
+import streamlit as st
+from jaxtyping import Float
+
+from explorer.app.server.media import address
+
+HERE = FilePath(__file__).parent
+_BINARY = "application/octet-stream"
+
+
+@dataclass(frozen=True, eq=False)
+class Colours:
+    """One colour a point.
+
+    Args:
+        title: what they tell, above the legend.
+        codes: per point the number of its name, uint8, or a value in 0 to 1, float32; NaN: none.
+        names: what the numbers mean, at most 255, None among them for all others; None for values.
+        ends: what 0 and 1 stand for, where codes are values.
+    """
+
+    title: str
+    codes: np.ndarray
+    names: tuple[str | None, ...] | None = None
+    ends: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something placed on the map: a search result, words, a click, a stop of a path."""
+
+    x: float
+    y: float
+    kind: Literal["hit", "words", "place", "label"]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A picture that lies under the points.
+
+    Args:
+        picture: bytes of a PNG or WebP.
+        box: left, bottom, right and top on the map.
+    """
+
+    picture: bytes
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All that a map shows.
+
+    Args:
+        xy: N places in the map's own units.
+        name: what it is, for those who cannot see it.
+        height: pixels of the map, fewer where the page is narrower.
+        path, lasso: the drawn line and the drawn border, as places.
+        thumbnails: address of the picture of a row, with "{row}" for its number; `captions` the
+            same for its words. Empty: none.
+    """
+
+    xy: Float[np.ndarray, "N 2"]
+    name: str = "Map"
+    colours: Colours | None = None
+    marks: Sequence[Mark] = ()
+    path: Sequence[tuple[float, float]] = ()
+    lasso: Sequence[tuple[float, float]] = ()
+    ground: Ground | None = None
+    thumbnails: str = ""
+    captions: str = ""
+    height: int = 560
+
+
+@dataclass(frozen=True)
+class Event:
+    """What was done on the map: a click on a point or beside all, a lasso, a drawn path.
+
+    `row` is the point that was clicked, None for empty map; `places` is one place for a click.
+    """
+
+    kind: Literal["click", "lasso", "path"]
+    places: tuple[tuple[float, float], ...]
+    row: int | None = None
+
+
+def scatter(scene: Scene, *, key: str) -> Event | None:
+    """Show the scene; return what was done on it since the last run, if anything."""
+    result = _component()(key=key, data=_data(scene, key), on_event_change=lambda: None)
+    return _event(result.event)
+
+
+@functools.cache
+def _component() -> Any:
+    return st.components.v2.component(
+        "unclip-scatter",
+        html='<div class="unclip-map"></div>',
+        js=(HERE / "loader.js").read_text("utf-8"),
+        isolate_styles=False,
+    )
+
+
+def _data(scene: Scene, key: str) -> dict[str, Any]:
+    """The scene as JSON, with addresses where the content is large."""
+    colours, ground = scene.colours, scene.ground
+    data: dict[str, Any] = {
+        "code": address((HERE / "bundle.js").read_bytes(), "text/javascript", key),
+        "xy": address(np.ascontiguousarray(scene.xy, np.float32).tobytes(), _BINARY, key + "xy"),
+        "name": scene.name,
+        "marks": [asdict(mark) for mark in scene.marks],
+        "path": [list(place) for place in scene.path],
+        "lasso": [list(place) for place in scene.lasso],
+        "thumbnails": scene.thumbnails,
+        "captions": scene.captions,
+        "height": scene.height,
+    }
+    if colours is not None:
+        data["colours"] = {
+            "title": colours.title,
+            "codes": address(np.ascontiguousarray(colours.codes).tobytes(), _BINARY, key + "c"),
+            "names": colours.names,
+            "ends": colours.ends,
+        }
+    if ground is not None:
+        data["ground"] = {
+            "picture": address(ground.picture, "image/png", key + "g"),
+            "box": ground.box,
+        }
+    return data
+
+
+def _event(value: Any) -> Event | None:
+    """Read what the browser sent; what does not look like an event is none."""
+    try:
+        places = tuple((float(x), float(y)) for x, y in value["places"])
+        row = None if value["row"] is None else int(value["row"])
+        kind = value["kind"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    if kind not in ("click", "lasso", "path") or not places or not np.isfinite(places).all():
+        return None
+    return Event(kind, places, row)

@@ -1,0 +1,166 @@
+"""Concept axes: the library measured along two text diffs, and any place on them decoded."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from jaxtyping import Float
+
+from explorer.app import outputs, state
+from explorer.app.decoding import decoded, planned
+from explorer.app.frames import example, in_command, in_python
+from explorer.app.inputs import Asked, ask
+from explorer.app.map.scatter import Mark, Scene, scatter
+from explorer.app.thumbnails import addresses, caption
+from explorer.axes import Axes, Words
+from explorer.edits import plan
+from explorer.images import grid
+from explorer.library import Library
+from explorer.points import Points
+from explorer.rendering import Made
+from explorer.sampler import batches
+
+CHUNK = 10_000  # rows that are measured at once
+SIDE = 5  # pictures along each side of a sheet
+LARGE, SMALL = 260, 110  # pixels
+NEIGHBOURS = 6
+PLACE = "axes_at"  # in the address
+EXAMPLE = {
+    "axes_x0": "a sad face",
+    "axes_x1": "a happy face",
+    "axes_y0": "a person",
+    "axes_y1": "an animal",
+}
+Places = Float[np.ndarray, "N 2"]
+
+
+@dataclass(frozen=True)
+class Base:
+    """What is moved along the axes, and the Python that gives its point."""
+
+    point: Points
+    python: str
+    note: str = ""
+
+
+def page() -> None:
+    """Ask for the words of both axes, then show the library on them, and any place decoded."""
+    st.title("Concept axes")
+    st.caption("Lays pictures out along two changes of words, and paints what lies at any place.")
+    with st.container(horizontal=True):
+        x, y = _words("x", "left", "right"), _words("y", "below", "above")
+    if not (x[1] and y[1] and len(state.library())):
+        example("Give each axis words: what stands at its one end, and at its other.", EXAMPLE)
+        return
+    axes, xy = _measured(state.library(), x, y, state.library().cache_key)
+    place = _place(xy)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _map(xy, place, x, y)
+    with right:
+        sheet = st.toggle("A sheet of places", key="axes_sheet", bind="query-params")
+        base = _base(ask("What is moved", "axes"), xy, place)
+        if base is None:
+            return
+        places = _spread(xy) if sheet else place[None]
+        _decode(axes, base, places, f"axes = Axes.read(model.encoder, {x!r}, {y!r})")
+
+
+def _words(axis: str, low: str, high: str) -> Words:
+    """Two fields for an axis; the first may be left empty."""
+    first = st.text_input(f"{axis}: {low}", key=f"axes_{axis}0", bind="query-params", width=220)
+    second = st.text_input(f"{axis}: {high}", key=f"axes_{axis}1", bind="query-params", width=220)
+    return first.strip(), second.strip()
+
+
+@st.cache_resource(max_entries=8, show_spinner="Measuring the pictures …")
+def _measured(_library: Library, x: Words, y: Words, key: str) -> tuple[Axes, Places]:  # noqa: ARG001
+    axes, rows = Axes.read(state.model().encoder, x, y), np.arange(len(_library))
+    parts = [axes.coordinates(_library.points(rows[part])) for part in batches(len(rows), CHUNK)]
+    return axes, np.concatenate(parts)
+
+
+def _place(xy: Places) -> Float[np.ndarray, "2"]:
+    """Where the address points to; the middle of the pictures where it makes no sense."""
+    try:
+        place = np.array([float(part) for part in st.query_params.get(PLACE, "").split(",")])
+    except ValueError:
+        place = np.zeros(0)
+    fits = place.shape == (2,) and (np.abs(place) <= 1).all()
+    return place if fits else np.median(xy, axis=0).round(4)
+
+
+def _spread(xy: Places) -> Places:
+    """Places in rows from the top, over where most pictures are."""
+    low, high = np.quantile(xy, (0.02, 0.98), axis=0)
+    across, up = np.linspace(low, high, SIDE).T.round(4)
+    return np.stack([axis.ravel() for axis in np.meshgrid(across, up[::-1])], axis=1)
+
+
+def _map(xy: Places, place: Float[np.ndarray, "2"], x: Words, y: Words) -> None:
+    low, middle, high = np.quantile(xy, (0.0, 0.5, 1.0), axis=0).tolist()
+    ends = [(low[0], middle[1]), (high[0], middle[1]), (middle[0], low[1]), (middle[0], high[1])]
+    marks = [Mark(*at, "label", text) for at, text in zip(ends, (*x, *y), strict=True) if text]
+    thumbnails, captions = addresses(state.library())
+    scene = Scene(
+        xy.astype(np.float32),
+        "Pictures on two axes of words",
+        marks=[*marks, Mark(float(place[0]), float(place[1]), "place")],
+        thumbnails=thumbnails,
+        captions=captions,
+    )
+    event = scatter(scene, key="axes_map")
+    if event and event.kind == "click":
+        st.query_params[PLACE] = ",".join(f"{value:.4f}" for value in event.places[0])
+        st.rerun()
+
+
+def _base(asked: Asked | None, xy: Places, place: Float[np.ndarray, "2"]) -> Base | None:
+    """What was asked for, or else the real picture nearest to the place."""
+    if asked is None:
+        row = int(((xy - place) ** 2).sum(axis=1).argmin())
+        words = caption(state.library(), row)
+        st.caption(f"Moved is the real picture nearest to the place: {outputs.escaped(words)}.")
+        return Base(state.library().points([row]), f"library.points([{row}])")
+    point = planned(lambda: asked.stop(state.model()).point, "point", asked)
+    python = f"edits.Stop.read(model, {in_command(asked)!r}, seed=0).point"
+    return None if point is None else Base(point, python, asked.note)
+
+
+def _decode(axes: Axes, base: Base, places: Places, read: str) -> None:
+    """The base moved to each place, as the decoder paints it, and real pictures beside.
+
+    Args:
+        read: Python that makes the axes.
+    """
+    model, library = state.model(), state.library()
+    points = axes.at(base.point, places)
+    recipe = plan(model, points, None, way="points", count=len(points), title="Concept axes")
+    frames = decoded(recipe)
+    if frames is None:
+        return
+    if len(frames) > 1:
+        words = "From left to right, and from below to above"
+        st.image(grid(frames, columns=SIDE), words, "stretch", alt=words)
+    else:
+        outputs.show(frames[0], f"x = {places[0, 0]:.3f}, y = {places[0, 1]:.3f}", width=LARGE)
+        st.markdown("**Real pictures nearest to it**")
+        outputs.found(library.search(points, NEIGHBOURS), width=SMALL)
+    name = "sheet.png" if len(frames) > 1 else "place.png"
+    python = in_python(
+        f"library = ex.Library.open({str(library.folder)!r})",
+        f"base = {base.python}",
+        read,
+        f"points = axes.at(base, {places.tolist()})",
+        f'recipe = edits.plan(model, points, None, way="points", count={len(points)})',
+        "frames = list(recipe.frames(model.decoder))",
+        f"Made(recipe, model, frames).write(Path({name!r}))",
+        needed="from explorer.axes import Axes",
+    )
+    outputs.offer(
+        name,
+        Made(recipe, model, frames).write,
+        python=python,
+        command=["unclip", "replay", name, "-o", f"again-{name}"],
+        note=f"The command makes {name} again from its recipe: download it first. {base.note}",
+    )

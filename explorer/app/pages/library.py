@@ -1,0 +1,134 @@
+"""Library: what it is made of, what could not be read, adding pictures, verifying it."""
+
+import shutil
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer.app import outputs, state
+from explorer.app.server.uploads import Upload, uploaded
+from explorer.app.thumbnails import caption
+from explorer.library import Library
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 12  # pictures, spread over the library
+DONE = "added"  # of the session: what was done last
+
+
+def page() -> None:
+    """Say what the library holds, and add to it."""
+    library = state.library()
+    info = library.info()
+    st.title("Library")
+    st.caption(
+        f"{outputs.escaped(library.folder.name)} holds the points of {len(library):,} pictures."
+    )
+    _numbers(info)
+    step = max(1, len(library) // SHOWN)
+    rows = range(0, len(library), step)[:SHOWN]
+    outputs.tiles([state.thumbnail(row) for row in rows], [caption(library, row) for row in rows])
+    with st.expander("All that is known about it"):
+        st.json({name: value for name, value in info.items() if name != "warnings"})
+    for warning in library.warnings:
+        st.warning(outputs.escaped(warning))
+    _errors(library)
+    if state.given().read_only:
+        st.info("Others than its owner can see this dashboard, so nothing can be added here.")
+    else:
+        _add(library, info["sources"])
+    _verify(library)
+
+
+def _numbers(info: dict[str, object]) -> None:
+    numbers = {
+        "Pictures": f"{info['rows']:,}",
+        "Model": info["model"],
+        "Dimensions": info["dimension"],
+        "Megabytes": f"{float(str(info['bytes'])) / 1e6:.1f}",
+        "Unreadable": info["errors"],
+    }
+    with st.container(horizontal=True):
+        for name, value in numbers.items():
+            st.metric(name, str(value), width="content")
+
+
+def _errors(library: Library) -> None:
+    if len(library.errors):
+        st.subheader("What could not be read")
+        st.dataframe(library.errors, hide_index=True)
+
+
+def _add(library: Library, sources: Sequence[str]) -> None:
+    """Look again at the sources, or take uploads in."""
+    st.subheader("Add pictures")
+    st.caption("What is new or changed in the folders that it was made from, or pictures of yours.")
+    if DONE in st.session_state:
+        st.success(st.session_state.pop(DONE))
+    command = ["unclip", "index", *sources, "--library", str(library.folder)]
+    if st.button("Look for new pictures", disabled=not sources):
+        _run(library, list(sources))
+    pictures = uploaded("Pictures of yours", key="add", several=True)
+    if st.button(f"Add {len(pictures)} pictures", disabled=not pictures, key="add-uploads"):
+        _run(library, [_folder(library, pictures)], _captions(pictures))
+    python = f"""import explorer as ex
+
+library = ex.Library.open({str(library.folder)!r})
+model = ex.load({library.model!r})
+for progress in library.add({list(sources)!r}, model.encoder):
+    print(progress.done, "of", progress.total)"""
+    if sources:
+        outputs.offer("library", None, python=python, command=command)
+
+
+def _run(library: Library, sources: list[str], columns: "pd.DataFrame | None" = None) -> None:
+    """Add under a bar; any click on the page ends it, and what is done stays."""
+    bar, last = st.progress(0.0, "Reading pictures"), None
+    st.button("Stop")
+    own = Library.open(library.folder)  # the shared one is not to be changed
+    encoder = state.model().encoder
+    with closing(own.add(sources, encoder, columns=columns, workers=0)) as adding:
+        for last in adding:
+            bar.progress(last.done / max(1, last.total), f"{last.done:,} of {last.total:,}")
+    if last is not None:
+        st.session_state[DONE] = (
+            f"{last.embedded:,} pictures were added, {last.unchanged:,} were there already, "
+            f"{last.removed:,} are gone, {last.failed:,} could not be read."
+        )
+    st.rerun()  # from the first line, with the new version
+
+
+def _folder(library: Library, pictures: Sequence[Upload]) -> str:
+    """Copy uploads into the folder of uploads beside the library, under their checksums."""
+    folder = library.folder.with_name(f"{library.folder.name}-uploads")
+    folder.mkdir(exist_ok=True)
+    for picture in pictures:
+        if not (folder / picture.file.name).exists():
+            shutil.copyfile(picture.file, folder / picture.file.name)
+    return str(folder)
+
+
+def _captions(pictures: Sequence[Upload]) -> "pd.DataFrame":
+    """What the person calls them, as captions."""
+    import pandas as pd
+
+    rows = {picture.file.name: FilePath(picture.name).stem for picture in pictures}
+    return pd.DataFrame({"file": list(rows), "caption": list(rows.values())})
+
+
+def _verify(library: Library) -> None:
+    """Compare what is stored with its checksums."""
+    st.subheader("Verify")
+    st.caption("Reads every file of the library and compares it with its checksum.")
+    if not st.button("Verify"):
+        return
+    with st.spinner("Reading"):
+        problems = library.verify(read_data=True)
+    for problem in problems:
+        st.error(outputs.escaped(problem))
+    if not problems:
+        st.success("All that is stored is as it was written.")

@@ -1,0 +1,100 @@
+"""Pictures that a person uploads: few, small, checked before they are decoded, and renamed.
+
+They lie as PNG in a temporary folder of the session, under their checksums, and go with it.
+"""
+
+import hashlib
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+import streamlit as st
+from PIL import Image
+
+from explorer.app.outputs import escaped
+from explorer.errors import ImageError, QueryError
+from explorer.images import FORMATS, name_of, open_image, save_image
+
+MOST_MEGABYTES = 20  # a file
+MOST_PICTURES = 24  # a session; the oldest is dropped
+SCRIPT = FilePath(__file__).with_name("paste.js")
+FOLDER = "uploads"  # of the session
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A picture that was uploaded.
+
+    Args:
+        file: where it lies on the server, under a name of ours.
+        name: what the person calls it; never a path to open.
+    """
+
+    file: FilePath
+    name: str
+
+
+def uploaded(label: str, *, key: str, several: bool = False) -> list[Upload]:
+    """Ask for pictures, to be chosen, dropped or pasted.
+
+    What cannot be read is said below the field, and left out.
+    """
+    kinds = [kind.lower() for kind in FORMATS] + ["jpg", "tif"]
+    files = st.file_uploader(label, kinds, key=key, accept_multiple_files=several,
+                             max_upload_size=MOST_MEGABYTES)  # fmt: skip
+    pasting = st.components.v2.component(
+        "unclip-paste",
+        html="<small>A picture can be pasted as well.</small>",
+        js=SCRIPT.read_text("utf-8"),
+    )
+    pasting(key=f"{key}-paste")
+    pictures = []
+    for file in filter(None, files if isinstance(files, list) else [files]):
+        try:
+            pictures.append(checked(file.getvalue(), file.name))
+        except (ImageError, QueryError) as error:
+            st.error(escaped(error))
+    return pictures
+
+
+def checked(content: bytes, name: str) -> Upload:
+    """Look at the size and the header, then decode, and put it in the session's folder.
+
+    Raises:
+        QueryError: it is too large.
+        ImageError: it is no picture, damaged, or of too many pixels.
+    """
+    name = name_of(name)
+    if len(content) > MOST_MEGABYTES * 1_000_000:
+        size = f"{len(content) / 1e6:.0f} MB; at most {MOST_MEGABYTES}"
+        raise QueryError(f"{name} is too large to be uploaded: {size}. Make it smaller.")
+    try:
+        return Upload(kept(content, lambda: open_image(content)), name)
+    except ImageError as error:
+        raise ImageError(str(error).replace("This picture", name, 1)) from None
+
+
+class _Folder:
+    """A temporary folder that goes with this object, and so with the session that holds it."""
+
+    def __init__(self) -> None:
+        self.place = FilePath(tempfile.mkdtemp(prefix="unclip-"))
+        weakref.finalize(self, shutil.rmtree, self.place, ignore_errors=True)
+
+
+def kept(identity: bytes, picture: Callable[[], Image.Image]) -> FilePath:
+    """The session's file of this identity, made from `picture` if it is not there."""
+    if FOLDER not in st.session_state:
+        st.session_state[FOLDER] = _Folder()
+    folder: FilePath = st.session_state[FOLDER].place
+    file = folder / f"{hashlib.sha256(identity).hexdigest()[:32]}.png"
+    if file.exists():
+        file.touch()
+    else:
+        save_image(picture(), file)
+    for old in sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime)[:-MOST_PICTURES]:
+        old.unlink()
+    return file

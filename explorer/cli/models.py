@@ -1,0 +1,98 @@
+"""Commands about models: which there are, and fetching, finding and removing their weights."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from explorer.cli.output import door, plain, report
+
+if TYPE_CHECKING:
+    from pathlib import Path as FilePath
+
+models = typer.Typer(invoke_without_command=True)
+
+Name = Annotated[str, typer.Argument(help="A model's name, as `unclip models` lists it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
+
+
+@models.callback()
+@door
+def list_models(context: typer.Context, as_json: Json = False) -> None:
+    """List the models, and whether their weights are here; or get, find and remove those."""
+    from explorer.models import describe
+
+    if context.invoked_subcommand is not None:
+        return
+    cards = [dict(card) for card in describe()]
+    shown = [{k: plain(v) for k, v in card.items()} for card in cards]
+    lines = [
+        f"{card['name']}\n  space: {card['space']}; dimensions: {card['dimension']}; "
+        f"decoder: {card['decoder']}; prior: {card['prior']}\n  size: {card['megabytes']} MB; "
+        f"licence: {card['licence']}; weights here: {card['weights_here']}"
+        for card in shown
+    ]
+    report(cards, as_json, lines)
+
+
+@models.command()
+@door
+def get(name: Name, as_json: Json = False) -> None:
+    """Fetch a model's weights; an interrupted download goes on where it stopped.
+
+    Example: unclip models get kandinsky-2.2
+    """
+    from explorer.models.shared.hub import releases_of
+
+    _tell(name, [release.fetch(name) for release in releases_of(name)], as_json)
+
+
+@models.command()
+@door
+def path(name: Name, as_json: Json = False) -> None:
+    """Say in which folders a model's weights are."""
+    from explorer.errors import WeightsMissing
+    from explorer.models.shared.hub import releases_of
+
+    releases = releases_of(name)
+    folders = [folder for release in releases if (folder := release.cached())]
+    if len(folders) < len(releases):
+        size = sum(release.megabytes for release in releases)
+        raise WeightsMissing(
+            f"The weights of {name} (about {size:.0f} MB) are not all on this machine. Run: "
+            f"unclip models get {name}"
+        )
+    _tell(name, folders, as_json)
+
+
+@models.command()
+@door
+def rm(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove a model's weights from the cache, which other programs may share.
+
+    What another model that is here needs as well stays.
+    """
+    from explorer.models import describe
+    from explorer.models.shared.hub import releases_of
+
+    others = [card["name"] for card in describe() if card["weights_here"] and card["name"] != name]
+    needed = {release.repository for other in others for release in releases_of(other)}
+    here = [release for release in releases_of(name) if release.cached()]
+    doomed = [release for release in here if release.repository not in needed]
+    kept = ", ".join(release.repository for release in here if release not in doomed)
+    names = ", ".join(release.repository for release in doomed)
+    if doomed and not yes:
+        typer.confirm(f"Remove {names}?", abort=True, err=True)
+    freed = round(sum(release.remove() for release in doomed), 1)
+    value = {"model": name, "removed": [r.repository for r in doomed], "megabytes": freed}
+    lines = [f"removed {names}: {freed} MB"] if doomed else []
+    lines += [f"kept {kept}, which another model needs"] if kept else []
+    report(value, as_json, lines or ["nothing was there"])
+
+
+def _tell(name: str, folders: "list[FilePath]", as_json: bool) -> None:
+    value = {"model": name, "folders": [str(folder) for folder in folders]}
+    report(value, as_json, value["folders"] or [f"{name} ships with the package"])

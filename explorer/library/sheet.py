@@ -1,0 +1,46 @@
+"""Sheet: pictures of a library on one contact sheet, and what stands under each."""
+
+from pathlib import Path as FilePath
+
+from PIL import Image
+
+from explorer.errors import ExplorerError
+from explorer.images import grid, save_image
+from explorer.library import Library
+from explorer.library.hits import Hits
+from explorer.points import Points
+
+NEIGHBOURS = 3
+TILE = 128
+
+
+def write_sheet(library: Library, hits: Hits, file: FilePath) -> None:
+    """Write the pictures of the hits with score and caption under each.
+
+    Raises:
+        QueryError: there are no hits.
+    """
+    pictures = [thumbnail(library, int(row)) for row in hits.rows]
+    labels = [f"{hits.scores[i]:.2f} {caption(hits, i)}" for i in range(len(hits))]
+    save_image(grid(pictures, labels=labels, size=TILE), file)
+
+
+def neighbours(library: Library, points: Points) -> list[Hits]:
+    """The nearest pictures of each point."""
+    return library.search_many(points, NEIGHBOURS)
+
+
+def thumbnail(library: Library, row: int) -> Image.Image:
+    """The picture of a row; grey if its file is not there any more."""
+    try:
+        return library.open_picture(row)
+    except ExplorerError:
+        return Image.new("RGB", (TILE, TILE), "lightgrey")
+
+
+def caption(hits: Hits, rank: int) -> str:
+    """What a hit is called: its caption if it has one, else its file."""
+    row = hits.table.iloc[rank]
+    return (
+        str(row["caption"]) if "caption" in hits.table.columns else FilePath(hits.items[rank]).name
+    )

@@ -1,0 +1,1 @@
+"""Sources: folders, tars and tables of pictures, as items to embed."""

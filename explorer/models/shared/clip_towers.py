@@ -1,0 +1,181 @@
+"""Any CLIP of transformers as an Encoder: the towers that lie in a decoder's checkpoint.
+
+A checkpoint may bring the image tower alone; then words go through the open_clip model that the
+decoder was trained with. Both layouts of one tower are one Space (`fingerprint`).
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from explorer.encoder import Encoder
+from explorer.errors import WeightsMissing
+from explorer.models import load
+from explorer.models.openclip import tidy_texts
+from explorer.models.shared.checkpoint import load_part, load_tokenizer
+from explorer.models.shared.fingerprint import of_transformers
+from explorer.models.shared.preprocess import Preprocess
+from explorer.points import Space
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS = ("model.safetensors", "model.fp16.safetensors")  # either: the Space is the same
+
+
+class TransformersEncoder(Encoder):
+    """CLIP's two towers; each is loaded when it is first used.
+
+    Args:
+        text: folder of the text tower; None: words go through `text_from`.
+        text_from: name of an open_clip model, as `load` takes it.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        image: FilePath,
+        preprocess: Preprocess,
+        text: FilePath | None,
+        tokenizer: FilePath | None,
+        device: str,
+        text_from: str,
+    ) -> None:
+        self.space, self.device, self._preprocess = space, device, preprocess
+        self._image, self._text, self._tokenizer = image, text, tokenizer
+        self._text_from = text_from
+        on_cuda = device.startswith("cuda")
+        self.dtype = "float16" if on_cuda else "float32"
+        self.batch_size = 128 if on_cuda else 16
+
+    @cached_property
+    def image_tower(self) -> Any:
+        from transformers import CLIPVisionModelWithProjection
+
+        return load_part(CLIPVisionModelWithProjection, self._image, self.device, self.dtype)
+
+    @cached_property
+    def text_tower(self) -> Any:
+        from transformers import CLIPTextModelWithProjection
+
+        if self._text is None:
+            raise WeightsMissing(
+                f"The checkpoint of {self.space} has no text tower, and this needs its token "
+                f"states. Words become points through {self._text_from}."
+            )
+        return load_part(CLIPTextModelWithProjection, self._text, self.device, self.dtype)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        if self._tokenizer is None:
+            raise WeightsMissing(f"The checkpoint of {self.space} has no tokenizer.")
+        return load_tokenizer(self._tokenizer)
+
+    @property
+    def preprocess(self) -> Preprocess:
+        return self._preprocess
+
+    def embed_pixels(self, pixels: Float[np.ndarray, "N C H W"]) -> Float[np.ndarray, "N D"]:
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.from_numpy(pixels).to(self.device, getattr(torch, self.dtype))
+            return self.image_tower(batch).image_embeds.float().cpu().numpy()
+
+    def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "N D"]:
+        if self._text is None:
+            return self._other.embed_texts(texts)
+        return self.token_states(texts)[0].float().cpu().numpy()
+
+    def token_states(
+        self, texts: Sequence[str]
+    ) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
+        """Give the texts' points (N D), token states (N L W), and which tokens count (N L).
+
+        As diffusers' pipelines read them: padded to the tower's whole length, cut where longer.
+        """
+        import torch
+
+        length = self.text_tower.config.max_position_embeddings
+        with torch.inference_mode():
+            tokens = self.tokenizer(
+                tidy_texts(texts, length),
+                padding="max_length",
+                max_length=length,
+                truncation=True,
+                return_tensors="pt",
+            ).to(self.device)
+            read = self.text_tower(tokens.input_ids)
+            return read.text_embeds, read.last_hidden_state, tokens.attention_mask.bool()
+
+    @cached_property
+    def _other(self) -> Encoder:
+        """The open_clip model that reads words; it must be of this very Space."""
+        other = load(self._text_from, device=self.device).encoder
+        remedy = f"Words need a text tower that belongs to the pictures': {self._text_from}."
+        self.space.check(other.space, remedy)
+        return other
+
+
+def load_towers(
+    name: str,
+    *,
+    image: FilePath,
+    text: FilePath | None,
+    tokenizer: FilePath | None,
+    preprocess: FilePath | None,
+    device: str,
+    text_from: str = "",
+) -> TransformersEncoder:
+    """Make an encoder of a checkpoint's folders, reading the image tower's file once.
+
+    Args:
+        name: of the Space: that of the open_clip model with the same towers.
+        image: folder of a CLIPVisionModelWithProjection.
+        text: folder of a CLIPTextModelWithProjection; None: there is none, see `text_from`.
+        tokenizer: folder of its CLIPTokenizer.
+        preprocess: folder with preprocessor_config.json; None: as OpenAI's CLIP sees a picture.
+        text_from: the open_clip model for words where `text` is None.
+
+    Raises:
+        WeightsMissing: the image tower is not there, or cannot be read.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        config = json.loads((image / "config.json").read_text("utf-8"))
+        seen = _preprocess(preprocess, config["image_size"])
+        fingerprint = of_transformers(config, _tensors(image), seen)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise WeightsMissing(
+            f"{image} holds no image tower of CLIP that can be read ({error}). It needs "
+            f"config.json and {WEIGHTS[0]}; get the checkpoint again."
+        ) from error
+    space = Space(name, config["projection_dim"], fingerprint)
+    return TransformersEncoder(space, image, seen, text, tokenizer, device, text_from)
+
+
+def _tensors(folder: FilePath) -> "Iterator[tuple[str, torch.Tensor]]":
+    from safetensors import safe_open
+
+    whole, half = (folder / name for name in WEIGHTS)
+    with safe_open(whole if whole.is_file() else half, "pt") as tensors:
+        for name in tensors.keys():  # noqa: SIM118 - it is no dict
+            yield name, tensors.get_tensor(name)
+
+
+def _preprocess(folder: FilePath | None, size: int) -> Preprocess:
+    """Read a CLIPImageProcessor's config: it resizes the shorter side, cuts and normalises."""
+    if folder is None:
+        return Preprocess((size, size))
+    config = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
+    crop = config.get("crop_size", size)
+    height, width = (crop["height"], crop["width"]) if isinstance(crop, dict) else (crop, crop)
+    interpolation = {2: "bilinear", 3: "bicubic"}[config.get("resample", 3)]
+    mean, std = tuple(config["image_mean"]), tuple(config["image_std"])
+    return Preprocess((height, width), mean, std, interpolation)

@@ -1,0 +1,98 @@
+"""Fingerprint: what an image tower is, whichever library's layout its weights are kept in.
+
+open_clip and transformers name, fuse and turn the same tensors differently. Here both are brought
+to one form, so that the same tower is the same Space, and a tuned one another. The text tower has
+no part in it: a decoder reads points of pictures.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from explorer.models.shared.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    import torch
+
+    Named = Iterable[tuple[str, torch.Tensor]]
+
+_STANDARD = ("image_size", "patch_size", "width", "layers", "head_width", "mlp_ratio")
+
+
+def tower_fingerprint(description: dict[str, Any], tensors: "Named") -> str:
+    """Hash a description of an image tower and its floating tensors.
+
+    Tensors count as a set: each is rounded to float16 and hashed with its shape, so that neither
+    names nor order matter, nor whether the file keeps 32 bits or 16.
+
+    Args:
+        tensors: one at a time, so that a large file need not fit into memory twice.
+    """
+    import torch
+
+    hashes = []
+    for _, tensor in tensors:
+        if tensor.is_floating_point():
+            half = tensor.detach().cpu().to(torch.float16).contiguous()
+            digest = hashlib.sha256(str(tuple(half.shape)).encode())
+            digest.update(half.numpy().tobytes())
+            hashes.append(digest.hexdigest())
+    parts = [json.dumps(description, sort_keys=True), *sorted(hashes)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def of_open_clip(visual: Any, config: dict[str, Any], preprocess: Preprocess) -> str:
+    """Fingerprint the image tower of an open_clip model.
+
+    Args:
+        visual: `module.visual`; a tower that is no vision transformer counts as it is.
+        config: the model's `vision_cfg`.
+    """
+    from open_clip.transformer import QuickGELU, VisionTransformer
+
+    state = visual.state_dict().items()
+    if not isinstance(visual, VisionTransformer):
+        return tower_fingerprint({"tower": config, "preprocess": asdict(preprocess)}, state)
+    blocks = visual.transformer.resblocks
+    more = {k: v for k, v in config.items() if k not in _STANDARD}
+    description = _vision_transformer(
+        dimension=visual.output_dim,
+        patch=visual.patch_size[0],
+        width=visual.conv1.out_channels,
+        layers=len(blocks),
+        heads=blocks[0].attn.num_heads,
+        quick_gelu=isinstance(blocks[0].mlp.gelu, QuickGELU),
+        preprocess=preprocess,
+        more=more,
+    )
+    return tower_fingerprint(description, _unfused(state))
+
+
+def of_transformers(config: dict[str, Any], tensors: "Named", preprocess: Preprocess) -> str:
+    """Fingerprint a CLIPVisionModelWithProjection of transformers by its config and tensors."""
+    description = _vision_transformer(
+        dimension=config["projection_dim"],
+        patch=config["patch_size"],
+        width=config["hidden_size"],
+        layers=config["num_hidden_layers"],
+        heads=config["num_attention_heads"],
+        quick_gelu=config["hidden_act"] == "quick_gelu",
+        preprocess=preprocess,
+        more={},
+    )
+    return tower_fingerprint(description, tensors)
+
+
+def _vision_transformer(*, preprocess: Preprocess, **numbers: Any) -> dict[str, Any]:
+    return {"tower": "vision transformer", **numbers, "preprocess": asdict(preprocess)}
+
+
+def _unfused(state: "Named") -> "Iterator[tuple[str, torch.Tensor]]":
+    """Split q, k and v apart, and turn the projection, as transformers keeps them."""
+    for name, tensor in state:
+        if name.endswith(("attn.in_proj_weight", "attn.in_proj_bias")):
+            yield from ((name, part) for part in tensor.chunk(3))
+        else:
+            yield name, tensor.T if name == "proj" else tensor

@@ -1,0 +1,85 @@
+"""Latents: the body of a decoder that works on an autoencoder's latents instead of on pixels.
+
+Works on one checkpoint's folder in diffusers' layout; knows no family.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image
+
+from explorer.decoder import Decoder
+from explorer.masks import touched
+from explorer.models.shared.checkpoint import read_config
+from explorer.models.shared.networks import Networks
+from explorer.models.shared.preprocess import Preprocess
+from explorer.points import Space
+
+if TYPE_CHECKING:
+    import torch
+
+
+class LatentDecoder(Decoder):
+    """A UNet over the latents of an autoencoder.
+
+    A family adds `condition`, `predict` and the two halves of the autoencoder, which works in
+    float32, since some overflow in float16, and on one picture at a time.
+
+    Args:
+        folder: holds `unet` and `codec`.
+
+    Raises:
+        WeightsMissing: a configuration is not in the folder.
+    """
+
+    codec: ClassVar[str]  # the folder of the autoencoder
+    low_memory = False
+
+    def __init__(self, folder: FilePath, space: Space, model: str, device: str) -> None:
+        self.space, self.model, self.device = space, model, device
+        self.dtype = "float16" if device.startswith("cuda") else "float32"
+        self._networks = Networks(device)
+        unet, codec = (read_config(folder / part / "config.json") for part in ("unet", self.codec))
+        self._channels: int = codec["latent_channels"]
+        self._cell: int = 2 ** (len(codec["block_out_channels"]) - 1)  # its side in pixels
+        self.image_size = (unet["sample_size"] * self._cell,) * 2
+
+    @abstractmethod
+    def to_code(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        """Give 1 C h w for one picture's pixels, 1 3 H W from -1 to 1."""
+
+    @abstractmethod
+    def from_code(self, latents: "torch.Tensor") -> "torch.Tensor":
+        """Give one picture's pixels, 1 3 H W, about -1 to 1, for its latents, 1 C h w."""
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:  # type: ignore[override]
+        width, height = self.image_size
+        return (self._channels, height // self._cell, width // self._cell)
+
+    def mask_to_latent(self, mask: Image.Image) -> Bool[np.ndarray, "h w"]:
+        seen = self.seen(mask.convert("RGB"))[0] > 0
+        return touched(Image.fromarray(seen), *self.latent_shape[1:])
+
+    def to_latent(self, images: Sequence[Image.Image]) -> "torch.Tensor":
+        import torch
+
+        pixels = torch.from_numpy(np.stack([self.seen(image) for image in images])) * 2 - 1
+        return torch.cat([self.to_code(row) for row in pixels.to(self.device).split(1)])
+
+    def to_image(self, latents: "torch.Tensor") -> list[Image.Image]:
+        pictures = []
+        for row in latents.split(1):
+            levels = ((self.from_code(row)[0] + 1) * 127.5).clamp(0, 255).round().byte()
+            pictures.append(Image.fromarray(levels.permute(1, 2, 0).cpu().numpy()))
+        return pictures
+
+    @property
+    def seen(self) -> Preprocess:
+        """Cut a picture to size, its pixels from 0 to 1."""
+        width, height = self.image_size
+        return Preprocess((height, width), (0.0,) * 3, (1.0,) * 3)

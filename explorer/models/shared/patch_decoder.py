@@ -1,0 +1,161 @@
+"""A small unCLIP decoder on a picture's own patches: pocket's, and those that users train.
+
+Its folder holds `unet/`, `draft/`, `image_normalizer/` and `scheduler/`, in diffusers' layout where
+there is one; a manifest with defaults stands beside them.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from explorer.decoder import Decoder
+from explorer.models.shared.preprocess import Preprocess
+from explorer.points import Points, Space
+
+if TYPE_CHECKING:
+    import torch
+
+    from explorer.sampler import Condition
+
+UNET = "unet/diffusion_pytorch_model.safetensors"
+DRAFT = "draft/model.safetensors"
+GRID = 16  # a latent is always 16 × 16 patches, so that a larger picture costs little more
+
+
+class PatchDecoder(Decoder):
+    """A UNet on the patches of a picture, beside a draft that is drawn from the point.
+
+    The point goes in twice: through the time embedding, as in the paper, and as the draft.
+
+    The codec has no weights: a latent is the picture in [-1, 1] with each patch folded into
+    channels, 48×16×16 for 64×64 pixels.
+    """
+
+    def __init__(
+        self, folder: FilePath, space: Space, manifest: dict[str, Any], device: str = "cpu"
+    ) -> None:
+        self.space, self.device, self.model = space, device, manifest["model"]
+        self._folder = folder
+        self.dtype = "bfloat16" if device.startswith("cuda") else "float32"
+        self.scheduler_config = json.loads((folder / "scheduler/scheduler_config.json").read_text())
+        self.steps, self.guidance = manifest["steps"], manifest["guidance"]
+        self.solver = manifest["solver"]
+        self.norms = (manifest["norm_mean"], manifest["norm_std"])
+        self.fingerprint = manifest["sha256"][UNET]
+        config = json.loads((folder / "unet/config.json").read_text())
+        cells, channels = config["sample_size"], config["out_channels"]
+        self._patch = round((channels // 3) ** 0.5)
+        self.latent_shape = (channels, cells, cells)
+        self.image_size = (cells * self._patch, cells * self._patch)
+        self._preprocess = as_seen(self.image_size[0], manifest.get("preprocess", {}))
+
+    @cached_property
+    def _unet(self) -> Any:
+        import torch
+        from diffusers import UNet2DConditionModel
+
+        unet = UNet2DConditionModel.from_pretrained(
+            self._folder / "unet",
+            torch_dtype=getattr(torch, self.dtype),
+            use_safetensors=True,
+            low_cpu_mem_usage=False,
+        )
+        return unet.to(self.device).to(memory_format=torch.channels_last).eval()
+
+    @cached_property
+    def _draft(self) -> Any:
+        from safetensors.torch import load_file
+
+        draft = make_draft(self.space.dimension, self.latent_shape[0])
+        draft.load_state_dict(load_file(self._folder / DRAFT))
+        return draft.float().to(self.device).eval().requires_grad_(False)
+
+    @cached_property
+    def _normalizer(self) -> Any:
+        return load_normalizer(self._folder).to(self.device)
+
+    def condition(self, points: Points) -> "tuple[Condition, Condition]":
+        import torch
+
+        z = torch.tensor(points.vectors, device=self.device)
+        return self._inputs(z), self._inputs(torch.zeros_like(z))
+
+    def _inputs(self, z: "torch.Tensor") -> "Condition":
+        standardised = self._normalizer.scale(z)
+        return {"z": standardised, "draft": self._draft(standardised)}
+
+    def predict(
+        self, latents: "torch.Tensor", t: "torch.Tensor", condition: "Condition"
+    ) -> "torch.Tensor":
+        import torch
+
+        z, draft = (condition[name].to(latents.dtype) for name in ("z", "draft"))
+        return self._unet(torch.cat([latents, draft], 1), t, None, class_labels=z).sample
+
+    def to_latent(self, images: Sequence[Image.Image]) -> "torch.Tensor":
+        import torch
+        from torch.nn.functional import pixel_unshuffle
+
+        pixels = np.stack([self._preprocess(image.convert("RGB")) for image in images])
+        return pixel_unshuffle(torch.from_numpy(pixels).to(self.device) * 2 - 1, self._patch)
+
+    def to_image(self, latents: "torch.Tensor") -> list[Image.Image]:
+        from torch.nn.functional import pixel_shuffle
+
+        pixels = ((pixel_shuffle(latents, self._patch) + 1) * 127.5).clamp(0, 255).round().byte()
+        return [Image.fromarray(array) for array in pixels.permute(0, 2, 3, 1).cpu().numpy()]
+
+
+def as_seen(size: int, framing: dict[str, Any]) -> Preprocess:
+    """Turn a picture into 3 × size × size numbers from 0 to 1, cut as its encoder sees it.
+
+    Args:
+        framing: open_clip's `resize_mode`, `interpolation` and `fill_color`, where not the usual.
+    """
+    return Preprocess.from_config({"size": size, "mean": 0.0, "std": 1.0, **framing})
+
+
+def make_draft(dimension: int, patch_channels: int) -> "torch.nn.Module":
+    """A network from standardised points to a blurred picture as latents, N C 16 16.
+
+    It says what belongs where, which a small UNet learns only slowly from its time embedding.
+    """
+    from torch import nn
+
+    def up(inward: int, outward: int) -> list[nn.Module]:
+        return [nn.Conv2d(inward, 4 * outward, 3, padding=1), nn.PixelShuffle(2), nn.SiLU()]
+
+    return nn.Sequential(
+        nn.Linear(dimension, 512),
+        nn.SiLU(),
+        nn.Linear(512, 96 * 16),
+        nn.SiLU(),
+        nn.Unflatten(1, (96, 4, 4)),
+        *up(96, 64),
+        *up(64, 48),
+        nn.Conv2d(48, patch_channels, 3, padding=1),
+    )
+
+
+def load_normalizer(folder: FilePath) -> Any:
+    """Mean and deviation of the training points, as Stable unCLIP keeps them."""
+    from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import (
+        StableUnCLIPImageNormalizer,
+    )
+
+    path = folder / "image_normalizer"
+    return StableUnCLIPImageNormalizer.from_pretrained(
+        path, use_safetensors=True, low_cpu_mem_usage=False
+    ).requires_grad_(False)
+
+
+def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The picture at that size, its shorter side cut to the middle as the encoder sees it."""
+    from PIL import ImageOps
+
+    return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)

@@ -1,0 +1,111 @@
+"""Stable Diffusion as the body of a decoder: a UNet over an autoencoder's latents, and text.
+
+Stable unCLIP and IP-Adapter share it; they differ in how the point goes in. A checkpoint is a
+folder in diffusers' layout.
+"""
+
+from functools import cache
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from explorer.errors import QueryError, WeightsMissing
+from explorer.models.shared.checkpoint import load_part, load_tokenizer, read_config
+from explorer.models.shared.latent import LatentDecoder
+from explorer.models.shared.manifest import digest
+from explorer.points import Space
+
+if TYPE_CHECKING:
+    import torch
+
+    from explorer.sampler import Condition
+
+
+class StableDiffusion(LatentDecoder):
+    """A UNet over the latents of a KL autoencoder, with text beside the point.
+
+    A family adds `condition` and `predict`.
+    """
+
+    choices: ClassVar = {
+        "prompt": "text beside the point; about 75 tokens of it are read",
+        "negative_prompt": "text to keep away from, where guidance is above 1",
+        "image_size": "width and height in pixels, multiples of 8",
+        "low_memory": "true: only the network at work is on the device",
+    }
+    codec = "vae"
+    prompt = ""
+    negative_prompt = ""
+
+    def __init__(self, folder: FilePath, space: Space, model: str, device: str) -> None:
+        super().__init__(folder, space, model, device)
+        self.scheduler_config = read_config(folder / "scheduler" / "scheduler_config.json")
+        self._folder = folder
+
+    @property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        return digest(*self._painting())
+
+    def _painting(self) -> tuple[FilePath, ...]:
+        """The files of the weights that make this decoder paint as it does."""
+        return (weights_of(self._folder / "unet"),)
+
+    def _check_option(self, name: str, value: Any) -> None:
+        super()._check_option(name, value)
+        if name == "image_size" and any(side % self._cell for side in value):
+            raise QueryError(f"Both sides of a picture are multiples of {self._cell}, not {value}.")
+
+    def to_code(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        vae = self._network("vae")
+        return vae.encode(pixels).latent_dist.mode() * vae.config.scaling_factor
+
+    def from_code(self, latents: "torch.Tensor") -> "torch.Tensor":
+        vae = self._network("vae")
+        return vae.decode(latents / vae.config.scaling_factor).sample
+
+    def _texts(self, n: int) -> "tuple[Condition, Condition]":
+        """Give what the UNet reads of the prompt, and of the negative one: the same in n rows."""
+        sides = (self._read(text) for text in (self.prompt, self.negative_prompt))
+        some, none = ({k: v.expand(n, *v.shape[1:]) for k, v in side.items()} for side in sides)
+        return some, none
+
+    def _read(self, text: str) -> "Condition":
+        """Give the states of a text's tokens, in one row."""
+        return {"words": self._network("text_encoder")(self._tokens(text, "tokenizer"))[0]}
+
+    def _tokens(self, text: str, part: str) -> "torch.Tensor":
+        tokenize = _tokenizer(self._folder / part)
+        tokens = tokenize([text], padding="max_length", truncation=True, return_tensors="pt")
+        return tokens.input_ids.to(self.device)
+
+    def _network(self, part: str) -> Any:
+        return self._networks.get(part, lambda: self._load(part), alone=self.low_memory)
+
+    def _load(self, part: str) -> Any:
+        import diffusers
+        import transformers
+
+        kinds = {
+            "unet": diffusers.UNet2DConditionModel,
+            "vae": diffusers.AutoencoderKL,
+            "text_encoder": transformers.CLIPTextModel,
+            "text_encoder_2": transformers.CLIPTextModelWithProjection,
+        }
+        dtype = "float32" if part == "vae" else self.dtype
+        return load_part(kinds[part], self._folder / part, "cpu", dtype)
+
+
+def weights_of(folder: FilePath) -> FilePath:
+    """Find a network's safetensors, those of full precision first.
+
+    Raises:
+        WeightsMissing: there are none.
+    """
+    files = sorted(folder.glob("*.safetensors"), key=lambda file: ".fp16." in file.name)
+    if not files:
+        raise WeightsMissing(f"{folder} has no safetensors. Get the checkpoint again.")
+    return files[0]
+
+
+@cache
+def _tokenizer(folder: FilePath) -> Any:
+    return load_tokenizer(folder)

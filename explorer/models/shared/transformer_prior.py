@@ -1,0 +1,163 @@
+"""The prior of Karlo and of Kandinsky 2.2: a PriorTransformer run by its own scheduler.
+
+Works on texts and points; knows no decoder. Pocket's prior is another: it draws without η.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from explorer import sampler
+from explorer.errors import WeightsMissing
+from explorer.models.shared.checkpoint import load_part, read_config
+from explorer.models.shared.clip_towers import TransformersEncoder
+from explorer.models.shared.manifest import sha256
+from explorer.prior import DrawingPrior
+
+if TYPE_CHECKING:
+    import torch
+
+    from explorer.sampler import Condition
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+class TransformerPrior(DrawingPrior):
+    """Words to points by ancestral sampling; lengths are restored from the checkpoint's statistics.
+
+    Guidance leads away from the empty text. With one candidate it does what diffusers' pipelines
+    do with one generator a text, `generator_for(seed, 0)`.
+
+    Args:
+        folder: of the PriorTransformer.
+        scheduler: folder with scheduler_config.json.
+        encoder: its text tower gives the token states that the prior reads.
+        steps: at least 2; UnCLIPScheduler knows no fewer.
+
+    Raises:
+        WeightsMissing: the scheduler's config cannot be read.
+
+    Source: Ramesh et al. 2022, section 2.2: it predicts the point itself, not the noise.
+    """
+
+    encoder: TransformersEncoder
+
+    def __init__(
+        self,
+        folder: FilePath,
+        scheduler: FilePath,
+        encoder: TransformersEncoder,
+        *,
+        steps: int = 25,
+        guidance: float = 4.0,
+    ) -> None:
+        self.space, self.encoder, self._folder = encoder.space, encoder, folder
+        self.steps, self.guidance = steps, guidance
+        self._schedule = read_config(scheduler / "scheduler_config.json")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the prior's weights, for recipes."""
+        return sha256(self._folder / WEIGHTS)
+
+    @cached_property
+    def norms(self) -> tuple[float, float]:
+        """Mean and deviation of the lengths of points, by the checkpoint's own statistics.
+
+        Raises:
+            WeightsMissing: the weights are not there.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self._folder / WEIGHTS, "np") as tensors:
+                return lengths(*(tensors.get_tensor(name) for name in ("clip_mean", "clip_std")))
+        except (OSError, SafetensorError) as error:
+            raise WeightsMissing(
+                f"{self._folder} holds no weights of a prior that can be read ({error}). It needs "
+                f"{WEIGHTS}; get the checkpoint again."
+            ) from error
+
+    @cached_property
+    def _transformer(self) -> Any:
+        from diffusers import PriorTransformer
+
+        return load_part(PriorTransformer, self._folder, self.encoder.device, self.encoder.dtype)
+
+    def draw(self, texts: list[str], seed: int, candidates: int) -> Float[np.ndarray, "N K D"]:
+        import torch
+
+        n = len(texts) * candidates
+        generators = [generator_for(seed, k) for _ in texts for k in range(candidates)]
+        read = dict(zip(_READ, self.encoder.token_states([*texts, ""]), strict=True))
+        some = {name: v[:-1].repeat_interleave(candidates, 0) for name, v in read.items()}
+        none = {name: v[-1:].expand(n, *v.shape[1:]) for name, v in read.items()}
+        size = (self.space.dimension, 1, 1)
+        noise = torch.stack([torch.randn(size, generator=g) for g in generators])
+        dtype = getattr(torch, self.encoder.dtype)
+        steps = sampler.denoise(
+            sampler.guided(self._predict, (some, none), self.guidance, n, dtype),
+            noise.to(self.encoder.device),
+            self._schedule,
+            sampler.Settings(self.steps, self.guidance, solver="own"),
+            generators,
+            own_step=unclip_step,
+        )
+        last = sampler.last(steps).latents.flatten(1)
+        points = self._transformer.post_process_latents(last).float().cpu().numpy()
+        return points.reshape(len(texts), candidates, -1)
+
+    def _predict(
+        self, latents: "torch.Tensor", t: "torch.Tensor", condition: "Condition"
+    ) -> "torch.Tensor":
+        done = self._transformer(latents.flatten(1), t, **condition)
+        return done.predicted_image_embedding[:, :, None, None]
+
+
+_READ = ("proj_embedding", "encoder_hidden_states", "attention_mask")  # PriorTransformer's names
+
+
+def lengths(mean: Float[np.ndarray, "..."], std: Float[np.ndarray, "..."]) -> tuple[float, float]:
+    """Give mean and deviation of the lengths of normal vectors with these statistics.
+
+    The squared length has mean Σ μ² + σ² and variance Σ 2σ⁴ + 4μ²σ²; its root follows to first
+    order.
+
+    >>> lengths(np.full(100, 3.0), np.zeros(100))
+    (30.0, 0.0)
+    """
+    variance = np.square(std, dtype=np.float64)
+    squared_mean = np.square(mean, dtype=np.float64)
+    length = float((squared_mean + variance).sum() ** 0.5)
+    deviation = (2 * variance**2 + 4 * squared_mean * variance).sum() ** 0.5 / (2 * length)
+    return length, float(deviation)
+
+
+def generator_for(seed: int, candidate: int) -> "torch.Generator":
+    """Make the generator of one candidate: the same for every text, whatever the batch."""
+    import torch
+
+    mixed = np.random.SeedSequence([seed, candidate]).generate_state(1)  # torch reads 32 bits
+    return torch.Generator().manual_seed(int(mixed[0]))
+
+
+def unclip_step(
+    scheduler: Any,
+    output: "torch.Tensor",
+    index: int,
+    latents: "torch.Tensor",
+    generators: "Sequence[torch.Generator]",
+) -> Any:
+    """Do a step of UnCLIPScheduler: it must be told the next timestep, and None at the last."""
+    t, following = scheduler.timesteps[index], scheduler.timesteps[index + 1 : index + 2]
+    return scheduler.step(
+        output,
+        t,
+        latents,
+        prev_timestep=following[0] if len(following) else None,
+        generator=list(generators),
+    )

@@ -1,0 +1,94 @@
+"""Writing weights and manifests so that a full disk or a cut spoils nothing that was saved before.
+
+Knows tensors and files; no model, no pictures.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from explorer.errors import TrainingError
+from explorer.files import make_folder, sync_folder, write_file
+from explorer.models.shared.manifest import sha256
+
+if TYPE_CHECKING:
+    import torch
+
+KINDS = (".safetensors", ".json", ".gz")  # of files that belong to weights
+
+
+@contextmanager
+def explained(folder: Path, needed: int) -> Iterator[None]:
+    """Turn a failure of the disk into a TrainingError.
+
+    Args:
+        needed: bytes that were to be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        free = shutil.disk_usage(folder).free / 1e6
+        raise TrainingError(
+            f"{folder} cannot be written: {error.strerror or error}. {needed / 1e6:,.1f} MB are "
+            f"needed and {free:,.1f} MB are free. What was saved before is whole: make room, and "
+            "run the same command with --resume."
+        ) from error
+
+
+def diverged(what: str) -> TrainingError:
+    """What to say when numbers are not finite any more."""
+    return TrainingError(
+        f"{what}. Training has stopped; the checkpoint before it is good. Go on from it with "
+        "--resume and a lower learning rate: --rate 0.3"
+    )
+
+
+def write_tensors(
+    file: Path, tensors: "dict[str, torch.Tensor]", metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file, durably and as a whole; one that was there is replaced.
+
+    Args:
+        metadata: "format" must be among it for what diffusers reads, and is by default.
+
+    Raises:
+        TrainingError: the disk refuses, or a number is not finite; the file that was there is
+            still whole.
+    """
+    import torch
+    from safetensors.torch import save
+
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise diverged(f"{file}: not all weights are finite, so they are not written")
+    make_folder(file.parent)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = save(plain, metadata or {"format": "pt"})
+    with explained(file.parent, len(content)):
+        write_file(file, content)
+
+
+def write_manifest(file: Path, values: dict[str, Any]) -> None:
+    """Write a manifest: these values, and the sha256 of every file of weights below its folder.
+
+    Raises:
+        TrainingError: the disk refuses.
+    """
+    found = [f for f in file.parent.rglob("*") if f.suffix in KINDS and f.name != file.name]
+    hashes = {f.relative_to(file.parent).as_posix(): sha256(f) for f in sorted(found)}
+    content = json.dumps(values | {"sha256": hashes}, indent=2, ensure_ascii=False) + "\n"
+    with explained(file.parent, len(content)):
+        write_file(file, content.encode())
+
+
+def install(fresh: Path, folder: Path, manifest: str) -> None:
+    """Move weights that are complete into `folder`, in place of those there; the manifest last."""
+    (folder / manifest).unlink(missing_ok=True)
+    names = [f.relative_to(fresh) for f in fresh.rglob("*") if f.is_file()]
+    for name in sorted(names, key=lambda name: name == Path(manifest)):
+        make_folder((folder / name).parent)
+        os.replace(fresh / name, folder / name)
+    sync_folder(folder)

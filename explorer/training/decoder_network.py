@@ -1,0 +1,265 @@
+"""Train an unCLIP decoder: a UNet that draws a picture from its point.
+
+Takes pictures and their points, writes diffusers folders. It does not know
+which CLIP the points come from.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from explorer.models.shared.patch_decoder import DRAFT, GRID, UNET, make_draft
+from explorer.training.checkpoints import write_tensors
+from explorer.training.loop import Interrupt, Plan, Run, autocast
+
+if TYPE_CHECKING:
+    import torch
+
+WIDTHS = (96, 192)  # channels at the UNet's two resolutions
+BATCH, DRAFT_BATCH = 32, 256
+DRAFT_SHARE = 0.2  # of the minutes
+DROP = 0.1  # how often the point is left out, for guidance
+BLUR = 0.3  # most that a point is shifted, in deviations: the decoder must work between points
+DEFAULTS = {"steps": 8, "guidance": 1.5, "solver": "dpm"}  # of a decoder that is new
+SCHEDULER = {
+    "_class_name": "DDIMScheduler",
+    "num_train_timesteps": 1000,
+    "beta_schedule": "squaredcos_cap_v2",
+    "prediction_type": "sample",
+    "timestep_spacing": "trailing",
+    "steps_offset": 0,
+    "set_alpha_to_one": True,
+    "clip_sample": True,
+    "clip_sample_range": 1.0,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Pictures with their raw points, and how often each is drawn.
+
+    Args:
+        weights: sum to one; 0 is a picture that is held out.
+    """
+
+    pixels: UInt8[np.ndarray, "N H W C"]
+    points: Float[np.ndarray, "N D"]
+    weights: Float[np.ndarray, " N"]
+
+    def draw(self, count: int, step: int, plan: Plan) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Latents and points of `count` pictures, or of all; the seeds are set by the step."""
+        import torch
+        from torch.nn.functional import pixel_unshuffle
+
+        rng = np.random.default_rng([plan.seed, step])
+        torch.manual_seed(int(rng.integers(2**31)))
+        rows = draw_rows(self.weights, count, rng)
+        pixels = torch.from_numpy(self.pixels[rows]).to(plan.device).permute(0, 3, 1, 2)
+        scaled = pixels.float() / 127.5 - 1
+        latents = pixel_unshuffle(scaled, self.pixels.shape[1] // GRID)
+        latents = latents.contiguous(memory_format=torch.channels_last)
+        return latents, torch.from_numpy(self.points[rows]).to(plan.device)
+
+
+def draw_rows(weights: Float[np.ndarray, " N"], count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `count` rows, or all that have a weight, without repeating one."""
+    count = min(count, int(np.count_nonzero(weights)))
+    return rng.choice(len(weights), count, replace=False, p=weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """What a decoder consists of: a UNet, the draft that it is told, and the points' statistics."""
+
+    unet: Any
+    draft: Any
+    normalizer: Any
+
+    @classmethod
+    def fresh(cls, examples: Examples, plan: Plan, widths: tuple[int, int] = WIDTHS) -> "Networks":
+        """Networks that know nothing but mean and deviation of the training points."""
+        import torch
+
+        torch.manual_seed(plan.seed)
+        size, dimension = examples.pixels.shape[1], examples.points.shape[1]
+        channels = 3 * (size // GRID) ** 2
+        return cls(
+            unet(dimension, channels, widths).to(plan.device, memory_format=torch.channels_last),
+            make_draft(dimension, channels).to(plan.device),
+            statistics(examples.points[examples.weights > 0]).to(plan.device),
+        )
+
+    def start_from(self, folder: Path) -> None:
+        """Take over a decoder's weights that fit, but for the layers that read its points."""
+        from safetensors.torch import load_file
+
+        parts = ((self.unet, UNET, "class_embedding."), (self.draft, DRAFT, "0."))
+        for network, file, own in parts:
+            state = network.state_dict()
+            for name, tensor in load_file(folder / file).items():
+                fits = name in state and state[name].shape == tensor.shape
+                if fits and not name.startswith(own):
+                    state[name] = tensor
+            network.load_state_dict(state)
+
+    def save(self, folder: Path) -> None:
+        """Write `unet/`, `draft/`, `image_normalizer/` and `scheduler/`, in half precision."""
+        half = {name: x.half() for name, x in self.unet.state_dict().items()}
+        self.unet.save_config(folder / "unet")
+        write_tensors(folder / UNET, half)
+        write_tensors(folder / DRAFT, {k: x.half() for k, x in self.draft.state_dict().items()})
+        self.normalizer.save_config(folder / "image_normalizer")
+        name = "diffusion_pytorch_model.safetensors"
+        write_tensors(folder / "image_normalizer" / name, self.normalizer.state_dict())
+        (folder / "scheduler").mkdir(exist_ok=True)
+        config = json.dumps(SCHEDULER, indent=2) + "\n"
+        (folder / "scheduler/scheduler_config.json").write_text(config)
+
+
+def unet(dimension: int, channels: int, widths: tuple[int, int]) -> Any:
+    """A fresh UNet for points of that dimension and latents of so many channels."""
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=GRID,
+        in_channels=2 * channels,  # the noisy picture and the draft
+        out_channels=channels,
+        block_out_channels=widths,
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        mid_block_type="UNetMidBlock2D",
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+        class_embed_type="projection",
+        projection_class_embeddings_input_dim=dimension,
+        resnet_time_scale_shift="scale_shift",
+        attention_head_dim=32,
+        cross_attention_dim=dimension,
+    )
+
+
+def statistics(points: Float[np.ndarray, "N D"]) -> Any:
+    """Mean and deviation of training points, as Stable unCLIP keeps them."""
+    import torch
+    from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import (
+        StableUnCLIPImageNormalizer,
+    )
+
+    normalizer = StableUnCLIPImageNormalizer(points.shape[1]).requires_grad_(False)
+    normalizer.mean.copy_(torch.from_numpy(points.mean(0, keepdims=True)))
+    normalizer.std.copy_(torch.from_numpy(deviation(points)))
+    return normalizer
+
+
+def deviation(points: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "1 D"]:
+    """Deviation in each dimension, none so small that dividing by it would blow up noise."""
+    spread = points.std(0, keepdims=True)
+    return np.maximum(spread, 0.01 * spread.mean())
+
+
+def train(
+    examples: Examples,
+    networks: Networks,
+    work: Path,
+    plan: Plan,
+    interrupt: Interrupt | None = None,
+) -> Iterator[Run]:
+    """Train the draft, then the UNet; yield the run after every step.
+
+    When the iterator ends, the networks have their averaged weights.
+
+    Args:
+        work: the folder of the checkpoints, from which training goes on.
+
+    Raises:
+        TrainingError: a loss is not finite, or the disk refuses; the last checkpoint is good.
+    """
+    yield from _train_draft(examples, networks, work, plan, interrupt)
+    if not (interrupt and interrupt.asked):
+        yield from _train_unet(examples, networks, work, plan, interrupt)
+
+
+def _train_draft(
+    examples: Examples, networks: Networks, work: Path, plan: Plan, interrupt: Interrupt | None
+) -> Iterator[Run]:
+    import torch
+
+    run = Run(
+        work, "draft", {"draft": networks.draft}, minutes=DRAFT_SHARE * plan.minutes,
+        rate=2e-3 * plan.rate, decay=0.01, average=0.998, steps=plan.steps, interrupt=interrupt,
+    )  # fmt: skip
+    for step in run:
+        latents, z = examples.draw(plan.batch or DRAFT_BATCH, step, plan)
+        z = networks.normalizer.scale(z)
+        z = z + BLUR * torch.rand(len(z), 1, device=z.device) * torch.randn_like(z)
+        with autocast(plan.device):
+            drawn = networks.draft(z)
+        run.update((drawn.float() - latents).square().mean())
+        yield run
+    run.adopt_average()
+
+
+def _train_unet(
+    examples: Examples, networks: Networks, work: Path, plan: Plan, interrupt: Interrupt | None
+) -> Iterator[Run]:
+    import torch
+    from diffusers import DDIMScheduler
+
+    alphas = DDIMScheduler.from_config(SCHEDULER).alphas_cumprod.to(plan.device)
+    run = Run(
+        work, "unet", {"unet": networks.unet}, minutes=(1 - DRAFT_SHARE) * plan.minutes,
+        rate=8e-4 * plan.rate, decay=0.01, average=0.999, steps=plan.steps, interrupt=interrupt,
+    )  # fmt: skip
+    for step in run:
+        latents, z = examples.draw(plan.batch or BATCH, step, plan)
+        z = blurred(z, networks.normalizer)
+        with torch.no_grad():
+            draft = networks.draft(z)
+        run.update(loss(networks.unet, latents, (z, draft), alphas, plan.device))
+        yield run
+    run.adopt_average()
+
+
+def loss(
+    network: Any,
+    latents: "torch.Tensor",
+    inputs: "tuple[torch.Tensor, torch.Tensor]",
+    alphas: "torch.Tensor",
+    device: str,
+) -> "torch.Tensor":
+    """Squared error of x_0 at random levels, counted 1 + min(SNR, 5) times.
+
+    A narrow network can draw a patch of 48 numbers, but not also carry 48 of noise (v, ε), so it
+    predicts the picture. Plain min-SNR would hardly count the noisiest levels, where the point
+    alone decides.
+
+    Args:
+        inputs: standardised points (N D) and their drafts (N C h w).
+
+    Source: Li & He 2025 (predict the picture); the bound, Hang et al. 2023 (min-SNR).
+    """
+    import torch
+
+    z, draft = inputs
+    t = torch.randint(0, len(alphas), (len(latents),), device=latents.device)
+    alpha = alphas[t].view(-1, 1, 1, 1)
+    noise = torch.randn_like(latents)
+    noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
+    with autocast(device):
+        output = network(torch.cat([noisy, draft], 1), t, None, class_labels=z).sample
+    snr = alpha / (1 - alpha)
+    weight = 1 + snr.clamp(max=5)
+    return (weight * (output.float() - latents).square()).mean()
+
+
+def blurred(z: "torch.Tensor", normalizer: Any) -> "torch.Tensor":
+    """Points as the network must cope with them: shifted a little, or left out; standardised."""
+    import torch
+
+    chance = torch.rand(2, len(z), 1, device=z.device)
+    shifted = z + BLUR * chance[0] * normalizer.std * torch.randn_like(z)
+    return normalizer.scale(shifted * (chance[1] >= DROP))

@@ -1,0 +1,250 @@
+"""A training run with a time budget: learning rate by elapsed time, checkpoints, resuming.
+
+It knows no model: it is given parameters, and says when to stop.
+"""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from explorer.training.checkpoints import diverged, write_tensors
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Interrupt:
+    """Notes Ctrl-C and SIGTERM while it is entered, so that a step can be finished first.
+
+    Only the first: a second one acts at once.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> "Interrupt":
+        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, *_: object) -> None:
+        self.asked = True
+        self.__exit__()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long training goes on, and how.
+
+    Args:
+        minutes: over all resumptions.
+        steps: of every stage, in place of `minutes`.
+        batch: examples a step; None is each network's own.
+        rate: learning rate, times the usual one.
+    """
+
+    minutes: float
+    steps: int | None = None
+    batch: int | None = None
+    rate: float = 1.0
+    seed: int = 0
+    device: str = "cpu"
+
+
+class Run:
+    """One stage of training in `folder`, `minutes` long over all its resumptions.
+
+    Args:
+        average: how much of the averaged weights a step keeps; None averages nothing.
+        steps: in place of `minutes`.
+        interrupt: ends the run after the step during which it was asked for.
+
+    >>> run = Run(Path("stage"), "clip", modules, minutes=20)       # doctest: +SKIP
+    >>> for step in run:                                            # doctest: +SKIP
+    ...     run.update(loss(step))
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        modules: "dict[str, torch.nn.Module]",
+        *,
+        minutes: float,
+        rate: float,
+        decay: float = 0.05,
+        average: float | None = None,
+        steps: int | None = None,
+        interrupt: Interrupt | None = None,
+    ) -> None:
+        import torch
+
+        self.file = folder / f"{name}.safetensors"
+        self.name, self.modules, self.minutes, self.rate = name, modules, minutes, rate
+        self.most, self.interrupt = steps, interrupt or Interrupt()
+        parameters = [p for m in modules.values() for p in m.parameters() if p.requires_grad]
+        matrices = [p for p in parameters if p.ndim > 1]
+        vectors = [p for p in parameters if p.ndim <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": decay},
+            {"params": vectors, "weight_decay": 0},
+        ]
+        self.parameters = parameters
+        self.optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), eps=1e-8)
+        self.decay = average
+        self.average = [p.detach().clone() for p in parameters] if average else []
+        self.elapsed, self.step = 0.0, 0
+        self.losses: list[float] = []
+        if self.file.exists():
+            self.restore()
+
+    def __iter__(self) -> Iterator[int]:
+        """Steps until the budget is used up or an interrupt; saves every two minutes and then."""
+        saved = shown = time.monotonic()
+        while self.progress < 1:
+            start = time.monotonic()
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate * self.factor()
+            yield self.step
+            self.step += 1
+            now = time.monotonic()
+            self.elapsed += now - start
+            if now - shown > 20:
+                self.show()
+                shown = now
+            if self.interrupt.asked:
+                break
+            if now - saved > 120:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used, 0 … 1."""
+        if self.most is not None:
+            return self.step / self.most
+        return self.elapsed / (60 * self.minutes)
+
+    @property
+    def loss(self) -> float:
+        """Mean of the last 50 losses."""
+        return float(np.mean(self.losses[-50:])) if self.losses else float("nan")
+
+    def factor(self) -> float:
+        """Warm-up over 200 steps or 5 % of the budget, then half a cosine over the budget."""
+        warm = max((self.step + 1) / 200, self.progress / 0.05)
+        return float(min(1, warm) * (0.5 + 0.5 * np.cos(np.pi * min(self.progress, 1))))
+
+    def update(self, loss: "torch.Tensor") -> None:
+        """One optimiser step.
+
+        Raises:
+            TrainingError: loss or gradient is not finite; it is refused before it does harm.
+        """
+        import torch
+
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        length = torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        if not torch.isfinite(loss + length):
+            what = (
+                f"at step {self.step} loss and gradient are {loss.item():.3g}, {length.item():.3g}"
+            )
+            raise diverged(f"{self.name}: {what}")
+        self.optimizer.step()
+        if self.decay:
+            keep = min(self.decay, (1 + self.step) / (10 + self.step))
+            torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - keep)
+        self.losses = [*self.losses[-199:], float(loss.detach())]
+
+    def show(self) -> None:
+        """One line on stderr: what is left is at the pace so far."""
+        left = self.elapsed * (1 / self.progress - 1) / 60 if self.progress else self.minutes
+        print(
+            f"{self.name}: step {self.step}, loss {self.loss:.4f}, "
+            f"learning rate {self.rate * self.factor():.1e}, {left:.1f} minutes left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def save(self) -> None:
+        """Write the checkpoint: networks, optimiser, averages.
+
+        Raises:
+            TrainingError: the disk refuses, or a weight is not finite; the one before it is whole.
+        """
+        tensors = {
+            f"{name}/{key}": tensor
+            for name, module in self.modules.items()
+            for key, tensor in module.state_dict().items()
+        }
+        for i, parameter in enumerate(self.parameters):
+            for key, tensor in self.optimizer.state[parameter].items():
+                tensors[f"optimizer/{i}/{key}"] = tensor
+        tensors |= {f"average/{i}": tensor for i, tensor in enumerate(self.average)}
+        write_tensors(self.file, tensors, {"step": str(self.step), "elapsed": str(self.elapsed)})
+
+    def restore(self) -> None:
+        """Go on from the checkpoint."""
+        import torch
+        from safetensors import safe_open
+
+        with safe_open(self.file, "pt") as stored:
+            progress = stored.metadata()
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        self.step, self.elapsed = int(progress["step"]), float(progress["elapsed"])
+        for name, module in self.modules.items():
+            keys = module.state_dict()
+            module.load_state_dict({key: tensors[f"{name}/{key}"] for key in keys})
+        for i, parameter in enumerate(self.parameters):
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                if (name := f"optimizer/{i}/{key}") in tensors:
+                    like = torch.zeros(()) if key == "step" else torch.zeros_like(parameter)
+                    self.optimizer.state[parameter][key] = like.copy_(tensors[name])
+        for i, average in enumerate(self.average):
+            average.copy_(tensors[f"average/{i}"])
+
+    def adopt_average(self) -> None:
+        """Put the averaged weights in place of the last ones, for the finished model."""
+        self._put(self.average)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the networks have their averaged weights."""
+        last = [p.detach().clone() for p in self.parameters]
+        self._put(self.average)
+        try:
+            yield
+        finally:
+            self._put(last)
+
+    def _put(self, tensors: "Sequence[torch.Tensor]") -> None:
+        import torch
+
+        with torch.no_grad():
+            for parameter, tensor in zip(self.parameters, tensors, strict=True):
+                parameter.copy_(tensor)
+
+
+@contextmanager
+def autocast(device: str) -> Iterator[None]:
+    """bfloat16, and on a CPU the plain attention: the backward of its fused one is very slow."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    attention = sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
+    with attention, torch.autocast(device.split(":")[0], torch.bfloat16):
+        yield

@@ -1,0 +1,236 @@
+"""Measure pocket on its held-out pairs: `python -m pocket.evaluate`.
+
+Writes the table of the model card, draws a contact sheet of held-out pictures over their decodes,
+and prints all figures as one JSON object.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from PIL import Image
+
+from explorer.decoder import Decoder
+from explorer.edits import FINE
+from explorer.geometry import slerp
+from explorer.images import grid, save_image
+from explorer.metrics import cosines, frechet, leading_axes, recall
+from explorer.models import Model, load
+from explorer.models.pocket import FOLDER
+from explorer.points import Points
+from explorer.prior import Prior
+from pocket import beyond, card, cost, data, textdiffs
+from pocket.data import Pictures
+
+SHEET = 24
+AXES = 32  # for the Fréchet distance: few enough for the covariance of some hundred decodes
+STEPPED = 32  # pictures that are decoded with every solver at every number of steps
+INVERTED = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """What the measures ask about: one model, all pictures, and the held-out ones to decode."""
+
+    model: Model
+    pictures: Pictures
+    count: int
+    seed: int
+
+    @property
+    def prior(self) -> Prior:
+        """The model's prior."""
+        assert self.model.prior is not None
+        return self.model.prior
+
+    @property
+    def decoder(self) -> Decoder:
+        """The model's decoder."""
+        assert self.model.decoder is not None
+        return self.model.decoder
+
+    @cached_property
+    def points(self) -> Points:
+        """Of all pictures."""
+        return self.model.encoder.encode_images(list(map(Image.fromarray, self.pictures.pixels)))
+
+    @cached_property
+    def held(self) -> Int[np.ndarray, " H"]:
+        """Rows of the held-out pictures."""
+        return np.flatnonzero(self.pictures.held_out)
+
+    @cached_property
+    def captions(self) -> Points:
+        """Of the held-out pictures: "name, style"."""
+        return self.model.encoder.encode_text([self.pictures.caption(row) for row in self.held])
+
+    @cached_property
+    def drawn(self) -> Int[np.ndarray, " N"]:
+        """Which of the held-out pictures are decoded, as places in `held`."""
+        some = np.random.default_rng(self.seed).permutation(len(self.held))
+        return some[: self.count]
+
+    @cached_property
+    def asked(self) -> Points:
+        """The points of the pictures drawn."""
+        return self.points[self.held[self.drawn]]
+
+    def seen(self, points: Points, **options: Any) -> Points:
+        """The points of the decodes of these points, at the defaults but for the options."""
+        return self.model.encoder.encode_images(list(self.decoder.decode(points, **options)))
+
+
+def retrieval(exam: Exam) -> dict[str, Any]:
+    """The caption of a held-out picture finds it among the held-out pictures."""
+    everyone = np.arange(len(exam.held))
+    scores = exam.captions.unit @ exam.points[exam.held].unit.T
+    return {
+        "held_out": len(exam.held),
+        "pictures": len(exam.points),
+        "text_to_image_recall_at_1": recall(scores, everyone, 1),
+        "text_to_image_recall_at_10": recall(scores, everyone, 10),
+    }
+
+
+def words(exam: Exam) -> dict[str, Any]:
+    """Text diffs that find the picture they describe, and words that stand in no caption."""
+    names = [glyph.name for glyph in exam.pictures.glyphs]
+    table = textdiffs.measure(exam.model, exam.pictures, exam.points)
+    kinds = [table[kind]["held_out_hit"] for kind in table if kind != textdiffs.ALL]
+    return {
+        "text_diffs": table,
+        "text_diff_at_10": table[textdiffs.ALL]["held_out_hit"],
+        "text_diff_at_10_mean_of_kinds": float(np.mean(kinds)),
+        "beyond": beyond.measure(exam.model, names, exam.points),
+    }
+
+
+def round_trips(exam: Exam) -> dict[str, Any]:
+    """Decodes lie where their points lie: of pictures, and of midpoints between random pairs."""
+    half = len(exam.asked) // 2
+    middle = slerp(exam.asked[:half], exam.asked[half : 2 * half], 0.5)
+    seen = exam.seen(exam.asked)
+    everything = seen.unit @ exam.points.unit.T
+    return {
+        "decoded": len(exam.asked),
+        "round_trip": float(np.median(cosines(seen, exam.asked))),
+        "round_trip_of_midpoints": float(np.median(cosines(exam.seen(middle), middle))),
+        "decode_finds_its_source_at_10": recall(everything, exam.held[exam.drawn], 10),
+    }
+
+
+def three_ways(exam: Exam) -> dict[str, Any]:
+    """Caption only, text point as if image point, and prior: figure 8 of the paper.
+
+    Pocket's decoder reads no text, so that "caption only" is its decode without a point. A text
+    point is given the mean length of image points. Each picture starts from a noise of its own.
+
+    Source: Ramesh et al. 2022, section 5.1.
+    """
+    captions = exam.captions[exam.drawn]
+    length = float(exam.points.norms.mean())
+    carried = exam.prior.sample(captions.labels)
+    ways: dict[str, tuple[Points, dict[str, float]]] = {
+        "no point": (exam.asked, {"guidance": 0.0}),
+        "text point": (captions.as_image().with_vectors(captions.unit * length), {}),
+        "prior": (carried, {}),
+        "own point": (exam.asked, {}),
+    }
+    held = exam.points[exam.held].unit
+    axes = leading_axes(held, AXES)
+    table = {}
+    for way, (points, options) in ways.items():
+        seen = exam.seen(points, seed=range(len(points)), **options)
+        table[way] = {
+            "frechet": frechet(seen.unit @ axes, held @ axes),
+            "round_trip": float(np.median(cosines(seen, exam.asked))),
+            "words_at_10": recall(seen.unit @ exam.captions.unit.T, exam.drawn, 10),
+        }
+    others = table["no point"], table["text point"]
+    return {
+        "ways": table,
+        "axes": AXES,
+        "frechet_of_real": frechet(exam.asked.unit @ axes, held @ axes),
+        "prior_words_at_10": table["prior"]["words_at_10"],
+        "prior_finds_the_picture_at_10": recall(carried.unit @ held.T, exam.drawn, 10),
+        "prior_closer_by": min(way["frechet"] for way in others) - table["prior"]["frechet"],
+        "prior_better_by": table["prior"]["round_trip"] - max(w["round_trip"] for w in others),
+    }
+
+
+def inversion(exam: Exam) -> dict[str, Any]:
+    """Mean absolute error of pixels, 0 … 1, of pictures inverted and decoded again."""
+    rows = exam.held[exam.drawn[:INVERTED]]
+    pictures = [Image.fromarray(exam.pictures.pixels[row]) for row in rows]
+    points, steps = exam.points[rows], FINE * exam.decoder.steps
+    noise = exam.decoder.invert(pictures, points, steps=steps)
+    again = exam.decoder.decode(points, noise=noise, steps=steps, guidance=1, solver="ddim")
+    errors = [
+        np.abs(np.asarray(made, float) - np.asarray(picture, float)).mean() / 255
+        for made, picture in zip(again, pictures, strict=True)
+    ]
+    return {"inverted": len(rows), "inversion_error": float(np.mean(errors))}
+
+
+def costs(exam: Exam) -> dict[str, Any]:
+    """Steps that are needed, and seconds."""
+    some = exam.asked[:STEPPED]
+    steps = cost.steps(exam.model, exam.decoder, some)
+    return {"stepped": len(some), **steps, **cost.speed(exam.decoder, exam.asked)}
+
+
+def measure(exam: Exam) -> dict[str, Any]:
+    """All figures; one line a stage on stderr."""
+    result: dict[str, Any] = {"space": exam.model.space.fingerprint}
+    result |= {"decoder": exam.decoder.fingerprint, "seed": exam.seed}
+    for stage in (retrieval, words, round_trips, three_ways, inversion, costs):
+        start = time.perf_counter()
+        result |= stage(exam)
+        print(f"{stage.__name__}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+    return result
+
+
+def contact_sheet(exam: Exam) -> Image.Image:
+    """24 held-out pictures with their captions, and under each its decode."""
+    rows = exam.held[exam.drawn[:SHEET]]
+    originals = [Image.fromarray(exam.pictures.pixels[row]) for row in rows]
+    made = list(exam.decoder.decode(exam.points[rows]))
+    tiles, labels = [], []
+    for start in range(0, SHEET, 8):
+        part = slice(start, start + 8)
+        tiles += [*originals[part], *made[part]]
+        labels += [exam.pictures.caption(row) for row in rows[part]] + [""] * 8
+    return grid(tiles, columns=8, labels=labels, size=128)
+
+
+def main() -> None:
+    """Read the command line, measure, write the card and draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--work", type=Path, default=Path("training-run"), help="where pictures are"
+    )
+    parser.add_argument("--model", default="pocket", help="pocket, or pocket:FOLDER")
+    parser.add_argument("--count", type=int, default=240, help="held-out pictures to decode")
+    parser.add_argument("--seed", type=int, default=1, help="which of them")
+    parser.add_argument("--sheet", type=Path, default=Path("held-out.png"), help="contact sheet")
+    parser.add_argument("--card", type=Path, help="the README.md beside the weights, if not given")
+    given = parser.parse_args()
+    folder = Path(given.model.partition(":")[2] or FOLDER)
+    start = time.perf_counter()
+    exam = Exam(load(given.model, device="cpu"), data.load(given.work), given.count, given.seed)
+    result = cost.loading(given.model, folder) | measure(exam)
+    save_image(contact_sheet(exam), given.sheet)
+    result["minutes"] = (time.perf_counter() - start) / 60
+    card.write(given.card or folder / "README.md", result)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

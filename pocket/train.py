@@ -1,0 +1,131 @@
+"""Make pocket: `python -m pocket.train`, from an empty folder to weights.
+
+Stages: pictures, CLIP, points, words, decoder, prior, manifest. Each resumes where it was stopped.
+"""
+
+import argparse
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from explorer.models.pocket import FOLDER, MANIFEST
+from explorer.training import decoder_network, prior_network
+from explorer.training.checkpoints import write_manifest
+from explorer.training.decoder_network import Examples, Networks
+from explorer.training.loop import Plan, autocast
+from explorer.training.prior_network import Captioned, Reader
+from pocket import captions, clip, data, tuning, words
+from pocket.data import Pictures
+from pocket.splice import with_splices
+
+SHARES = {"clip": 0.25, "words": 0.1, "decoder": 0.55, "prior": 0.1}  # of the minutes
+DEFAULTS = {
+    "name": "pocket",
+    **decoder_network.DEFAULTS,
+    **prior_network.DEFAULTS,
+}
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--work", type=Path, default=Path("training-run"), help="pictures, checkpoints"
+    )
+    parser.add_argument("--out", type=Path, default=FOLDER, help="where the weights go")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--minutes", type=float, default=120, help="budget for all three networks")
+    given = parser.parse_args()
+    train(given.work, given.out, given.device, given.minutes)
+
+
+def train(work: Path, folder: Path, device: str, minutes: float) -> None:
+    """Train all three networks and write the manifest last, so that a folder with one is whole."""
+    import open_clip  # noqa: F401  (its import must not count as training time)
+
+    checkpoints = work / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = data.load(work)
+    budget = {stage: share * minutes for stage, share in SHARES.items()}
+    clip.train(pictures, folder, checkpoints, budget["clip"], device)
+    model, _ = load_clip(folder, device)
+    points = embed(pictures.pixels, model, device)
+    examples = with_splices(
+        Examples(pictures.pixels, points, clip.row_weights(pictures)),
+        lambda pixels: embed(pixels, model, device),
+        seed=7,
+    )
+    spoken = words.widen(pictures, work)
+    tuning.train(spoken, points, folder, checkpoints, budget["words"], device)
+    train_decoder(examples, folder, checkpoints, Plan(budget["decoder"], device=device))
+    read = Reader(*load_clip(folder, device), device)
+    train_prior(spoken, points, read, folder, checkpoints, Plan(budget["prior"], device=device))
+    finish(folder, points[~pictures.held_out])
+
+
+def train_decoder(examples: Examples, folder: Path, work: Path, plan: Plan) -> None:
+    """Write the decoder's parts into `folder`."""
+    networks = Networks.fresh(examples, plan)
+    deque(decoder_network.train(examples, networks, work, plan), maxlen=0)
+    networks.save(folder)
+
+
+def train_prior(
+    pictures: Pictures,
+    points: Float[np.ndarray, "N D"],
+    read: Reader,
+    folder: Path,
+    work: Path,
+    plan: Plan,
+) -> None:
+    """Write `prior/` into `folder`."""
+
+    def texts(rows: np.ndarray, rng: np.random.Generator) -> list[str]:
+        glyphs, styles = pictures.glyphs, pictures.styles
+        return [captions.sample(glyphs[row], styles[row], rng).text for row in rows]
+
+    training = points[~pictures.held_out]
+    network = prior_network.transformer(training, read.tokenizer.context_length).to(plan.device)
+    captioned = Captioned(texts, points, clip.row_weights(pictures))
+    deque(prior_network.train(network, read, captioned, work, plan), maxlen=0)
+    prior_network.save(network, folder)
+
+
+def load_clip(folder: Path, device: str) -> tuple[Any, Any]:
+    """The trained CLIP and its tokenizer."""
+    import torch
+    from safetensors.torch import load_file
+
+    model, tokenizer = clip.build(folder)
+    model.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
+    layout = torch.channels_last
+    return model.to(device).to(memory_format=layout).eval().requires_grad_(False), tokenizer
+
+
+def embed(
+    pixels: UInt8[np.ndarray, "N H W C"], model: Any, device: str
+) -> Float[np.ndarray, "N D"]:
+    """Raw points of all pictures."""
+    import torch
+
+    found = []
+    for start in range(0, len(pixels), 256):
+        batch = clip.to_tensor(pixels[start : start + 256], device)
+        with torch.inference_mode(), autocast(device):
+            found.append(model.encode_image(batch).float().cpu().numpy())
+    return np.concatenate(found)
+
+
+def finish(folder: Path, training: Float[np.ndarray, "N D"]) -> None:
+    """Write the manifest: defaults, lengths of the training points, hashes of all files."""
+    norms = np.linalg.norm(training, axis=1)
+    lengths = {"norm_mean": round(float(norms.mean()), 4), "norm_std": round(float(norms.std()), 4)}
+    write_manifest(folder / MANIFEST, DEFAULTS | {"dimension": training.shape[1]} | lengths)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The page Library: what it holds, adding to it, verifying it."""
+
+import shutil
+
+import pytest
+from app_pages import button, captions, errors, open_page
+
+from explorer.app.pages import library as library_page
+from explorer.app.server.uploads import Upload
+from explorer.library import Library
+
+
+@pytest.fixture
+def own(emoji, tmp_path):
+    """A copy of the library that a test may change."""
+    return shutil.copytree(emoji, tmp_path / "own.lib")
+
+
+def test_it_says_what_the_library_holds(monkeypatch, emoji):
+    page = open_page(monkeypatch, "library", emoji)
+    assert errors(page) == []
+    assert [each.value for each in page.metric][:3] == ["14", "pocket", "256"]
+    assert any("cat face" in text for text in captions(page))
+
+
+def test_verify_finds_a_flipped_byte(monkeypatch, own):
+    page = open_page(monkeypatch, "library", own)
+    assert "as it was written" in button(page, "Verify").click().run().success[0].value
+    vectors = next(own.glob("segments/*/*.npy"))
+    content = bytearray(vectors.read_bytes())
+    content[-1] ^= 1
+    vectors.write_bytes(content)
+    assert len(errors(button(page, "Verify").click().run())) >= 1
+
+
+def test_new_pictures_of_its_folders_are_taken_in(
+    monkeypatch, tmp_path, emoji_pictures, pocket, sample
+):
+    pictures = shutil.copytree(emoji_pictures / "3d", tmp_path / "pictures")
+    library = Library.create(tmp_path / "new.lib", pocket.space)
+    list(library.add([pictures], pocket.encoder, workers=0))
+    page = open_page(monkeypatch, "library", library.folder)
+    shutil.copy(sample / "flat" / "1f0cf.png", pictures)
+    page = button(page, "Look for new pictures").click().run()
+    assert errors(page) == []
+    assert page.success[0].value.startswith("1 pictures were added, 7 were there already")
+    assert page.metric[0].value == "8"
+
+
+def test_uploads_lie_beside_the_library_under_our_names(monkeypatch, tmp_path, own, sample):
+    ours = tmp_path / "0123.png"
+    shutil.copy(sample / "flat" / "1f0cf.png", ours)
+    given = [Upload(ours, "../../evil <b>.exe.png")]
+    monkeypatch.setattr(library_page, "uploaded", lambda *_, **__: given)
+    page = open_page(monkeypatch, "library", own)
+    page = page.button(key="add-uploads").click().run()
+    assert errors(page) == []
+    library = Library.open(own)
+    row = library.rows.iloc[-1]
+    assert row["item"] == str(tmp_path / "own.lib-uploads" / "0123.png")
+    assert row["caption"] == "evil <b>.exe"
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        *("0123.png", "own.lib", "own.lib-uploads")
+    ]
+
+
+def test_strangers_cannot_add(monkeypatch, emoji):
+    page = open_page(monkeypatch, "library", emoji, "--read-only")
+    assert errors(page) == []
+    assert [each.label for each in page.button] == ["Verify"]
+    assert "nothing can be added" in page.info[0].value
