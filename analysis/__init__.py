@@ -4,20 +4,20 @@ One module a question; each has pure functions, and `section(material)` for the 
 `python -m analysis LIB -o report/` writes. It may import all of explorer; explorer never imports
 it.
 
-    contrast     does each caption find its own picture, and do words tell kinds of pictures apart?
-    gap          how far do words lie from pictures, and does the prior carry them over?
-    arithmetic   is king - man + woman a queen, for words, for pictures and across both?
+    contrast     does each caption find its own image, and do words tell kinds of images apart?
+    gap          how far do words lie from images, and does the prior carry them over?
+    arithmetic   is king - man + woman a queen, for words, for images and across both?
     directions   is a text diff one direction wherever it starts, and what else does it change?
     pca          what is drawn when a point keeps only its first principal components?
-    roundtrip    does a decoded picture show what its point says?
+    roundtrip    does a decoded image show what its point says?
     support      how far do points lie from anything real?
-    diffusion    how does noise become a picture, and what comes back from a noised one?
+    diffusion    how does noise become an image, and what comes back from a noised one?
     smoothness   how evenly do decoded frames change, and does re-timing even it out?
-    typography   does a word written on a picture decide what the model sees in it?
+    typography   does a word written on an image decide what the model sees in it?
     binding      does the model know which thing has which colour, stands where, and how many?
     concepts     which words is a point made of, and can they be changed one by one?
     neighbours   are there hubs, copies, outliers and groups, and does the map show it?
-    encoders     do two encoders arrange the same pictures alike, and can points cross?
+    encoders     do two encoders arrange the same images alike, and can points cross?
 
 `material` is what they are asked of, `section` an answer, `statistics`, `figures` and `places`
 what they share, `report` and `page` the report.

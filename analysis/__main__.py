@@ -27,13 +27,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("library", help="a library's folder")
     parser.add_argument("-o", "--out", type=Path, required=True, help="the folder to write into")
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, metavar="NAME", help="questions")
-    parser.add_argument("--count", type=int, default=200, help="pictures for a slow measure")
+    parser.add_argument("--count", type=int, default=200, help="images for a slow measure")
     parser.add_argument("--seed", type=int, default=0, help="which of them")
     parser.add_argument("--model", help="a model; default: the library's own")
     parser.add_argument("--decoder", help="a folder of `unclip train decoder`, or a model's name")
     parser.add_argument("--prior", help="a folder of `unclip train prior`, or a model's name")
     parser.add_argument("--caption", help='the column with words; default: "caption"')
-    parser.add_argument("--other", help="a library of the same pictures made with another model")
+    parser.add_argument("--other", help="a library of the same images made with another model")
     return parser
 
 

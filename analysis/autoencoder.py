@@ -132,7 +132,7 @@ def tables(
         kept = learnt.explained(others, first)
         active = (learnt.weigh(others)[:, :first] > 0).sum(1).mean()
         table.append((first, len(others), active, kept.mean(), *bootstrap(kept, seed=seed)))
-    columns = ["first features", "n", "features a picture", "cosine from the middle"]
+    columns = ["first features", "n", "features an image", "cosine from the middle"]
     intervals = ["low (95 %)", "high (95 %)"]
     return pd.DataFrame(table, columns=columns + intervals), learnt.named(points, vocabulary)
 

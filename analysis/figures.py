@@ -1,4 +1,4 @@
-"""Figures: strips of pictures, matrices, lines, bars and histograms, in one plain style.
+"""Figures: strips of images, matrices, lines, bars and histograms, in one plain style.
 
 Readable in print and with any colour vision: Okabe and Ito's colours, dark on white. No pyplot, so
 that nothing global is touched: every function gives a `matplotlib.figure.Figure`.
@@ -39,31 +39,31 @@ def as_png(figure: Figure) -> bytes:
 
 
 def strip(
-    pictures: Sequence[Image.Image],
+    images: Sequence[Image.Image],
     labels: Sequence[str] = (),
     *,
     columns: int = 8,
     names: Sequence[str] = (),
 ) -> Figure:
-    """Lay pictures out in rows of `columns`.
+    """Lay images out in rows of `columns`.
 
     Args:
-        labels: under each picture.
+        labels: under each image.
         names: left of each row.
 
     >>> tiles = [Image.new("RGB", (8, 8), "navy")] * 6
     >>> figure = strip(tiles, labels="abcdef", columns=3, names=["before", "after"])
     """
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
     tall, margin = (1.42 if labels else 1.06), (1.2 if names else 0.0)  # in widths of a tile
     side = min(1.2, WIDTH / (columns + margin))
     figure = Figure((side * (columns + margin), side * rows * tall))
     axes = _bare(figure, (-margin, columns), (-rows * tall, 0))
     points = side * 72  # of a tile's width, for letters that fit
-    for i, picture in enumerate(pictures):
+    for i, image in enumerate(images):
         x, y = i % columns, -(i // columns) * tall
-        axes.imshow(picture, extent=(x + 0.03, x + 0.97, y - 0.97, y - 0.03), aspect="auto")
+        axes.imshow(image, extent=(x + 0.03, x + 0.97, y - 0.97, y - 0.03), aspect="auto")
         if labels:
             text = _wrap(labels[i], 16, lines=2)
             axes.text(x + 0.5, y - 1, text, size=points / 10, ha="center", va="top")
@@ -86,7 +86,7 @@ def matrix(
     """Show numbers as shades, the higher the darker, and as digits where there is room.
 
     Args:
-        columns: words, or pictures that stand above the columns.
+        columns: words, or images that stand above the columns.
         unit: what the shades mean, such as "cosine".
     """
     n, m = values.shape
@@ -106,9 +106,9 @@ def matrix(
     words = [column for column in columns if isinstance(column, str)]
     axes.set_xticks(range(len(words)), [_wrap(word, 28, lines=1) for word in words], size=8)
     axes.tick_params(axis="x", rotation=60, rotation_mode="xtick")
-    for j, picture in enumerate(columns):
-        if isinstance(picture, Image.Image):
-            axes.imshow(picture, extent=(j - 0.45, j + 0.45, -0.6, -1.5))
+    for j, image in enumerate(columns):
+        if isinstance(image, Image.Image):
+            axes.imshow(image, extent=(j - 0.45, j + 0.45, -0.6, -1.5))
     axes.set(xlim=(-0.5, m - 0.5), ylim=(n - 0.5, -0.5 if words else -1.55))
     axes.spines[:].set_visible(False)
     return figure

@@ -34,10 +34,10 @@ class Material:
     """A library and the model of its Space.
 
     Args:
-        caption: the column whose words describe the pictures; None if there is none.
-        count: how many pictures a slow measure may look at.
+        caption: the column whose words describe the images; None if there is none.
+        count: how many images a slow measure may look at.
         seed: of every draw.
-        other: a library of the same pictures in another Space, to compare with.
+        other: a library of the same images in another Space, to compare with.
 
     Raises:
         SpaceMismatch: the library was made with another model.
@@ -55,12 +55,12 @@ class Material:
         made_with = f"The library {self.library.folder} was made with {self.library.model}."
         self.model.space.check(self.library.space, made_with)
         if not len(self.library):
-            raise QueryError(f"The library {self.library.folder} is empty: add pictures first.")
+            raise QueryError(f"The library {self.library.folder} is empty: add images first.")
         if self.caption is not None and self.caption not in self.library.columns:
             known = ", ".join(self.library.columns) or "it has none"
             raise QueryError(f"The library has no column {self.caption!r}; its columns: {known}.")
         if self.count < 1 or self.seed < 0:
-            raise QueryError("At least one picture must be looked at, and a seed is 0 or more.")
+            raise QueryError("At least one image must be looked at, and a seed is 0 or more.")
 
     @classmethod
     def open(
@@ -102,13 +102,13 @@ class Material:
         rows = self.draw(np.arange(len(self.library)), n)
         return self.library.points(rows), rows
 
-    def pictures(self, rows: Int[np.ndarray, " K"]) -> list[Image.Image]:
-        """Open the pictures of these rows, upright RGB.
+    def images(self, rows: Int[np.ndarray, " K"]) -> list[Image.Image]:
+        """Open the images of these rows, upright RGB.
 
         Raises:
             ImageError: one is not there any more.
         """
-        return [self.library.open_picture(int(row)) for row in rows]
+        return [self.library.open_image(int(row)) for row in rows]
 
     def names(self, rows: Int[np.ndarray, " K"]) -> list[str]:
         """Name these rows for people: by their captions, or else by their files."""
@@ -118,21 +118,21 @@ class Material:
     def seen(
         self, points: Points, *, keep: int = 8, **options: Any
     ) -> tuple[Points, list[Image.Image]]:
-        """Decode points and encode the pictures: what the encoder sees in them.
+        """Decode points and encode the images: what the encoder sees in them.
 
-        Also gives the first `keep` pictures; more are never in memory than one batch.
+        Also gives the first `keep` images; more are never in memory than one batch.
 
         Args:
-            options: of `Decoder.decode`; without them, pictures differ only because points do.
+            options: of `Decoder.decode`; without them, images differ only because points do.
 
         Raises:
             Absent: the model has no decoder.
         """
-        pictures = self.require_decoder("Decoding").decode(points, **options)
+        images = self.require_decoder("Decoding").decode(points, **options)
         kept: list[Image.Image] = []
         parts = []
         for rows in chunks(len(points), self.model.encoder.batch_size):
-            batch = list(islice(pictures, rows.stop - rows.start))
+            batch = list(islice(images, rows.stop - rows.start))
             parts.append(self.model.encoder.encode_images(batch))
             kept += batch[: keep - len(kept)]
         return Points.concat(parts).with_labels(points.labels), kept
@@ -158,7 +158,7 @@ class Material:
             return self.captions
         known = ", ".join(self.library.columns) or "none"
         raise Absent(
-            f"{question} needs words for the pictures, and the library has no captions. Name one "
+            f"{question} needs words for the images, and the library has no captions. Name one "
             f"of its columns with --caption (there are: {known}), or index with --columns FILE."
         )
 
@@ -197,6 +197,6 @@ class Material:
         if self.other is not None:
             return self.other
         raise Absent(
-            f"{question} needs a second library of the same pictures. Index them with another "
+            f"{question} needs a second library of the same images. Index them with another "
             "model (`unclip index --model NAME --library DIR`), and name it with --other."
         )

@@ -8,8 +8,8 @@ from explorer.geometry import slerp
 from explorer.points import Points
 from explorer.projection import Projection
 
-MOST = 3000  # pictures drawn; a map of more takes minutes
-PICTURES = "pictures"
+MOST = 3000  # images drawn; a map of more takes minutes
+IMAGES = "images"
 RANDOM = "random directions"
 
 
@@ -22,28 +22,28 @@ def split(material: Material, n: int) -> tuple[Int[np.ndarray, " N"], Int[np.nda
 
 
 def places(material: Material, rows: Int[np.ndarray, " N"], n: int) -> dict[str, Points]:
-    """Points to decode, by where they come from: first these pictures, then n or so of each kind.
+    """Points to decode, by where they come from: first these images, then n or so of each kind.
 
-    Points made of directions alone (words, random ones) get the mean length of the pictures. The
+    Points made of directions alone (words, random ones) get the mean length of the images. The
     random directions are a floor: nothing real lies there.
     """
-    pictures, rng = material.library.points(rows), np.random.default_rng(material.seed)
-    length, few = float(pictures.norms.mean()), slice(min(n, len(pictures)))
+    images, rng = material.library.points(rows), np.random.default_rng(material.seed)
+    length, few = float(images.norms.mean()), slice(min(n, len(images)))
     made = {
-        PICTURES: pictures,
-        "half-way between two pictures": slerp(pictures[few], _next(pictures)[few], 0.5),
-        "places on the map": _of_map(material, min(n, len(pictures)), rng),
+        IMAGES: images,
+        "half-way between two images": slerp(images[few], _next(images)[few], 0.5),
+        "places on the map": _of_map(material, min(n, len(images)), rng),
     }
     told = material.draw(material.captions.index.to_numpy(), n)
     if len(told):
         captions = list(material.captions.loc[told])
         words = material.model.encoder.encode_text(captions).as_image()
-        made["words as if a picture"] = words.with_vectors(words.unit * length)
+        made["words as if an image"] = words.with_vectors(words.unit * length)
         if material.model.prior is not None:
             made["words by the prior"] = material.model.prior.sample(captions, seed=material.seed)
-    noise = rng.normal(size=pictures[few].vectors.shape)
+    noise = rng.normal(size=images[few].vectors.shape)
     noise *= length / np.linalg.norm(noise, axis=1, keepdims=True)
-    return made | {RANDOM: Points(noise, pictures.space, "image")}
+    return made | {RANDOM: Points(noise, images.space, "image")}
 
 
 def _next(points: Points) -> Points:

@@ -40,7 +40,7 @@ def ask(material: Material, names: Sequence[str] = tuple(QUESTIONS)) -> Iterator
     """Answer these questions one after the other.
 
     What cannot be asked of this material gives the reason instead: no captions, no decoder, too
-    few pictures.
+    few images.
     """
     for name in names:
         try:
@@ -86,12 +86,12 @@ def facts_of(material: Material) -> dict[str, str]:
     model, library = material.model, material.library
     decoder = model.decoder_from or (model.name if model.decoder else "none")
     return {
-        "library": f"{library.folder.resolve().name}, {len(library):,} pictures",
+        "library": f"{library.folder.resolve().name}, {len(library):,} images",
         "space": str(library.space),
         "decoder": decoder,
         "prior": "yes" if model.prior else "none",
         "captions": f"column “{material.caption}”" if material.caption else "none",
-        "pictures that a slow measure looks at": str(material.count),
+        "images that a slow measure looks at": str(material.count),
         "seed": str(material.seed),
         "unclip-explorer": explorer.__version__,
     }

@@ -1,4 +1,4 @@
-"""Scenes: pairs of drawn pictures that differ in one binding only, with the caption of each.
+"""Scenes: pairs of drawn images that differ in one binding only, with the caption of each.
 
 Coloured shapes on white. The two captions of a pair mostly hold the same words, so that whoever
 reads only which words there are gets every pair half right.
@@ -24,7 +24,7 @@ COLOURS = {
 }
 SHAPES = ("cube", "circle", "heart", "star")
 NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four"}
-CONTROLS = ("colour", "shape")  # one thing a picture: there is nothing to bind
+CONTROLS = ("colour", "shape")  # one thing an image: there is nothing to bind
 
 Thing = tuple[str, str, float, float, float]  # shape, colour, centre and size in sides, y down
 Plan = tuple[tuple[str, str], tuple[list[Thing], list[Thing]]]  # captions and scenes of a pair
@@ -32,11 +32,11 @@ Plan = tuple[tuple[str, str], tuple[list[Thing], list[Thing]]]  # captions and s
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two pictures, and the caption of each."""
+    """Two images, and the caption of each."""
 
     kind: str
     captions: tuple[str, str]
-    pictures: tuple[Image.Image, Image.Image]
+    images: tuple[Image.Image, Image.Image]
 
 
 def pairs(kind: str, n: int, seed: int = 0) -> list[Pair]:

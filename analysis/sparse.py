@@ -1,7 +1,7 @@
 """Sparse: a point as a sum of few words, to be read, edited and put together again.
 
-Words and pictures have each their mean direction taken away first, so that the sum explains what
-is special to a picture and not that it is a picture.
+Words and images have each their mean direction taken away first, so that the sum explains what
+is special to an image and not that it is an image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from analysis.vocabulary import Vocabulary
 from explorer.points import Points
 
-PENALTY = 0.2  # tells a picture of pocket's in about ten words
+PENALTY = 0.2  # tells an image of pocket's in about ten words
 
 
 def sparse(

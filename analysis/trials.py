@@ -1,6 +1,6 @@
-"""Trials: a picture with a true and a false caption, read from the files of published benchmarks.
+"""Trials: an image with a true and a false caption, read from the files of published benchmarks.
 
-SugarCrepe and ARO ask which of two captions fits a picture, where the false one swaps or replaces
+SugarCrepe and ARO ask which of two captions fits an image, where the false one swaps or replaces
 some of the words of the true one. Neither ships with explorer; give their files.
 """
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 SUGARCREPE = ("filename", "caption", "negative_caption")
 ARO = ("image_path", "true_caption", "false_caption")
-BOX = ("bbox_x", "bbox_y", "bbox_w", "bbox_h")  # of ARO: the part of the picture that is meant
+BOX = ("bbox_x", "bbox_y", "bbox_w", "bbox_h")  # of ARO: the part of the image that is meant
 RELATION = "relation_name"  # of ARO's relations: results are given by relation
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One picture and two captions.
+    """One image and two captions.
 
     Args:
         kind: what the false caption changes: the relation, or else the name of the file.
@@ -45,11 +45,11 @@ class Trial:
     box: tuple[int, int, int, int] | None = None
 
     def open(self) -> Image.Image:
-        """Open the picture, cut to its box.
+        """Open the image, cut to its box.
 
         Raises:
             ImageError: it cannot be read.
-            QueryError: the box holds no part of the picture.
+            QueryError: the box holds no part of the image.
         """
         image = open_image(self.file)
         if self.box is None:
@@ -62,20 +62,20 @@ class Trial:
         return image.crop(box)
 
 
-def read_trials(file: str | PathLike[str], pictures: str | PathLike[str]) -> list[Trial]:
+def read_trials(file: str | PathLike[str], images: str | PathLike[str]) -> list[Trial]:
     """Read a file of SugarCrepe (such as swap_obj.json) or of ARO (visual_genome_relation.json).
 
     Either is JSON: a list of records, or an object whose values they are.
 
     Args:
-        pictures: the folder that the records name pictures in: COCO's val2017, or Visual Genome's.
+        images: the folder that the records name images in: COCO's val2017, or Visual Genome's.
 
     Raises:
-        QueryError: the file cannot be read, holds other records, or a picture is not there.
+        QueryError: the file cannot be read, holds other records, or an image is not there.
 
     Source: Hsieh et al. 2023 (SugarCrepe); Yuksekgonul et al. 2023 (ARO).
     """
-    file, folder = FilePath(file), FilePath(pictures)
+    file, folder = FilePath(file), FilePath(images)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # ValueError: no JSON, or no UTF-8
@@ -88,7 +88,7 @@ def read_trials(file: str | PathLike[str], pictures: str | PathLike[str]) -> lis
     absent = [trial.file for trial in trials if not trial.file.is_file()]
     if absent:
         raise QueryError(
-            f"{len(absent):,} of {len(trials):,} pictures that {name_of(file)} names are not in "
+            f"{len(absent):,} of {len(trials):,} images that {name_of(file)} names are not in "
             f"{name_of(folder)}; the first is {name_of(absent[0])}. Give the folder they lie in."
         )
     return trials
@@ -119,22 +119,22 @@ def _box(record: Mapping[str, Any], place: int, file: FilePath) -> tuple[int, in
 
 
 def judge(trials: Sequence[Trial], encoder: Encoder) -> Bool[np.ndarray, " N"]:
-    """Whether the true caption of each picture has the higher cosine; a tie is wrong.
+    """Whether the true caption of each image has the higher cosine; a tie is wrong.
 
-    Memory holds one batch of pictures.
+    Memory holds one batch of images.
 
     Raises:
-        ImageError, QueryError: a picture cannot be read, or there are no trials.
+        ImageError, QueryError: an image cannot be read, or there are no trials.
     """
     if not trials:
         raise QueryError("There are no trials to judge; give at least one.")
     parts = []
     for rows in chunks(len(trials), encoder.batch_size):
         batch = trials[rows]
-        pictures = encoder.encode_images([trial.open() for trial in batch]).unit
+        images = encoder.encode_images([trial.open() for trial in batch]).unit
         true = encoder.encode_text([trial.true for trial in batch]).unit
         false = encoder.encode_text([trial.false for trial in batch]).unit
-        parts.append((pictures * (true - false)).sum(1) > 0)
+        parts.append((images * (true - false)).sum(1) > 0)
     return np.concatenate(parts)
 
 

@@ -45,23 +45,23 @@ def words_of(captions: Sequence[str], most: int = WORDS) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Words as directions from their mean, and the mean of pictures that these are added to.
+    """Words as directions from their mean, and the mean of images that these are added to.
 
     Args:
         words: text points, one a word.
-        middle: the mean direction of pictures, not of unit length.
+        middle: the mean direction of images, not of unit length.
     """
 
     words: Points
     middle: Float[np.ndarray, " D"]
 
     @classmethod
-    def of(cls, encoder: Encoder, words: Sequence[str], pictures: Points) -> Self:
+    def of(cls, encoder: Encoder, words: Sequence[str], images: Points) -> Self:
         """Encode words; leave out what says nothing new beside a word before it.
 
         Args:
             words: the most important first.
-            pictures: a sample of those that will be told in words.
+            images: a sample of those that will be told in words.
 
         Raises:
             QueryError: fewer than two words are left.
@@ -74,10 +74,10 @@ class Vocabulary:
                     kept.append(i)
         if len(kept) < 2:
             raise QueryError("Concepts need two words or more that differ; give other words.")
-        return cls(points[kept], pictures.unit.mean(0))
+        return cls(points[kept], images.unit.mean(0))
 
     def middle_of(self, points: Points) -> Float[np.ndarray, " D"]:
-        """What is taken away from points of this side: the mean of pictures, or that of words."""
+        """What is taken away from points of this side: the mean of images, or that of words."""
         return self.middle if points.side == "image" else self.words.unit.mean(0)
 
     @cached_property

@@ -1,8 +1,8 @@
-"""Search, edit and decode pictures through CLIP embeddings.
+"""Search, edit and decode images through CLIP embeddings.
 
-A Model gives one CLIP Space: its Encoder turns words and pictures into Points; a Library keeps
+A Model gives one CLIP Space: its Encoder turns words and images into Points; a Library keeps
 Points and finds the near ones; geometry makes new Points from old; a Path strings them; the Prior
-carries words over to the picture side; the Decoder turns Points back into pictures.
+carries words over to the image side; the Decoder turns Points back into images.
 """
 
 import importlib

@@ -27,26 +27,26 @@ FINE = 3  # times the default steps where noise is inverted
 
 @dataclass(frozen=True, eq=False)
 class Stop:
-    """An image-side point, and the picture that it came from, if it came from just one."""
+    """An image-side point, and the image that it came from, if it came from just one."""
 
     point: Points
-    picture: Image.Image | None
+    image: Image.Image | None
 
     @classmethod
     def read(cls, model: Model, query: str | Sequence[str], seed: int) -> "Stop":
-        """Read a picture, words (through the prior) or an algebra of both."""
+        """Read an image, words (through the prior) or an algebra of both."""
         parsed = Query.parse(query)
         point = parsed.decodable(model.encoder, model.prior, seed)
-        alone = len(parsed.terms) == 1 and parsed.terms[0].is_picture
-        picture = open_image(parsed.terms[0].text) if alone else None
-        return cls(point.with_labels([str(parsed)]), picture)
+        alone = len(parsed.terms) == 1 and parsed.terms[0].is_image
+        image = open_image(parsed.terms[0].text) if alone else None
+        return cls(point.with_labels([str(parsed)]), image)
 
     @classmethod
-    def of_picture(cls, model: Model, file: FilePath) -> "Stop":
-        """Read a picture, whatever its name looks like."""
-        picture = open_image(file)
-        point = model.encoder.encode_images([picture])
-        return cls(point.with_labels([file.name]), picture)
+    def of_image(cls, model: Model, file: FilePath) -> "Stop":
+        """Read an image, whatever its name looks like."""
+        image = open_image(file)
+        point = model.encoder.encode_images([image])
+        return cls(point.with_labels([file.name]), image)
 
 
 def decoder_of(model: Model) -> Decoder:
@@ -108,7 +108,7 @@ def evened(recipe: Recipe, seen: Points) -> Recipe:
     return replace(recipe, times=tuple(times.tolist()))
 
 
-def plan_pictures(
+def plan_images(
     model: Model,
     stops: Sequence[Stop],
     n: int,
@@ -118,7 +118,7 @@ def plan_pictures(
     noise: Noise | None = None,
     **given: Any,
 ) -> Recipe:
-    """So many pictures of each stop: other seeds, or with η variations of its own picture."""
+    """So many images of each stop: other seeds, or with η variations of its own image."""
     if noise is None and eta > 0:
         noise = noise_of(model, stops, **given)
     each = [i for i in range(len(stops)) for _ in range(n)]
@@ -131,24 +131,24 @@ def plan_pictures(
 
 
 def plan_painted(
-    model: Model, picture: Image.Image, point: Points, n: int, *, seed: int, **given: Any
+    model: Model, image: Image.Image, point: Points, n: int, *, seed: int, **given: Any
 ) -> Recipe:
-    """So many pictures that start from one: redrawn to a `strength`, or painted where a `mask` is.
+    """So many images that start from one: redrawn to a `strength`, or painted where a `mask` is.
 
-    The picture and its mask are cut and scaled to the decoder's own size.
+    The image and its mask are cut and scaled to the decoder's own size.
     """
     size = decoder_of(model).image_size
     mask = fit(given.pop("mask"), size) if "mask" in given else None
-    given |= {"picture": fit(picture, size), "mask": mask}
+    given |= {"image": fit(image, size), "mask": mask}
     return plan(
         model, point[[0] * n], None, way="points", count=n, seeds=seeds_of(seed, n), **given
     )
 
 
 def point_to_paint(model: Model, stop: Stop, text: str | None, seed: int) -> Points:
-    """What shall be seen: the words, or the picture turned half-way to them, or the picture.
+    """What shall be seen: the words, or the image turned half-way to them, or the image.
 
-    Words alone need a prior; without one, they turn the picture's own point (a text diff).
+    Words alone need a prior; without one, they turn the image's own point (a text diff).
     """
     if text is None:
         return stop.point
@@ -159,19 +159,19 @@ def point_to_paint(model: Model, stop: Stop, text: str | None, seed: int) -> Poi
 
 
 def seeds_of(seed: int, n: int) -> tuple[int, ...]:
-    """One seed for each of n pictures."""
+    """One seed for each of n images."""
     return tuple(seed + i for i in range(n))
 
 
 def noise_of(model: Model, stops: Sequence[Stop], **given: Any) -> Noise | None:
-    """x_T of every stop's own picture; None unless all have one."""
-    pictures = [stop.picture for stop in stops if stop.picture is not None]
-    if len(pictures) != len(stops):
+    """x_T of every stop's own image; None unless all have one."""
+    images = [stop.image for stop in stops if stop.image is not None]
+    if len(images) != len(stops):
         return None
     points = Points.concat([stop.point for stop in stops])
     decoder = decoder_of(model)
     steps = given.get("steps") or _steps(decoder, inverted=True, preview=given.get("preview"))
-    return storable(decoder.invert(pictures, points, steps=steps))
+    return storable(decoder.invert(images, points, steps=steps))
 
 
 def plan(

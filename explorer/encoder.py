@@ -1,6 +1,6 @@
-"""Encoder: words and pictures become Points; batching and parallel reading are written here.
+"""Encoder: words and images become Points; batching and parallel reading are written here.
 
-A model supplies three things: one batch of texts, one batch of pixels, and how a picture becomes
+A model supplies three things: one batch of texts, one batch of pixels, and how an image becomes
 pixels. This room knows no model and no library.
 """
 
@@ -31,7 +31,7 @@ from explorer.jupyter import progress
 from explorer.points import Points, Space
 
 Source = str | bytes | PathLike[str]
-"""Where a picture comes from: a file's path (str, PathLike), or the file's content (bytes)."""
+"""Where an image comes from: a file's path (str, PathLike), or the file's content (bytes)."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Embedded:
 
 
 class Encoder(ABC):
-    """Turns words and pictures into raw (not normalised) Points of one Space."""
+    """Turns words and images into raw (not normalised) Points of one Space."""
 
     space: Space
     batch_size: int = 64
@@ -64,7 +64,7 @@ class Encoder(ABC):
     @property
     @abstractmethod
     def preprocess(self) -> Callable[[Image.Image], Float[np.ndarray, "C H W"]]:
-        """From an upright RGB picture to pixels; picklable, so that worker processes can run it."""
+        """From an upright RGB image to pixels; picklable, so that worker processes can run it."""
 
     def encode_text(self, texts: Sequence[str] | str) -> Points:
         """Encode words: one text-side point a text, labelled with it.
@@ -87,19 +87,19 @@ class Encoder(ABC):
     def encode_images(
         self, images: Sequence[Image.Image | Source] | Image.Image | Source
     ) -> Points:
-        """Encode pictures: one image-side point a picture, labelled with its file's name.
+        """Encode images: one image-side point an image, labelled with its file's name.
 
         Args:
-            images: pictures of Pillow in any mode, files, or contents of files; one or several.
+            images: images of Pillow in any mode, files, or contents of files; one or several.
 
         Raises:
-            QueryError: there are no pictures.
+            QueryError: there are no images.
             ImageError: one of them cannot be read. (`embed` goes on instead.)
         """
         if isinstance(images, Image.Image | str | bytes | PathLike):
             images = [images]
         if not len(images):
-            raise QueryError("There are no pictures to encode; give at least one.")
+            raise QueryError("There are no images to encode; give at least one.")
         preprocess, vectors = self.preprocess, []
         starts = range(0, len(images), self.batch_size)
         for start in progress(starts, len(starts), "encoding"):
@@ -113,16 +113,16 @@ class Encoder(ABC):
         return Points(np.concatenate(vectors), self.space, "image", labels)
 
     def embed(self, sources: Iterable[Source], *, workers: int | None = None) -> Iterator[Embedded]:
-        """Embed any number of picture files, one result a source, in their order.
+        """Embed any number of image files, one result a source, in their order.
 
-        A bad picture gives a result with its reason; it does not stop the others. Pictures are read
+        A bad image gives a result with its reason; it does not stop the others. Images are read
         in worker processes, a bounded number at a time, so memory stays flat. Closing the iterator
         stops the workers.
 
         Args:
             sources: files or contents of files; may be a generator.
             workers: processes that read; 0 reads in this process; None takes one a core, or 0 for
-                fewer than 64 pictures.
+                fewer than 64 images.
         """
         readings = _read(iter(sources), self.preprocess, workers)
         batch: list[_Reading] = []
@@ -154,8 +154,8 @@ class Encoder(ABC):
 
 Preprocess = Callable[[Image.Image], Float[np.ndarray, "C H W"]]
 
-_CHUNK = 16  # pictures a task of a worker: 10 MB of pixels at 224 × 224
-_FEW = 64  # starting workers costs more than reading so few pictures here
+_CHUNK = 16  # images a task of a worker: 10 MB of pixels at 224 × 224
+_FEW = 64  # starting workers costs more than reading so few images here
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +233,7 @@ def _read_in_workers(
 
 
 def _read_one_by_one(chunk: list[Source], preprocess: Preprocess) -> list[_Reading]:
-    """Find out which picture kills the process that reads it, and read the others."""
+    """Find out which image kills the process that reads it, and read the others."""
     readings = []
     pool = _Pool(preprocess, 1)
     try:
@@ -252,7 +252,7 @@ def _read_one_by_one(chunk: list[Source], preprocess: Preprocess) -> list[_Readi
 
 
 class _Pool:
-    """Worker processes that read pictures.
+    """Worker processes that read images.
 
     They are spawned, not forked: torch and its threads are already loaded here, and a fork of a
     process with threads may hang. A spawned worker would run the user's script again, which

@@ -5,7 +5,7 @@
     ├── SideMismatch    (ValueError)  a text-side point came where an image-side point is needed
     ├── UnknownModel    (KeyError)    no model has that name
     ├── WeightsMissing  (FileNotFoundError)  the model is known, its weights are not here
-    ├── ImageError      (ValueError)  a picture cannot be read, with the reason
+    ├── ImageError      (ValueError)  an image cannot be read, with the reason
     ├── QueryError      (ValueError)  a query or an argument of a door makes no sense
     ├── VideoError      (ValueError)  a video cannot be written or read
     ├── TrainingError   (RuntimeError)  a training cannot go on; what was saved stays
@@ -48,7 +48,7 @@ class WeightsMissing(ExplorerError, FileNotFoundError):
 
 
 class ImageError(ExplorerError, ValueError):
-    """A picture cannot be read; the message gives the reason."""
+    """An image cannot be read; the message gives the reason."""
 
 
 class QueryError(ExplorerError, ValueError):

@@ -3,7 +3,7 @@
 Every formula works on Points of one Space, row by row, or one point against many. It computes in
 float64 and gives Points back: on the text side if every operand is, otherwise on the image side.
 Operands of two Spaces raise SpaceMismatch; 2 points against 3 raise QueryError. This room knows no
-model, no picture and no file.
+model, no image and no file.
 """
 
 import numpy as np
@@ -79,7 +79,7 @@ def rotate(
 ) -> Points:
     """Turn start towards direction along the great circle; its length stays.
 
-    A text diff is such a turn of a picture's point: `rotate(picture, text_diff(before, after),
+    A text diff is such a turn of an image's point: `rotate(image, text_diff(before, after),
     fraction=0.3)`. The paper's fractions lie between 0.25 and 0.50.
 
     Args:
@@ -119,7 +119,7 @@ def text_diff(before: Points | None, after: Points) -> Points:
 
     The paper's variants are another `before`: the point of a neutral caption such as "a photo",
     or None, which leaves it out and gives unit(after). The result lies on the text side, since a
-    direction between two points is no picture: `rotate` a picture's point towards it.
+    direction between two points is no image: `rotate` an image's point towards it.
 
     Raises:
         QueryError: before and after are the same, so nothing changes between them.

@@ -1,6 +1,6 @@
-"""Pictures from files, safely: upright, RGB, of a bounded size; contact sheets; pictures to files.
+"""Images from files, safely: upright, RGB, of a bounded size; contact sheets; images to files.
 
-Every failure to read a picture is one `ImageError` with the reason. This room knows no models and
+Every failure to read an image is one `ImageError` with the reason. This room knows no models and
 no Points.
 """
 
@@ -41,14 +41,14 @@ _SUFFIXES = (".png", ".webp", ".jpg", ".jpeg")
 
 
 def open_image(source: str | bytes | PathLike[str]) -> Image.Image:
-    """Open a picture, a file or the content of one, as upright RGB.
+    """Open an image, a file or the content of one, as upright RGB.
 
     JPEG, PNG, WebP, GIF (first frame), BMP, TIFF and AVIF only. EXIF orientation is applied, 16-bit
     grey is scaled instead of clipped, transparency is laid on white, CMYK is converted through its
     ICC profile if there is one.
 
     Raises:
-        ImageError: it is no picture, is damaged or cut off, or has over 64 megapixels.
+        ImageError: it is no image, is damaged or cut off, or has over 64 megapixels.
     """
     return decode_image(read_bytes(source), name_of(source))
 
@@ -57,17 +57,17 @@ def name_of(source: str | bytes | PathLike[str]) -> str:
     r"""Name a source in messages: on one line of any terminal or table, whatever the file's name.
 
     >>> name_of("a\nb"), name_of(b"GIF89a")
-    ('a\\nb', 'This picture')
+    ('a\\nb', 'This image')
     """
-    name = "This picture" if isinstance(source, bytes) else os.fspath(source)
+    name = "This image" if isinstance(source, bytes) else os.fspath(source)
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def read_bytes(source: str | bytes | PathLike[str]) -> bytes:
-    """Read the content of one picture file; bytes are returned as they are.
+    """Read the content of one image file; bytes are returned as they are.
 
     Raises:
-        ImageError: there is no such file, it is not a plain file, or it is too large for a picture.
+        ImageError: there is no such file, it is not a plain file, or it is too large for an image.
     """
     if isinstance(source, bytes):
         return source
@@ -78,7 +78,7 @@ def read_bytes(source: str | bytes | PathLike[str]) -> bytes:
             raise ImageError(f"{name} is not a file.")
         if status.st_size > MAX_BYTES:
             size = f"{status.st_size / 1e6:.0f} MB; at most {MAX_BYTES // 10**6}"
-            raise ImageError(f"{name} is too large for a picture: {size}.")
+            raise ImageError(f"{name} is too large for an image: {size}.")
         return FilePath(source).read_bytes()
     except ImageError:
         raise
@@ -112,7 +112,7 @@ def decode_image(data: bytes, name: str) -> Image.Image:
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """Make any picture of Pillow upright RGB: see `open_image`.
+    """Make any image of Pillow upright RGB: see `open_image`.
 
     >>> as_rgb(Image.new("LA", (1, 1), (0, 0))).getpixel((0, 0))
     (255, 255, 255)
@@ -143,15 +143,15 @@ def _why_unknown(data: bytes) -> str:
     if not data:
         return "is empty."
     if data.startswith(_BEGINNINGS):
-        return "is damaged or cut off: it begins like a picture but has no readable header."
+        return "is damaged or cut off: it begins like an image but has no readable header."
     beginning = name_of(data[:12].decode("latin-1"))
-    return f"is not a picture (it begins with {beginning!r}); {', '.join(FORMATS)} are read."
+    return f"is not an image (it begins with {beginning!r}); {', '.join(FORMATS)} are read."
 
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except _FAILURES:  # the EXIF is damaged; the picture itself may still be good
+    except _FAILURES:  # the EXIF is damaged; the image itself may still be good
         return image
 
 
@@ -193,24 +193,24 @@ def grid(
     gap: int = 8,
     background: str = "white",
 ) -> Image.Image:
-    """Lay pictures out as one contact sheet, row by row.
+    """Lay images out as one contact sheet, row by row.
 
     Args:
-        columns: pictures a row; None makes the sheet about square.
-        labels: a line of text under each picture; one that is too long ends in "…".
-        size: side of the square tiles in pixels; None takes the longest side of any picture.
+        columns: images a row; None makes the sheet about square.
+        labels: a line of text under each image; one that is too long ends in "…".
+        size: side of the square tiles in pixels; None takes the longest side of any image.
         gap: pixels between tiles and around them.
 
     Raises:
-        QueryError: there are no pictures, or not one label a picture.
+        QueryError: there are no images, or not one label an image.
 
     >>> grid([Image.new("RGB", (10, 10))] * 6, columns=3, gap=2).size
     (38, 26)
     """
     if not images or (columns is not None and columns < 1):
-        raise QueryError("A grid needs at least one picture and one column.")
+        raise QueryError("A grid needs at least one image and one column.")
     if labels is not None and len(labels) != len(images):
-        raise QueryError(f"{len(images)} pictures came with {len(labels)} labels.")
+        raise QueryError(f"{len(images)} images came with {len(labels)} labels.")
     side = size or max(max(image.size) for image in images)
     columns = min(len(images), columns or math.ceil(math.sqrt(len(images))))
     rows = math.ceil(len(images) / columns)
@@ -242,12 +242,12 @@ def _write(sheet: Image.Image, text: str, corner: tuple[int, int], room: tuple[i
 def save_image(
     image: Image.Image, file: str | PathLike[str], recipe: dict[str, Any] | None = None
 ) -> None:
-    """Write a picture by its suffix: .png, .webp (both lossless), .jpg or .jpeg.
+    """Write an image by its suffix: .png, .webp (both lossless), .jpg or .jpeg.
 
     It appears under its name only when it is complete.
 
     Args:
-        recipe: what made the picture, in values that JSON knows; it goes into the metadata.
+        recipe: what made the image, in values that JSON knows; it goes into the metadata.
 
     Raises:
         QueryError: the suffix is another one, the folder does not exist, or the recipe is too long.
@@ -283,10 +283,10 @@ def _options(suffix: str, recipe: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def read_recipe(file: str | PathLike[str]) -> dict[str, Any] | None:
-    """Read what `save_image` wrote into a picture's metadata; None if there is nothing.
+    """Read what `save_image` wrote into an image's metadata; None if there is nothing.
 
     Raises:
-        ImageError: the file is no picture.
+        ImageError: the file is no image.
     """
     data = read_bytes(file)
     decode_image(data, name_of(file))

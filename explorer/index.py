@@ -1,7 +1,7 @@
 """Index: the nearest of N unit vectors, exactly, by FAISS.
 
-It works on arrays of directions and returns scores and row numbers. It knows no pictures, no
-files of pictures and no library. An index is a cache: it can be built again at any time.
+It works on arrays of directions and returns scores and row numbers. It knows no images, no
+files of images and no library. An index is a cache: it can be built again at any time.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """How objects look in Jupyter: HTML with thumbnails, and bars for what takes a while.
 
-It knows pictures of Pillow and plain numbers; nothing of this package. All text is escaped.
+It knows images of Pillow and plain numbers; nothing of this package. All text is escaped.
 """
 
 import base64
@@ -30,8 +30,8 @@ def card(title: str, cells: Iterable[str], note: str = "") -> str:
     )
 
 
-def picture(image: Image.Image | None, caption: str) -> str:
-    """A thumbnail over its caption; a grey field where the picture is not there any more."""
+def image(image: Image.Image | None, caption: str) -> str:
+    """A thumbnail over its caption; a grey field where the image is not there any more."""
     image = Image.new("RGB", (1, 1), "lightgrey") if image is None else image.copy()
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     size = f"width:{THUMBNAIL}px;height:{THUMBNAIL}px;object-fit:contain"

@@ -1,6 +1,6 @@
 """Masks: where in-painting may paint; white paints, black keeps.
 
-Works on pictures (PIL) and numpy arrays; knows no latents and no models.
+Works on images (PIL) and numpy arrays; knows no latents and no models.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ from PIL import Image
 from explorer.errors import QueryError
 
 Mask = Image.Image | np.ndarray
-"""A grey or black-and-white picture, or an array H × W of bool, uint8 0 … 255 or 0.0 … 1.0."""
+"""A grey or black-and-white image, or an array H × W of bool, uint8 0 … 255 or 0.0 … 1.0."""
 
 
-def as_grey(mask: Mask, picture: Image.Image) -> Image.Image:
-    """Turn any mask into a grey picture (mode "L") that fits `picture`.
+def as_grey(mask: Mask, image: Image.Image) -> Image.Image:
+    """Turn any mask into a grey image (mode "L") that fits `image`.
 
     Raises:
-        QueryError: it is of another size than the picture, or black all over.
+        QueryError: it is of another size than the image, or black all over.
 
     >>> as_grey(np.eye(4, dtype=bool), Image.new("RGB", (4, 4))).getpixel((1, 1))
     255
@@ -26,10 +26,10 @@ def as_grey(mask: Mask, picture: Image.Image) -> Image.Image:
         scale = 1 if mask.dtype == np.uint8 else 255
         mask = Image.fromarray(np.clip(np.round(mask * scale), 0, 255).astype(np.uint8))
     grey = mask.convert("L")
-    if grey.size != picture.size:
+    if grey.size != image.size:
         raise QueryError(
-            f"The mask is {grey.size[0]} × {grey.size[1]} and its picture "
-            f"{picture.size[0]} × {picture.size[1]}. Draw the mask at the picture's size."
+            f"The mask is {grey.size[0]} × {grey.size[1]} and its image "
+            f"{image.size[0]} × {image.size[1]}. Draw the mask at the image's size."
         )
     if grey.getextrema()[1] == 0:
         raise QueryError("A mask is all black, so nothing would be painted. White is painted.")
@@ -54,8 +54,8 @@ def _overlaps(cells: int, pixels: int) -> Bool[np.ndarray, "cells pixels"]:
     return (pixel * cells < (cell + 1) * pixels) & ((pixel + 1) * cells > cell * pixels)
 
 
-def paste(painted: Image.Image, picture: Image.Image, mask: Image.Image) -> Image.Image:
-    """Keep every black pixel of `picture` exactly; grey blends. At another size, all is new."""
-    if painted.size != picture.size:
+def paste(painted: Image.Image, image: Image.Image, mask: Image.Image) -> Image.Image:
+    """Keep every black pixel of `image` exactly; grey blends. At another size, all is new."""
+    if painted.size != image.size:
         return painted
-    return Image.composite(painted, picture, mask)
+    return Image.composite(painted, image, mask)

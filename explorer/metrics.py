@@ -1,6 +1,6 @@
 """Measures: the formulas behind pocket's model card, each on plain arrays.
 
-Returns numbers. It knows no model, no picture and no file.
+Returns numbers. It knows no model, no image and no file.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""Noise: where a reverse process starts, or what inversion arrives at; one latent a picture.
+"""Noise: where a reverse process starts, or what inversion arrives at; one latent an image.
 
-Knows the shape of latents and nothing else: no points, no models, no pictures.
+Knows the shape of latents and nothing else: no points, no models, no images.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """x_T, one latent a picture: where a reverse process starts, or what inversion arrives at.
+    """x_T, one latent an image: where a reverse process starts, or what inversion arrives at.
 
     Raises:
         QueryError: the array is not N × C × h × w with N ≥ 1, or not finite.
@@ -50,7 +50,7 @@ class Noise:
         """
         if len(self) not in (1, n) or self.latents.shape[1:] != tuple(shape):
             raise QueryError(
-                f"Noise of shape {self.latents.shape} came for {n} pictures. Needed are {n} (or 1, "
+                f"Noise of shape {self.latents.shape} came for {n} images. Needed are {n} (or 1, "
                 f"for all) × {' × '.join(map(str, shape))}."
             )
         return self if len(self) == n else self[[0] * n]
@@ -128,7 +128,7 @@ def _along_arc(
 
 
 def seeds_for(seed: int | Sequence[int], n: int) -> tuple[int, ...]:
-    """Give every one of n pictures its seed: one for all, or one each.
+    """Give every one of n images its seed: one for all, or one each.
 
     Raises:
         QueryError: the count is wrong, or a seed is not a whole number from 0 to 2³² - 1: of more

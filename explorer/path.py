@@ -140,7 +140,7 @@ class Path:
 def even_times(distances: Float[np.ndarray, " T"], n: int) -> Float[np.ndarray, " n"]:
     """Find n times from 0 to 1 between which a path shows equal changes.
 
-    Decoded pictures do not change at the speed at which their points turn: `distances` says how
+    Decoded images do not change at the speed at which their points turn: `distances` says how
     far apart T + 1 of them, at equal times, look. Where they change fast, the times lie closer.
     This is the parametrisation by arc length, with the speed taken as constant between two.
 

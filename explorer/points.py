@@ -3,7 +3,7 @@
 Dimension letters, used in every annotation of the package:
     N points   D dimensions of the space   K neighbours   T frames   C H W channels, height, width
 
-This room knows numpy and how points look in Jupyter; no pictures, no models, no files.
+This room knows numpy and how points look in Jupyter; no images, no models, no files.
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,7 +50,7 @@ class Points:
     Args:
         vectors: N × D, kept as float32; finite, none of length zero, N ≥ 1.
         side: "image" or "text": both live in one space but not in one region of it.
-        labels: one word or file name a point, shown under its picture.
+        labels: one word or file name a point, shown under its image.
 
     Raises:
         ValueError: empty, not finite, a zero vector, or a wrong shape.
@@ -143,7 +143,7 @@ class Points:
         """Raise SideMismatch unless the points lie on the image side."""
         if self.side != "image":
             raise SideMismatch(
-                "These points come from words; a decoder reads points of pictures, which lie in "
+                "These points come from words; a decoder reads points of images, which lie in "
                 "another region of the space. Carry them over with prior.sample(texts), or decode "
                 "them as they are with points.as_image()."
             )

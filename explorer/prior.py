@@ -12,7 +12,7 @@ from explorer.points import Points, Space
 
 
 class Prior(ABC):
-    """Carries words over to the picture side of its Space."""
+    """Carries words over to the image side of its Space."""
 
     space: Space
 

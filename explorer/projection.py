@@ -1,6 +1,6 @@
 """Projection: a two-dimensional map of Points, and the way back from a place on it to a Point.
 
-It works on the directions of Points; it knows no pictures and no library. UMAP draws the map once;
+It works on the directions of Points; it knows no images and no library. UMAP draws the map once;
 placing new points and coming back are weighted medians and means of the nearest known points.
 """
 
@@ -248,7 +248,7 @@ def _neighbour_graph(
     cosines, rows = Index(unit, unit.shape[1]).search(unit, k)
     distances = np.clip(1 - cosines, 0, 2)
     itself = np.arange(len(unit))
-    absent = ~(rows == itself[:, None]).any(axis=1)  # copies of one picture can crowd it out
+    absent = ~(rows == itself[:, None]).any(axis=1)  # copies of one image can crowd it out
     rows[absent, -1] = itself[absent]
     distances[rows == itself[:, None]] = -1
     order = np.argsort(distances, axis=1, kind="stable")

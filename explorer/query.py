@@ -1,4 +1,4 @@
-"""Query: words and pictures, added and subtracted with weights, as one point to search or decode.
+"""Query: words and images, added and subtracted with weights, as one point to search or decode.
 
     2:cat + ./dog.png - night
 
@@ -19,7 +19,7 @@ from explorer.errors import QueryError, SideMismatch
 from explorer.points import Points, Side
 from explorer.prior import Prior
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 _CANCELLED = 1e-5  # of the sum of weights: what float32 leaves of terms that cancel out
 _WEIGHT = re.compile(
@@ -36,17 +36,17 @@ _PIECE = re.compile(
 
 @dataclass(frozen=True)
 class Term:
-    """One word phrase or one picture file of a query, and how much it counts.
+    """One word phrase or one image file of a query, and how much it counts.
 
     Args:
         text: the words, or the file.
         weight: finite and not zero; below zero subtracts.
-        is_picture: whether `text` is a file.
+        is_image: whether `text` is a file.
     """
 
     text: str
     weight: float = 1.0
-    is_picture: bool = False
+    is_image: bool = False
 
     def __str__(self) -> str:
         amount = abs(float(self.weight))
@@ -70,7 +70,7 @@ class Query:
 
     def __post_init__(self) -> None:
         if not self.terms:
-            raise QueryError("A query needs at least one term: words, or a picture file.")
+            raise QueryError("A query needs at least one term: words, or an image file.")
         for term in self.terms:
             if not term.text.strip():
                 raise QueryError(f"A term of the query is empty: {term.text!r}. Give it words.")
@@ -82,7 +82,7 @@ class Query:
         if not any(term.weight > 0 for term in self.terms):
             raise QueryError(
                 f"The query {str(self)!r} adds nothing, so there is nothing to look for. "
-                "Start it with words or a picture without a minus."
+                "Start it with words or an image without a minus."
             )
 
     def __str__(self) -> str:
@@ -97,11 +97,11 @@ class Query:
         Terms stand between + and -, alone or at the head of a word. A number and a colon at the
         head of a term is its weight: `0.5:red car`. Words in a row are one phrase. Quotes
         take what they hold as it is: `"2001: a space odyssey"`; inside double quotes, two double
-        quotes stand for one. A term is a picture if a file of that name exists.
+        quotes stand for one. A term is an image if a file of that name exists.
 
         Raises:
             QueryError: no term, a sign without a term, a weight that is zero or not finite, a
-                quote without an end, a picture that is not there, or nothing added.
+                quote without an end, an image that is not there, or nothing added.
         """
         texts = [tokens] if isinstance(tokens, str) else list(tokens)
         read = " ".join(texts)
@@ -128,10 +128,10 @@ class Query:
 
         Raises:
             QueryError: the terms cancel out.
-            ImageError: a picture cannot be read.
+            ImageError: an image cannot be read.
         """
-        texts = [term.text for term in self.terms if not term.is_picture]
-        return self._sum(encoder.encode_text(texts) if texts else None, self._pictures(encoder))
+        texts = [term.text for term in self.terms if not term.is_image]
+        return self._sum(encoder.encode_text(texts) if texts else None, self._images(encoder))
 
     def decodable(self, encoder: Encoder, prior: Prior | None, seed: int = 0) -> Points:
         """The same with the words carried over to the image side: one point, to decode.
@@ -139,26 +139,26 @@ class Query:
         Raises:
             SideMismatch: the query has words, but there is no prior.
             QueryError: the terms cancel out.
-            ImageError: a picture cannot be read.
+            ImageError: an image cannot be read.
         """
-        texts = [term.text for term in self.terms if not term.is_picture]
+        texts = [term.text for term in self.terms if not term.is_image]
         if texts and prior is None:
             raise SideMismatch(
-                f"A decoder reads points of pictures, and this model has no prior to carry the "
-                f"words {texts[0]!r} over. Ask with pictures only, or take a model with a prior."
+                f"A decoder reads points of images, and this model has no prior to carry the "
+                f"words {texts[0]!r} over. Ask with images only, or take a model with a prior."
             )
         words = prior.sample(texts, seed=seed) if texts and prior else None
-        return self._sum(words, self._pictures(encoder))
+        return self._sum(words, self._images(encoder))
 
-    def _pictures(self, encoder: Encoder) -> Points | None:
-        files = [os.path.expanduser(term.text) for term in self.terms if term.is_picture]
+    def _images(self, encoder: Encoder) -> Points | None:
+        files = [os.path.expanduser(term.text) for term in self.terms if term.is_image]
         return encoder.encode_images(files) if files else None
 
-    def _sum(self, words: Points | None, pictures: Points | None) -> Points:
-        parts = [part for part in (words, pictures) if part is not None]
+    def _sum(self, words: Points | None, images: Points | None) -> Points:
+        parts = [part for part in (words, images) if part is not None]
         parts[0].space.check(parts[-1].space)
-        # words first, then pictures, each in the order of the query
-        terms = sorted(self.terms, key=lambda term: term.is_picture)
+        # words first, then images, each in the order of the query
+        terms = sorted(self.terms, key=lambda term: term.is_image)
         vectors = np.concatenate([part.vectors for part in parts]).astype(np.float64)
         lengths = np.linalg.norm(vectors, axis=1)
         weights = np.array([term.weight for term in terms])
@@ -213,32 +213,30 @@ def _unquoted(piece: re.Match[str]) -> str:
 def _term(sign: str, weight: str, words: list[str], read: str) -> Term:
     if not words:
         if not sign and not weight:
-            raise QueryError(
-                "The query is empty. Give words or picture files, as in: 2:cat - night"
-            )
+            raise QueryError("The query is empty. Give words or image files, as in: 2:cat - night")
         what = f"weight {weight}" if weight else f"sign {sign}"
         raise QueryError(
-            f"In the query {read!r} no words and no picture follow the {what}. A term is written "
+            f"In the query {read!r} no words and no image follow the {what}. A term is written "
             "sign, weight, words: - 2:night. Words that begin with a sign go in double quotes."
         )
     text = " ".join(words)
-    is_picture = os.path.isfile(os.path.expanduser(text))
-    if not is_picture and len(words) > 1 and any(map(_looks_like_picture, words)):
+    is_image = os.path.isfile(os.path.expanduser(text))
+    if not is_image and len(words) > 1 and any(map(_looks_like_image, words)):
         raise QueryError(
-            f"In the query {read!r} words and a picture stand side by side: {text!r}. "
+            f"In the query {read!r} words and an image stand side by side: {text!r}. "
             "Put + or - between them."
         )
-    if not is_picture and _looks_like_picture(text):
+    if not is_image and _looks_like_image(text):
         raise QueryError(
             f"There is no file {text!r}, seen from the folder {os.getcwd()!r}. Correct its name."
         )
-    return Term(text, float(weight or 1) * (-1 if sign == "-" else 1), is_picture)
+    return Term(text, float(weight or 1) * (-1 if sign == "-" else 1), is_image)
 
 
-def _looks_like_picture(word: str) -> bool:
+def _looks_like_image(word: str) -> bool:
     has_folder = "/" in word or os.sep in word
     is_file = os.path.isfile(os.path.expanduser(word))
-    return word.lower().endswith(PICTURE_SUFFIXES) and (has_folder or is_file)
+    return word.lower().endswith(IMAGE_SUFFIXES) and (has_folder or is_file)
 
 
 def _reads_bare(text: str) -> bool:
@@ -248,5 +246,5 @@ def _reads_bare(text: str) -> bool:
         words == text.split()
         and not any(word[0] in "+-\"'" for word in words)
         and not _WEIGHT.match(text)
-        and (len(words) == 1 or not any(map(_looks_like_picture, words)))
+        and (len(words) == 1 or not any(map(_looks_like_image, words)))
     )

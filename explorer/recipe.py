@@ -1,6 +1,6 @@
-"""Recipe: all that a written picture or video was made from, so that it can be made again.
+"""Recipe: all that a written image or video was made from, so that it can be made again.
 
-Points go in as they are, exactly; so do inverted noise, and pictures that were painted on. It knows
+Points go in as they are, exactly; so do inverted noise, and images that were painted on. It knows
 no files, no words, no library.
 """
 
@@ -49,9 +49,9 @@ class Recipe:
         seeds: one for all frames, or one a frame.
         title: what was asked for, in words.
         options: of the decoder, beside its points: see `Decoder.with_options`.
-        picture: what every frame starts from: redrawn, or with a mask in-painted.
-        mask: of the picture's size; white is painted anew.
-        strength: how much of the picture is redrawn.
+        image: what every frame starts from: redrawn, or with a mask in-painted.
+        mask: of the image's size; white is painted anew.
+        strength: how much of the image is redrawn.
         times: when each frame on the way is seen, from 0 to 1; empty spreads them equally.
     """
 
@@ -71,7 +71,7 @@ class Recipe:
     title: str = ""
     decoder_from: str = ""
     options: dict[str, Any] = field(default_factory=dict)
-    picture: Image.Image | None = None
+    image: Image.Image | None = None
     mask: Image.Image | None = None
     strength: float = 1.0
     times: tuple[float, ...] = ()
@@ -109,12 +109,12 @@ class Recipe:
             )
         settings: dict[str, Any] = {name: getattr(self, name) for name in SETTINGS}
         settings["seed"] = self.seeds[0] if len(self.seeds) == 1 else self.seeds
-        if self.picture is None:
+        if self.image is None:
             return decoder.decode(self.points, noise=self._noise_of_frames(), **settings)
         if self.mask is None:
             settings["strength"] = self.strength
-            return decoder.redraw([self.picture], self.points, **settings)
-        return decoder.inpaint([self.picture], [self.mask], self.points, **settings)
+            return decoder.redraw([self.image], self.points, **settings)
+        return decoder.inpaint([self.image], [self.mask], self.points, **settings)
 
     def _noise_of_frames(self) -> Noise | None:
         """One row for all, or one a frame, turned along with the points (the paper's option A)."""
@@ -138,7 +138,7 @@ class Recipe:
             **{name: getattr(self, name) for name in PLAIN},
             "decoder_from": self.decoder_from,
             "options": {name: _plain(value) for name, value in self.options.items()},
-            "picture": _plain(self.picture),
+            "image": _plain(self.image),
             "mask": _plain(self.mask),
             "strength": self.strength,
             "times": list(self.times),
@@ -169,7 +169,7 @@ class Recipe:
                 **{name: values[name] for name in PLAIN},
                 decoder_from=values.get("decoder_from", ""),
                 options={name: _valued(value) for name, value in options.items()},
-                picture=_valued(values.get("picture")),
+                image=_valued(values.get("image", values.get("picture"))),
                 mask=mask and mask.convert("L"),
                 strength=values.get("strength", 1.0),
                 times=tuple(values.get("times", ())),
@@ -179,7 +179,7 @@ class Recipe:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise QueryError(
-                f"The recipe in this file cannot be used ({error}). Only pictures and videos that "
+                f"The recipe in this file cannot be used ({error}). Only images and videos that "
                 "unclip wrote, and that no other program changed since, can be replayed."
             ) from error
 
@@ -201,11 +201,11 @@ def _unpack(packed: dict[str, Any], dtype: str) -> np.ndarray:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON: pictures, points and pairs of numbers in a way that `_valued` reads."""
+    """A value as JSON: images, points and pairs of numbers in a way that `_valued` reads."""
     if isinstance(value, Image.Image):
         content = io.BytesIO()
         value.save(content, "png")
-        return {"picture": base64.b85encode(content.getvalue()).decode()}
+        return {"image": base64.b85encode(content.getvalue()).decode()}
     if isinstance(value, Points):
         space = [value.space.name, value.space.dimension, value.space.fingerprint]
         return {"points": _pack(value.vectors, "float32"), "space": space}
@@ -219,4 +219,5 @@ def _valued(value: Any) -> Any:
         return tuple(value["pair"])
     if "points" in value:
         return Points(_unpack(value["points"], "float32"), Space(*value["space"]), "image")
-    return decode_image(base64.b85decode(value["picture"]), "the picture in the recipe")
+    data = value.get("image") or value["picture"]  # as older files call it
+    return decode_image(base64.b85decode(data), "the image in the recipe")

@@ -67,7 +67,7 @@ class Made:
         ]
 
     def write(self, file: FilePath, library: Library | None = None) -> FilePath:
-        """Write a video, or as a still the one picture, a sheet, or a strip with neighbours."""
+        """Write a video, or as a still the one image, a sheet, or a strip with neighbours."""
         values = self.recipe.to_dict()
         if library is not None:
             values["library"] = str(library.folder.resolve())
@@ -118,7 +118,7 @@ def check_output(file: FilePath, *, video: bool) -> None:
 
 
 def recipe_of(file: FilePath) -> dict[str, Any]:
-    """What a picture or video says that it was made from.
+    """What an image or video says that it was made from.
 
     Raises:
         QueryError: it says nothing.
@@ -131,7 +131,7 @@ def recipe_of(file: FilePath) -> dict[str, Any]:
         values = read_recipe(file)
     if values is None:
         raise QueryError(
-            f"{file} carries no recipe. Only pictures and videos written by unclip do, as long as "
+            f"{file} carries no recipe. Only images and videos written by unclip do, as long as "
             "no other program has rewritten them."
         )
     return values

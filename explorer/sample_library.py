@@ -9,11 +9,11 @@ from explorer.encoder import Encoder
 from explorer.errors import LibraryLocked
 from explorer.library import Library
 
-PICTURES = FilePath(__file__).parent / "sample" / "pictures"
+IMAGES = FilePath(__file__).parent / "sample" / "images"
 
 
 def sample_library(encoder: Encoder, folder: str | PathLike[str] | None = None) -> Library:
-    """Open the library of the sample pictures; the first time it is made, in half a minute.
+    """Open the library of the sample images; the first time it is made, in half a minute.
 
     Where another process makes it just now, this one waits.
 
@@ -27,7 +27,7 @@ def sample_library(encoder: Encoder, folder: str | PathLike[str] | None = None) 
     while True:
         library = Library.open_or_create(folder, encoder.space)
         try:
-            for _ in library.add([PICTURES], encoder, workers=0):
+            for _ in library.add([IMAGES], encoder, workers=0):
                 pass
             return library
         except LibraryLocked:

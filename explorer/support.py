@@ -1,6 +1,6 @@
-"""Support: how far a point lies from anything real, judged by points of real pictures.
+"""Support: how far a point lies from anything real, judged by points of real images.
 
-It works on vectors; it knows no picture, no library and no model. Nothing is trained.
+It works on vectors; it knows no image, no library and no model. Nothing is trained.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Support:
     def score(self, points: Points) -> "pd.DataFrame":
         """Measure points, one a row, each measure beside its percentile among the held-out points.
 
-        A percentile of 3 says that 3 % of real pictures lie farther out. A point of the reference
+        A percentile of 3 says that 3 % of real images lie farther out. A point of the reference
         finds itself as its nearest.
 
         Raises:

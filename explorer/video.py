@@ -1,7 +1,7 @@
-"""Videos: pictures in, one file out (MP4, WebM, animated WebP, GIF), and back again.
+"""Videos: images in, one file out (MP4, WebM, animated WebP, GIF), and back again.
 
 The suffix chooses the format. The recipe (what made the video, as JSON) travels in the file's
-metadata. This room knows pictures and files: no points, no models.
+metadata. This room knows images and files: no points, no models.
 """
 
 import json
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-SHORT_SIDE = 256  # pixels; smaller pictures are enlarged, because players show them tiny or blurred
+SHORT_SIDE = 256  # pixels; smaller images are enlarged, because players show them tiny or blurred
 LONGEST = 16_383  # pixels; what WebP and H.264 hold
 GIF_FPS = 50  # browsers show a frame that is shorter than 2/100 s for 10/100 s
 DITHER = 16  # of 255: about the distance between neighbours in a palette of 256 colours
@@ -59,7 +59,7 @@ def write_video(
     scale: int | None = None,
     recipe: dict[str, Any] | None = None,
 ) -> pathlib.Path:
-    """Write pictures of one size as a video; the suffix says which kind.
+    """Write images of one size as a video; the suffix says which kind.
 
     `.mp4` is H.264, `.webm` AV1, both written while the frames arrive; `.webp` and `.gif` hold all
     frames in memory. The file appears under its name only when it is whole.
@@ -74,7 +74,7 @@ def write_video(
 
     Raises:
         VideoError: no frames, frames of different sizes, another suffix, a folder that is not
-            there, or pictures that the format cannot hold.
+            there, or images that the format cannot hold.
 
     >>> reds = [Image.new("RGB", (64, 64), (red, 0, 0)) for red in range(0, 256, 32)]
     >>> write_video(reds, "red.mp4", fps=8)    # doctest: +SKIP
@@ -84,12 +84,12 @@ def write_video(
     _check(file, suffix, fps, scale)
     rate = Fraction(fps).limit_denominator(1001)
     comment = "" if recipe is None else json.dumps(recipe)
-    pictures = _prepare(frames, scale)
+    images = _prepare(frames, scale)
     with _whole(file) as temporary:
         if suffix in _ENCODINGS:
-            _encode(pictures, temporary, rate, comment, _ENCODINGS[suffix])
+            _encode(images, temporary, rate, comment, _ENCODINGS[suffix])
         else:
-            _animate(list(pictures), temporary, rate, comment)
+            _animate(list(images), temporary, rate, comment)
     return file
 
 
@@ -100,11 +100,11 @@ def _check(file: pathlib.Path, suffix: str, fps: float, scale: int | None) -> No
     if not 0 < fps <= limit:
         raise VideoError(f"A {suffix} video shows up to {limit} frames a second, not {fps}.")
     if scale is not None and scale < 1:
-        raise VideoError(f"Pictures cannot be enlarged {scale} times; scale is 1 or more.")
+        raise VideoError(f"Images cannot be enlarged {scale} times; scale is 1 or more.")
 
 
 def read_frames(file: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Give the pictures of a video in order, as RGB.
+    """Give the images of a video in order, as RGB.
 
     Animated WebP and GIF keep a frame that equals the one before as a longer showing time, so they
     may give back fewer frames than were written.
@@ -195,7 +195,7 @@ def _reading(file: pathlib.Path) -> Iterator[None]:
 
 
 def _encode(
-    pictures: Iterator[Image.Image],
+    images: Iterator[Image.Image],
     file: pathlib.Path,
     rate: Fraction,
     comment: str,
@@ -204,7 +204,7 @@ def _encode(
     """Encode frame by frame, none kept."""
     av = require("av", extra="video")
     os.environ.setdefault("SVT_LOG", "1")  # libsvtav1 writes a page to stderr otherwise
-    first = next(pictures)
+    first = next(images)
     if min(first.size) < encoding.shortest:  # libsvtav1 hangs instead of refusing
         raise VideoError(
             f"A {encoding.container} video has sides of {encoding.shortest} pixels or more, not "
@@ -217,13 +217,13 @@ def _encode(
         stream.width, stream.height = (side + side % 2 for side in first.size)
         stream.pix_fmt = "yuv420p"
         _declare_colours(stream)
-        for picture in chain([first], pictures):
-            output.mux(stream.encode(_to_yuv(picture)))
+        for image in chain([first], images):
+            output.mux(stream.encode(_to_yuv(image)))
         output.mux(stream.encode(None))
 
 
 def _declare_colours(stream: "VideoStream") -> None:
-    """Say BT.709, so that players need not guess from the size (small pictures: BT.601)."""
+    """Say BT.709, so that players need not guess from the size (small images: BT.601)."""
     from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
     context = stream.codec_context
@@ -233,22 +233,22 @@ def _declare_colours(stream: "VideoStream") -> None:
     context.color_range = int(ColorRange.MPEG)
 
 
-def _to_yuv(picture: Image.Image) -> "VideoFrame":
+def _to_yuv(image: Image.Image) -> "VideoFrame":
     import av
     from av.video.reformatter import ColorRange, Colorspace
 
-    odd = ((0, picture.height % 2), (0, picture.width % 2), (0, 0))
-    frame = av.VideoFrame.from_ndarray(np.pad(np.asarray(picture), odd, mode="edge"))
+    odd = ((0, image.height % 2), (0, image.width % 2), (0, 0))
+    frame = av.VideoFrame.from_ndarray(np.pad(np.asarray(image), odd, mode="edge"))
     return frame.reformat(
         format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
     )
 
 
-def _animate(pictures: list[Image.Image], file: pathlib.Path, rate: Fraction, comment: str) -> None:
+def _animate(images: list[Image.Image], file: pathlib.Path, rate: Fraction, comment: str) -> None:
     options: dict[str, Any]
     if file.suffix.lower() == ".gif":
-        palette = _common_palette(pictures)
-        pictures = [_dither(picture, palette) for picture in pictures]
+        palette = _common_palette(images)
+        images = [_dither(image, palette) for image in images]
         # optimize would give every frame a palette of its own
         options = {"comment": comment.encode("ascii"), "disposal": 1, "optimize": False}
         tick = 10
@@ -257,8 +257,8 @@ def _animate(pictures: list[Image.Image], file: pathlib.Path, rate: Fraction, co
         exif.update({IMAGE_DESCRIPTION: comment} if comment else {})
         options = {"exif": exif, "quality": 90}
         tick = 1
-    durations = _durations(len(pictures), rate, tick)
-    first, *rest = pictures
+    durations = _durations(len(images), rate, tick)
+    first, *rest = images
     first.save(file, save_all=True, append_images=rest, duration=durations, loop=0, **options)
 
 
@@ -268,14 +268,14 @@ def _durations(frames: int, rate: Fraction, tick: int) -> list[int]:
     return [end - start for start, end in pairwise(ends)]
 
 
-def _common_palette(pictures: list[Image.Image]) -> Image.Image:
+def _common_palette(images: list[Image.Image]) -> Image.Image:
     """256 colours for all frames together: a palette a frame would flicker."""
-    chosen = pictures[:: -(-len(pictures) // 32)]
+    chosen = images[:: -(-len(images) // 32)]
     mosaic = np.concatenate([np.asarray(p.resize((128, 128))) for p in chosen])
     return Image.fromarray(mosaic).quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1)
 
 
-def _dither(picture: Image.Image, palette: Image.Image) -> Image.Image:
+def _dither(image: Image.Image, palette: Image.Image) -> Image.Image:
     """Dither with a fixed pattern: error diffusion would make still parts of a video crawl.
 
     Source: Bayer 1973, 8 × 8 thresholds.
@@ -284,12 +284,12 @@ def _dither(picture: Image.Image, palette: Image.Image) -> Image.Image:
     pattern = cell
     for _ in range(2):
         pattern = np.block([[4 * pattern + cell[i, j] for j in (0, 1)] for i in (0, 1)])
-    tiled = np.tile(pattern / 64 - 0.5, (picture.height // 8 + 1, picture.width // 8 + 1))
-    pixels = np.asarray(picture).astype(np.int16)
-    shift = DITHER * tiled[: picture.height, : picture.width, None]
+    tiled = np.tile(pattern / 64 - 0.5, (image.height // 8 + 1, image.width // 8 + 1))
+    pixels = np.asarray(image).astype(np.int16)
+    shift = DITHER * tiled[: image.height, : image.width, None]
     shifted = Image.fromarray(np.clip(pixels + shift, 0, 255).astype(np.uint8))
     dithered = shifted.quantize(palette=palette, dither=Image.Dither.NONE)
-    plain = picture.quantize(palette=palette, dither=Image.Dither.NONE)
+    plain = image.quantize(palette=palette, dither=Image.Dither.NONE)
     lost = np.abs(np.asarray(plain.convert("RGB")) - pixels).max(axis=2)
     dithered.paste(plain, mask=Image.fromarray(lost <= DITHER / 4))
     return dithered

@@ -1,8 +1,8 @@
 # %% [markdown]
-# # Can pictures be found by words, by pictures, and by sums of both?
+# # Can images be found by words, by images, and by sums of both?
 #
-# A CLIP encoder gives words and pictures points in one space. A library keeps the points of a
-# folder of pictures; a search gives back those that point most nearly the same way.
+# A CLIP encoder gives words and images points in one space. A library keeps the points of a
+# folder of images; a search gives back those that point most nearly the same way.
 
 # %%
 import explorer as ex
@@ -19,7 +19,7 @@ library
 library.search(model.encoder.encode_text(["a smiling cat"]), k=6)
 
 # %% [markdown]
-# ## A picture
+# ## An image
 #
 # The first hit of before, asked about again. It finds itself first, so its row is left out.
 
@@ -30,7 +30,7 @@ library.search(cat.points, k=6, exclude=cat.rows)
 # %% [markdown]
 # ## Sums
 #
-# A query is an algebra: words and pictures with `+`, `-` and weights. The command line reads the
+# A query is an algebra: words and images with `+`, `-` and weights. The command line reads the
 # same: `unclip search LIB "woman farmer" - woman + man`.
 
 # %%
@@ -41,7 +41,7 @@ library.search(
 # %% [markdown]
 # ## Columns narrow a search down
 #
-# Whatever table lies beside the pictures became columns of the library.
+# Whatever table lies beside the images became columns of the library.
 
 # %%
 hits = library.search(model.encoder.encode_text(["a smiling cat"]), k=6, where={"style": "3d"})
@@ -50,8 +50,8 @@ hits.to_pandas()[["rank", "score", "name", "style"]]
 # %% [markdown]
 # ## How good is a score?
 #
-# Cosines between words and pictures are low, because the two sides of the space do not touch
-# (`06_what_clip_misses`). What counts is the order. Here are the scores of all pictures for two
+# Cosines between words and images are low, because the two sides of the space do not touch
+# (`06_what_clip_misses`). What counts is the order. Here are the scores of all images for two
 # texts, one that the library can answer and one that it cannot.
 
 # %%
@@ -62,7 +62,7 @@ figure, axes = plt.subplots(figsize=(6, 3))
 for text in texts:
     scores = library.search(model.encoder.encode_text([text]), k=len(library)).scores
     axes.hist(scores, bins=60, histtype="step", label=f"{text}: best {scores[0]:.2f}")
-axes.set(xlabel="cosine of text and picture", ylabel="pictures", yscale="log")
+axes.set(xlabel="cosine of text and image", ylabel="images", yscale="log")
 axes.legend()
 
 # %%
@@ -72,6 +72,6 @@ known, unknown = (
 assert known > unknown
 
 # %% [markdown]
-# **What was seen.** Words find their pictures in every style, a picture finds its own kind, and
+# **What was seen.** Words find their images in every style, an image finds its own kind, and
 # taking "woman" away from a woman farmer and adding "man" leads to men who farm. A text that
 # nothing fits still has a best hit; its score is lower, and that is the only warning.

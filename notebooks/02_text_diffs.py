@@ -1,27 +1,27 @@
 # %% [markdown]
-# # Can words change a picture?
+# # Can words change an image?
 #
 # A text diff is the direction from one text to another: "man" → "woman". Turning the point of a
-# picture towards it and decoding on the way changes the picture as the words say
+# image towards it and decoding on the way changes the image as the words say
 # (Ramesh et al. 2022, section 3.3).
 
 # %%
 import explorer as ex
-from explorer.sample_library import PICTURES, sample_library
+from explorer.sample_library import IMAGES, sample_library
 
 model = ex.load("pocket")
 library = sample_library(model.encoder)
-farmer = ex.open_image(PICTURES / "flat" / "1f468-200d-1f33e.png")
+farmer = ex.open_image(IMAGES / "flat" / "1f468-200d-1f33e.png")
 start = model.encoder.encode_images([farmer])
 change = ex.text_diff(*model.encoder.encode_text(["man", "woman"]))
 path = ex.Path.rotate(start, change, fraction=0.5)
 path
 
 # %% [markdown]
-# ## Fixed noise, or the picture's own
+# ## Fixed noise, or the image's own
 #
 # From a fixed noise the first frame is the decoder's own idea of the point. From the noise that
-# the picture itself is decoded from (DDIM inversion), it is the picture.
+# the image itself is decoded from (DDIM inversion), it is the image.
 
 # %%
 points = path.sample(8)
@@ -38,7 +38,7 @@ ex.grid(
 # %% [markdown]
 # ## Does it go where the words say?
 #
-# The cosine of every frame, as the encoder sees it, with both texts; and the nearest real picture.
+# The cosine of every frame, as the encoder sees it, with both texts; and the nearest real image.
 
 # %%
 import numpy as np
@@ -58,14 +58,14 @@ assert towards.iloc[-1] > towards.iloc[0]
 # ## How far is far enough?
 #
 # The paper turns by a quarter to a half of the angle between the point and the diff. Beyond that
-# the words win over the picture.
+# the words win over the image.
 
 # %%
 far = ex.Path.rotate(start, change, fraction=1.0).sample(5)
 ex.grid(list(model.decoder.decode(far)), labels=[f"{t:.2f}" for t in np.linspace(0, 1, 5)])
 
 # %% [markdown]
-# **What was seen.** The nearest real picture changes from the man to the woman, while pitchfork,
+# **What was seen.** The nearest real image changes from the man to the woman, while pitchfork,
 # hat and style stay; what pocket draws follows in part, and grows rough at the end.
-# With the noise of the picture the start is the picture itself; with fixed noise it is only like
-# it. Turned all the way, what is left is the word, not the picture.
+# With the noise of the image the start is the image itself; with fixed noise it is only like
+# it. Turned all the way, what is left is the word, not the image.

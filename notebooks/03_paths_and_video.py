@@ -1,31 +1,31 @@
 # %% [markdown]
-# # What lies between two pictures?
+# # What lies between two images?
 #
 # Halfway between two points there is a point too, and the decoder draws it. Points are directions,
 # so the way goes along the great circle (slerp), not along the chord.
 
 # %%
 import explorer as ex
-from explorer.sample_library import PICTURES
+from explorer.sample_library import IMAGES
 
 model = ex.load("pocket")
-files = [PICTURES / "noto" / f"{code}.png" for code in ("2600", "26c4", "1f47b")]
-pictures = [ex.open_image(file) for file in files]
-stops = model.encoder.encode_images(pictures)
+files = [IMAGES / "noto" / f"{code}.png" for code in ("2600", "26c4", "1f47b")]
+images = [ex.open_image(file) for file in files]
+stops = model.encoder.encode_images(images)
 walk = ex.Path.through(stops)
 walk
 
 # %% [markdown]
 # ## Options for the noise
 #
-# A: every picture's own inverted noise, interpolated along with the points, so that the stops are
-# the pictures. B: one noise for all, so that only the point changes (the paper shows both).
+# A: every image's own inverted noise, interpolated along with the points, so that the stops are
+# the images. B: one noise for all, so that only the point changes (the paper shows both).
 
 # %%
 legs = [(i, t) for i in range(2) for t in (0, 0.25, 0.5, 0.75)]
 points = ex.Points.concat([*(ex.slerp(stops[i], stops[i + 1], t) for i, t in legs), stops[2]])
 steps = 3 * model.decoder.steps
-inverted = model.decoder.invert(pictures, stops, steps=steps)
+inverted = model.decoder.invert(images, stops, steps=steps)
 noise = ex.Noise.concat(
     [*(ex.Noise.slerp(inverted[i], inverted[i + 1], t) for i, t in legs), inverted[2]]
 )
@@ -69,6 +69,6 @@ file.stat().st_size // 1000, "kB"
 
 # %% [markdown]
 # **What was seen.** Between a sun and a snowman lie things that are a little of both. With the
-# inverted noises the stops are the pictures themselves; with one noise for all the way is calmer.
+# inverted noises the stops are the images themselves; with one noise for all the way is calmer.
 # Frames at equal steps of the point are not equally far apart for the eye; timing them anew
 # spreads the change.

@@ -30,7 +30,7 @@ scatter.show()
 # %% [markdown]
 # ## Click and decode
 #
-# Select pictures (a click, or a lasso): the middle of what was selected is decoded beside those of
+# Select images (a click, or a lasso): the middle of what was selected is decoded beside those of
 # it that are nearest.
 
 # %%
@@ -41,11 +41,11 @@ output = Output()
 
 
 def decode(xy):
-    """The picture of a place on the map, beside its real neighbours."""
+    """The image of a place on the map, beside its real neighbours."""
     place = map_.inverse([xy])
     hits = library.search(place, k=5)
     drawn = next(model.decoder.decode(place))
-    tiles = [drawn, *(hits.open_picture(row) for row in hits.rows)]
+    tiles = [drawn, *(hits.open_image(row) for row in hits.rows)]
     return ex.grid(tiles, columns=6, labels=["decoded", *hits.captions])
 
 
@@ -64,7 +64,7 @@ output
 # %% [markdown]
 # ## Without a mouse
 #
-# Some places by number: where a picture lies, halfway to its neighbour on the map, and far out.
+# Some places by number: where an image lies, halfway to its neighbour on the map, and far out.
 
 # %%
 cat = library.search(model.encoder.encode_text(["a smiling cat"]), k=1).rows[0]
@@ -79,14 +79,14 @@ decode((map_.xy[cat] + map_.xy[others[200]]) / 2)
 # %% [markdown]
 # ## How far from anything real?
 #
-# `Support` compares a point with points of real pictures that were held out.
+# `Support` compares a point with points of real images that were held out.
 
 # %%
 from explorer.support import Support
 
 support = Support.fit(points)
 places = {
-    "a picture": map_.xy[cat],
+    "an image": map_.xy[cat],
     "between two": (map_.xy[cat] + map_.xy[others[200]]) / 2,
     "far out": map_.xy.max(axis=0) + 5,
 }
@@ -96,4 +96,4 @@ scores.set_axis(list(places))
 # %% [markdown]
 # **What was seen.** Styles and kinds form islands. On an island the decoder draws what its
 # neighbours are; between two islands something of both. Far out on the map nothing new comes: the
-# way back leads to the nearest pictures, however far they are.
+# way back leads to the nearest images, however far they are.

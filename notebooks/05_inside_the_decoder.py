@@ -1,24 +1,24 @@
 # %% [markdown]
-# # How does a decoder make a picture of a point?
+# # How does a decoder make an image of a point?
 #
-# It starts from noise and takes it away in steps, told at every step which point the picture shall
-# have. So a picture is two things: the point z, and the noise x_T that it starts from.
+# It starts from noise and takes it away in steps, told at every step which point the image shall
+# have. So an image is two things: the point z, and the noise x_T that it starts from.
 
 # %%
 import explorer as ex
 from analysis.material import Material
 from analysis.questions import diffusion, pca
-from explorer.sample_library import PICTURES, sample_library
+from explorer.sample_library import IMAGES, sample_library
 
 model = ex.load("pocket")
 material = Material(sample_library(model.encoder), model, "caption", count=24)
-cat = ex.open_image(PICTURES / "noto" / "1f431.png")
+cat = ex.open_image(IMAGES / "noto" / "1f431.png")
 point = model.encoder.encode_images([cat])
 
 # %% [markdown]
 # ## Step by step
 #
-# Above: what the decoder holds after each step. Below: what it expects the picture to be.
+# Above: what the decoder holds after each step. Below: what it expects the image to be.
 
 # %%
 table, shown = diffusion.reverse(model.decoder, model.encoder, point)
@@ -31,23 +31,23 @@ table[["step", "signal", "noise", "cosine of the estimate"]].round(3)
 # %% [markdown]
 # ## Corrupted, and restored
 #
-# Above: the picture with noise, as much as there is when a step begins. Below: what comes back.
+# Above: the image with noise, as much as there is when a step begins. Below: what comes back.
 
 # %%
 restored, pairs = diffusion.undone(model.decoder, model.encoder, [cat], point)
 ex.grid([pair[i] for i in (0, 1) for pair in pairs], columns=len(pairs))
 
 # %% [markdown]
-# ## The noise that belongs to a picture
+# ## The noise that belongs to an image
 #
-# DDIM inversion finds the x_T from which the decoder gives the picture back. With η above 0, fresh
+# DDIM inversion finds the x_T from which the decoder gives the image back. With η above 0, fresh
 # noise comes in on the way: variations, whose changes are what the point does not hold.
 
 # %%
 fine = 3 * model.decoder.steps
 noise = model.decoder.invert([cat], point, steps=fine)
 settings = {"steps": fine, "guidance": 1, "solver": "ddim", "noise": noise}
-ways = [("picture", [cat]), ("η = 0", list(model.decoder.decode(point, **settings)))]
+ways = [("image", [cat]), ("η = 0", list(model.decoder.decode(point, **settings)))]
 for eta in (0.5, 1.0):
     made = model.decoder.decode(point[[0, 0]], eta=eta, seed=[1, 2], **settings)
     ways.append((f"η = {eta}", list(made)))

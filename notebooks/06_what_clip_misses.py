@@ -2,7 +2,7 @@
 # # What does the encoder not see?
 #
 # Three blind spots that all CLIPs share to some extent: which attribute belongs to which thing
-# (binding), writing that drowns the picture (typography), and words that do not lie where pictures
+# (binding), writing that drowns the image (typography), and words that do not lie where images
 # lie (the modality gap). Pocket is small and knows only emoji, so it has them badly.
 
 # %%
@@ -26,7 +26,7 @@ binding.section(material)
 # %% [markdown]
 # ## Typography
 #
-# A word is written on a picture. Is the picture then taken for the word?
+# A word is written on an image. Is the image then taken for the word?
 
 # %%
 typography.section(material)
@@ -34,7 +34,7 @@ typography.section(material)
 # %% [markdown]
 # ## The gap
 #
-# How far are captions from their own pictures, and what does the prior do about it?
+# How far are captions from their own images, and what does the prior do about it?
 
 # %%
 gap.section(material)
@@ -43,4 +43,4 @@ gap.section(material)
 # **What was seen.** Swapped attributes and places are told apart little better than by chance: the
 # point holds what there is, and hardly which belongs to which. Pocket cannot read; a word does
 # some more harm than an empty label, and the label itself, which covers a part, does most of it.
-# Words and pictures lie in two regions, and the prior carries a point from the one to the other.
+# Words and images lie in two regions, and the prior carries a point from the one to the other.

@@ -2,7 +2,7 @@
 # # Which words is a point made of?
 #
 # A point of the space can be written as a sum of a few words with positive weights (SpLiCE). The
-# weights can be changed, the sum made again, and decoded: a picture edited by its vocabulary.
+# weights can be changed, the sum made again, and decoded: an image edited by its vocabulary.
 
 # %%
 import explorer as ex
@@ -18,7 +18,7 @@ vocabulary = Vocabulary.of(model.encoder, words_of(list(library.rows["caption"])
 len(vocabulary.words), vocabulary.words.labels[:10]
 
 # %% [markdown]
-# ## A picture in words
+# ## An image in words
 
 # %%
 import pandas as pd
@@ -44,8 +44,8 @@ edits = {
     "red heart": {heaviest: 0.0, "red heart": 2 * weight},
 }
 made = ex.Points.concat([first.edit(words).recompose() for words in edits.values()])
-tiles = [hits.open_picture(hits.rows[0]), *model.decoder.decode(made)]
-ex.grid(tiles, columns=len(tiles), labels=["the picture", *edits], size=128)
+tiles = [hits.open_image(hits.rows[0]), *model.decoder.decode(made)]
+ex.grid(tiles, columns=len(tiles), labels=["the image", *edits], size=128)
 
 # %% [markdown]
 # ## A direction, and a group, in words
@@ -67,7 +67,7 @@ learnt = autoencoder.train(points)
 learnt.named(points, vocabulary).head(12)
 
 # %% [markdown]
-# **What was seen.** A handful of words says part of what the encoder knows of a picture, and the
+# **What was seen.** A handful of words says part of what the encoder knows of an image, and the
 # decode of those words alone is a rough one. Exchanging the heaviest word changes it: a heart
 # comes through clearly, a dog hardly, because a cat and a dog lie near to each other. Directions
 # and groups can be named the same way. Names of learnt features are only the nearest word.

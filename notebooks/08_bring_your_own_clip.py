@@ -2,7 +2,7 @@
 # # Can any CLIP be decoded?
 #
 # The released unCLIP decoders read the points of a few encoders only. `unclip train` makes a small
-# decoder for whatever encoder a library was made with, on the library's own pictures. Here it is
+# decoder for whatever encoder a library was made with, on the library's own images. Here it is
 # an encoder that nobody has a decoder for: an open_clip network with random weights.
 
 # %%
@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 import explorer as ex
-from explorer.sample_library import PICTURES
+from explorer.sample_library import IMAGES
 
 torch.manual_seed(0)
 config = {
@@ -42,17 +42,17 @@ model.space
 # %% [markdown]
 # ## Its library
 #
-# One style of the sample pictures, some hundred drawings.
+# One style of the sample images, some hundred drawings.
 
 # %%
 library = ex.Library.open_or_create("my.lib", model.space, model=model.name)
-list(library.add(PICTURES / "noto", model.encoder))[-1:]
+list(library.add(IMAGES / "noto", model.encoder))[-1:]
 library
 
 # %% [markdown]
 # ## Its decoder
 #
-# Thirty steps here; half an hour gives pictures worth looking at. On the command line:
+# Thirty steps here; half an hour gives images worth looking at. On the command line:
 # `unclip train decoder my.lib -o my-decoder --minutes 30`.
 
 # %%
@@ -68,21 +68,21 @@ made["held_out"]
 # %% [markdown]
 # ## Does it draw what the encoder sees?
 #
-# Pictures above, and below what the new decoder makes of their points. A random network puts all
-# pictures nearly in one direction, so that even strangers have a cosine near 1 (`chance`). What
-# tells more is how often the decode of a held-out point lies nearest to its own picture.
+# Images above, and below what the new decoder makes of their points. A random network puts all
+# images nearly in one direction, so that even strangers have a cosine near 1 (`chance`). What
+# tells more is how often the decode of a held-out point lies nearest to its own image.
 
 # %%
 mine = ex.load(model.name, decoder="my-decoder", device="cpu")
 rows = range(0, len(library), len(library) // 8)
-pictures = [library.open_picture(row) for row in rows]
+images = [library.open_image(row) for row in rows]
 drawn = list(mine.decoder.decode(library.points(rows)))
-ex.grid([*pictures, *drawn], columns=len(pictures), size=96)
+ex.grid([*images, *drawn], columns=len(images), size=96)
 
 # %%
-assert made["held_out"]["found_first"] > 3 / made["held_out"]["pictures"]
+assert made["held_out"]["found_first"] > 3 / made["held_out"]["images"]
 
 # %% [markdown]
 # **What was seen.** Thirty steps give no more than colours in about the right place, yet even for
-# an encoder that never learnt anything many decodes already lie nearest to their own picture: a
-# random network still tells pictures apart. The shapes come with time.
+# an encoder that never learnt anything many decodes already lie nearest to their own image: a
+# random network still tells images apart. The shapes come with time.

@@ -1,6 +1,6 @@
 """Words beyond the captions: synonyms, plurals, capitals and typos, each with glyphs that fit.
 
-Returns which of these words find a fitting picture. Of the synonyms all but "feline", "automobile"
+Returns which of these words find a fitting image. Of the synonyms all but "feline", "automobile"
 and "vehicle" stand in no name and no keyword.
 """
 
@@ -86,10 +86,10 @@ def missed(
 
 
 def measure(model: Model, names: Sequence[str], points: Points) -> dict[str, dict[str, Any]]:
-    """How many words of each sort find a fitting picture of any style, and which do not.
+    """How many words of each sort find a fitting image of any style, and which do not.
 
     Args:
-        names: of the glyphs of all pictures, in the order of the points.
+        names: of the glyphs of all images, in the order of the points.
     """
     table = {}
     for sort, words in WORDS.items():

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from pocket.data import STYLES, Glyph, Pictures
+from pocket.data import STYLES, Glyph, Images
 from pocket.words import plural
 
 TONES = ("", "light", "medium-light", "medium", "medium-dark", "dark")
@@ -101,7 +101,7 @@ def positives(
     return fits
 
 
-def write_vocabulary(pictures: Pictures, file: Path, size: int = 4096) -> int:
+def write_vocabulary(images: Images, file: Path, size: int = 4096) -> int:
     """Learn byte-pair merges from names and keywords, in the form of open_clip's SimpleTokenizer.
 
     Returns:
@@ -124,8 +124,8 @@ def write_vocabulary(pictures: Pictures, file: Path, size: int = 4096) -> int:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    names = [glyph.name for glyph in pictures.glyphs]
-    keywords = [word for glyph in pictures.glyphs for word in glyph.keywords]
+    names = [glyph.name for glyph in images.glyphs]
+    keywords = [word for glyph in images.glyphs for word in glyph.keywords]
     styles = [word for spoken in SPOKEN.values() for word in spoken]
     corpus = [
         *names,

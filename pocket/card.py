@@ -57,8 +57,8 @@ AIMS = (
     Aim("prior best of the three ways: higher round trip by", "prior_better_by", 0),
     Aim("fewest steps within 1 % of 50-step DDIM", "steps_needed", 12, at_most=True),
     Aim("the defaults' round trip as a part of 50-step DDIM's", "defaults_share", 0.99),
-    Aim("one picture at the defaults, seconds", "seconds_for_1", 1, at_most=True),
-    Aim("twelve pictures at the defaults, seconds", "seconds_for_12", 6, at_most=True),
+    Aim("one image at the defaults, seconds", "seconds_for_1", 1, at_most=True),
+    Aim("twelve images at the defaults, seconds", "seconds_for_12", 6, at_most=True),
     Aim("inversion and decode, mean absolute pixel error", "inversion_error", 0.03, at_most=True),
     Aim("loading beyond torch, seconds", "load_seconds", 3, at_most=True),
     Aim("megabytes on disk", "megabytes", 40, at_most=True),
@@ -78,7 +78,7 @@ def write(file: Path, result: dict[str, Any]) -> None:
 def section(result: dict[str, Any]) -> str:
     """All tables, each with what it was measured on."""
     head = (
-        "`python -m pocket.evaluate`: {held_out:,} held-out pictures, of which {decoded}"
+        "`python -m pocket.evaluate`: {held_out:,} held-out images, of which {decoded}"
         " are decoded (seed {seed}). Space `{space:.8}`, decoder `{decoder:.8}`. {device}, threads "
         "of torch: {threads}, {minutes:.0f} minutes."
     )
@@ -92,7 +92,7 @@ def text_diffs(result: dict[str, Any]) -> list[str]:
     columns = ("pairs", "hit", "held_out_pairs", "held_out_hit", "low", "high", "unturned_hit")
     return [
         "Text diffs: rotate(E(a), text_diff(name a, name b)) by half the angle, searched among the "
-        "pictures of b's style without a; a hit has b among the first 10. The aim is compared with "
+        "images of b's style without a; a hit has b among the first 10. The aim is compared with "
         "the pairs whose b is held out. Intervals of 95 % by drawing the targets b again. The last "
         "column is E(a) left as it is.",
         table(
@@ -106,14 +106,14 @@ def text_diffs(result: dict[str, Any]) -> list[str]:
 
 
 def ways(result: dict[str, Any]) -> list[str]:
-    """The three-way comparison, and the picture's own point for scale."""
+    """The three-way comparison, and the image's own point for scale."""
     explained = (
-        "Three ways from a caption to a picture, and the held-out picture's own point for scale. "
+        "Three ways from a caption to an image, and the held-out image's own point for scale. "
         'The decoder reads no text, so that the paper\'s "caption only" is a decode without a '
         "point. A text point has the mean length of image points. Fréchet distance between decodes "
-        "and held-out pictures: unit vectors on the {axes} leading axes of the held-out ones (as "
-        "many real pictures as decodes: {frechet_of_real:.3g}). Round trip: median cosine of the "
-        "decode with the caption's picture. Words: the decode finds its caption among all held-out "
+        "and held-out images: unit vectors on the {axes} leading axes of the held-out ones (as "
+        "many real images as decodes: {frechet_of_real:.3g}). Round trip: median cosine of the "
+        "decode with the caption's image. Words: the decode finds its caption among all held-out "
         "ones."
     )
     return [
@@ -132,7 +132,7 @@ def steps(result: dict[str, Any]) -> list[str]:
     """Round trips of every solver at every number of steps."""
     counts = list(result["steps"]["ddim"])
     return [
-        "Round trip (median of {stepped} held-out pictures) against steps, at the default "
+        "Round trip (median of {stepped} held-out images) against steps, at the default "
         "guidance; the last column is the fewest within 1 % of 50-step DDIM.".format_map(result),
         table(
             ("solver", *map(str, counts), "fewest"),
@@ -145,10 +145,10 @@ def steps(result: dict[str, Any]) -> list[str]:
 
 
 def beyond(result: dict[str, Any]) -> list[str]:
-    """Words beyond the captions that find a fitting picture."""
+    """Words beyond the captions that find a fitting image."""
     return [
         "Words beyond the captions (`pocket/beyond.py`): a fitting glyph among the "
-        "first 10 of all {pictures:,} pictures.".format_map(result),
+        "first 10 of all {images:,} images.".format_map(result),
         table(
             ("sort", "words", "hit@10", "missed"),
             (

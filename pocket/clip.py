@@ -1,7 +1,7 @@
 """Train pocket's CLIP: a modified ResNet and a small text transformer, from scratch.
 
-Takes pictures with their glyphs, writes a folder in open_clip's own layout. Besides the contrastive
-loss, a small head draws the picture from its point, so that the space keeps what a decoder needs.
+Takes images with their glyphs, writes a folder in open_clip's own layout. Besides the contrastive
+loss, a small head draws the image from its point, so that the space keeps what a decoder needs.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import numpy as np
 
 from explorer.training.loop import Run, autocast
 from pocket.captions import holders, positives, sample, write_vocabulary
-from pocket.data import SIZE, Pictures
+from pocket.data import SIZE, Images
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,7 @@ def build(folder: Path) -> tuple[Any, Any]:
 
 
 def drawing_head() -> "torch.nn.Module":
-    """From a point to a 32×32 picture; used in training only."""
+    """From a point to a 32×32 image; used in training only."""
     from torch import nn
 
     def up(inward: int, outward: int) -> list[nn.Module]:
@@ -88,7 +88,7 @@ def drawing_head() -> "torch.nn.Module":
 
 
 def augment(pixels: "torch.Tensor", rng: np.random.Generator) -> "torch.Tensor":
-    """Shift and scale each picture a little (white outside); nothing that changes its caption.
+    """Shift and scale each image a little (white outside); nothing that changes its caption.
 
     Args:
         pixels: N 3 H W in [-1, 1].
@@ -109,10 +109,10 @@ def augment(pixels: "torch.Tensor", rng: np.random.Generator) -> "torch.Tensor":
     return F.grid_sample(pixels - 1, grid, mode="bilinear", align_corners=False) + 1
 
 
-def row_weights(pictures: Pictures) -> np.ndarray:
-    """How often a training picture is drawn: skin tones less, held-out pairs never; sums to one."""
-    tones = np.array([glyph.tone > 0 for glyph in pictures.glyphs])
-    weights = np.where(tones, 0.5, 1.0) * ~pictures.held_out
+def row_weights(images: Images) -> np.ndarray:
+    """How often a training image is drawn: skin tones less, held-out pairs never; sums to one."""
+    tones = np.array([glyph.tone > 0 for glyph in images.glyphs])
+    weights = np.where(tones, 0.5, 1.0) * ~images.held_out
     return weights / weights.sum()
 
 
@@ -126,8 +126,8 @@ def contrastive_loss(
     """Cross-entropy both ways, the probability shared among all that fit.
 
     Args:
-        fits: pictures × texts, 1 where the text is true of the picture.
-        drawn: the pictures that look for their texts; each text looks among all pictures.
+        fits: images × texts, 1 where the text is true of the image.
+        drawn: the images that look for their texts; each text looks among all images.
 
     Source: Radford et al. 2021 (figure 3); several positives as in Khosla et al. 2020.
     """
@@ -150,28 +150,28 @@ def to_tensor(pixels: np.ndarray, device: str) -> "torch.Tensor":
     return tensor.contiguous(memory_format=torch.channels_last)
 
 
-def train(pictures: Pictures, folder: Path, work: Path, minutes: float, device: str) -> None:
+def train(images: Images, folder: Path, work: Path, minutes: float, device: str) -> None:
     """Write config, vocabulary and weights into `folder`; checkpoints go to `work`."""
     import torch
     import torch.nn.functional as F
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    vocabulary = write_vocabulary(pictures, folder / "bpe.txt.gz")
+    vocabulary = write_vocabulary(images, folder / "bpe.txt.gz")
     (folder / "open_clip_config.json").write_text(json.dumps(config(vocabulary), indent=2) + "\n")
     fresh, tokenizer = build(folder)
     model: Any = fresh.to(device).to(memory_format=torch.channels_last)
     head = drawing_head().to(device)
     run = Run(work, "clip", {"clip": model, "head": head}, minutes=minutes, rate=1e-3, decay=0.1)
-    weights = row_weights(pictures)
+    weights = row_weights(images)
     model.train()
     for step in run:
         rng = np.random.default_rng(step)
-        rows = rng.choice(len(pictures), BATCH, replace=False, p=weights)
-        glyphs, styles = [pictures.glyphs[i] for i in rows], [pictures.styles[i] for i in rows]
+        rows = rng.choice(len(images), BATCH, replace=False, p=weights)
+        glyphs, styles = [images.glyphs[i] for i in rows], [images.styles[i] for i in rows]
         captions = [sample(glyph, style, rng) for glyph, style in zip(glyphs, styles, strict=True)]
         fits = torch.from_numpy(positives(captions, holders(glyphs, styles), BATCH)).to(device)
-        pixels = augment(to_tensor(pictures.pixels[rows], device), rng)
+        pixels = augment(to_tensor(images.pixels[rows], device), rng)
         with autocast(device):
             points = model.encode_image(pixels)
             words = model.encode_text(tokenizer([caption.text for caption in captions]).to(device))

@@ -1,4 +1,4 @@
-"""What pocket costs: steps that a solver needs, seconds a picture, seconds to load, megabytes.
+"""What pocket costs: steps that a solver needs, seconds an image, seconds to load, megabytes.
 
 Returns figures for the model card.
 """
@@ -20,7 +20,7 @@ from explorer.sampler import Solver
 
 SOLVERS: tuple[Solver, ...] = ("ddim", "dpm", "unipc")
 STEPS = (4, 6, 8, 10, 12, 16, 25, 50)
-TIMES = {1: 5, 12: 3}  # pictures -> how often they are decoded
+TIMES = {1: 5, 12: 3}  # images -> how often they are decoded
 LOADING = """
 import torch, time
 start = time.perf_counter()
@@ -53,7 +53,7 @@ def steps(model: Model, decoder: Decoder, points: Points) -> dict[str, Any]:
 
 
 def speed(decoder: Decoder, points: Points) -> dict[str, Any]:
-    """Median seconds to decode one picture and twelve at the defaults."""
+    """Median seconds to decode one image and twelve at the defaults."""
     import torch
 
     list(decoder.decode(points[:1]))  # the first call reads the weights

@@ -1,6 +1,6 @@
-"""Training pictures: emoji drawings in four styles with their Unicode CLDR names and keywords.
+"""Training images: emoji drawings in four styles with their Unicode CLDR names and keywords.
 
-Returns N pictures of 64×64 and a table with one row a picture. It knows no model.
+Returns N images of 64×64 and a table with one row an image. It knows no model.
 """
 
 import hashlib
@@ -94,7 +94,7 @@ def key(hexcode: str) -> str:
     return "-".join(part for part in parts if part and part != "fe0f")
 
 
-def pictures(folder: Path, style: str) -> dict[str, bytes | Path]:
+def images(folder: Path, style: str) -> dict[str, bytes | Path]:
     """File (or SVG text as bytes) of each drawing of a style, by `key`."""
     if style in ("noto", "twemoji"):
         brand = {"noto": "google", "twemoji": "twitter"}[style]
@@ -131,10 +131,10 @@ def render(drawing: bytes | Path, size: int = SIZE) -> Image.Image:
 
 
 def drawings(folder: Path) -> Iterator[tuple[Glyph, str, Image.Image]]:
-    """Every (glyph, style, picture) that there is, in a fixed order."""
+    """Every (glyph, style, image) that there is, in a fixed order."""
     known = glyphs(folder)
     for style in STYLES:
-        files = pictures(folder, style)
+        files = images(folder, style)
         for glyph in known:
             drawing = files.get(key(glyph.hexcode))
             if drawing is not None:
@@ -142,7 +142,7 @@ def drawings(folder: Path) -> Iterator[tuple[Glyph, str, Image.Image]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class Images:
     """The data set in memory: pixels and, row by row, glyph and style."""
 
     pixels: UInt8[np.ndarray, "N H W C"]
@@ -163,9 +163,9 @@ class Pictures:
         return f"{self.glyphs[row].name}, {self.styles[row]}"
 
 
-def load(folder: Path) -> Pictures:
+def load(folder: Path) -> Images:
     """Fetch and render everything once; later calls read the file that the first one wrote."""
-    cache = folder / "pictures.npz"
+    cache = folder / "images.npz"
     if not cache.exists():
         fetch(folder)
         found = list(drawings(folder))
@@ -180,4 +180,4 @@ def load(folder: Path) -> Pictures:
     by_code = {glyph.hexcode: glyph for glyph in glyphs(folder)}
     with np.load(cache, allow_pickle=False) as stored:
         named = [by_code[code] for code in stored["codes"].tolist()]
-        return Pictures(stored["pixels"], named, stored["styles"].tolist())
+        return Images(stored["pixels"], named, stored["styles"].tolist())

@@ -1,6 +1,6 @@
 """Measure pocket on its held-out pairs: `python -m pocket.evaluate`.
 
-Writes the table of the model card, draws a contact sheet of held-out pictures over their decodes,
+Writes the table of the model card, draws a contact sheet of held-out images over their decodes,
 and prints all figures as one JSON object.
 """
 
@@ -27,20 +27,20 @@ from explorer.models.pocket import FOLDER
 from explorer.points import Points
 from explorer.prior import Prior
 from pocket import beyond, card, cost, data, textdiffs
-from pocket.data import Pictures
+from pocket.data import Images
 
 SHEET = 24
 AXES = 32  # for the Fréchet distance: few enough for the covariance of some hundred decodes
-STEPPED = 32  # pictures that are decoded with every solver at every number of steps
+STEPPED = 32  # images that are decoded with every solver at every number of steps
 INVERTED = 24
 
 
 @dataclass(frozen=True, eq=False)
 class Exam:
-    """What the measures ask about: one model, all pictures, and the held-out ones to decode."""
+    """What the measures ask about: one model, all images, and the held-out ones to decode."""
 
     model: Model
-    pictures: Pictures
+    images: Images
     count: int
     seed: int
 
@@ -58,28 +58,28 @@ class Exam:
 
     @cached_property
     def points(self) -> Points:
-        """Of all pictures."""
-        return self.model.encoder.encode_images(list(map(Image.fromarray, self.pictures.pixels)))
+        """Of all images."""
+        return self.model.encoder.encode_images(list(map(Image.fromarray, self.images.pixels)))
 
     @cached_property
     def held(self) -> Int[np.ndarray, " H"]:
-        """Rows of the held-out pictures."""
-        return np.flatnonzero(self.pictures.held_out)
+        """Rows of the held-out images."""
+        return np.flatnonzero(self.images.held_out)
 
     @cached_property
     def captions(self) -> Points:
-        """Of the held-out pictures: "name, style"."""
-        return self.model.encoder.encode_text([self.pictures.caption(row) for row in self.held])
+        """Of the held-out images: "name, style"."""
+        return self.model.encoder.encode_text([self.images.caption(row) for row in self.held])
 
     @cached_property
     def drawn(self) -> Int[np.ndarray, " N"]:
-        """Which of the held-out pictures are decoded, as places in `held`."""
+        """Which of the held-out images are decoded, as places in `held`."""
         some = np.random.default_rng(self.seed).permutation(len(self.held))
         return some[: self.count]
 
     @cached_property
     def asked(self) -> Points:
-        """The points of the pictures drawn."""
+        """The points of the images drawn."""
         return self.points[self.held[self.drawn]]
 
     def seen(self, points: Points, **options: Any) -> Points:
@@ -88,21 +88,21 @@ class Exam:
 
 
 def retrieval(exam: Exam) -> dict[str, Any]:
-    """The caption of a held-out picture finds it among the held-out pictures."""
+    """The caption of a held-out image finds it among the held-out images."""
     everyone = np.arange(len(exam.held))
     scores = exam.captions.unit @ exam.points[exam.held].unit.T
     return {
         "held_out": len(exam.held),
-        "pictures": len(exam.points),
+        "images": len(exam.points),
         "text_to_image_recall_at_1": recall(scores, everyone, 1),
         "text_to_image_recall_at_10": recall(scores, everyone, 10),
     }
 
 
 def words(exam: Exam) -> dict[str, Any]:
-    """Text diffs that find the picture they describe, and words that stand in no caption."""
-    names = [glyph.name for glyph in exam.pictures.glyphs]
-    table = textdiffs.measure(exam.model, exam.pictures, exam.points)
+    """Text diffs that find the image they describe, and words that stand in no caption."""
+    names = [glyph.name for glyph in exam.images.glyphs]
+    table = textdiffs.measure(exam.model, exam.images, exam.points)
     kinds = [table[kind]["held_out_hit"] for kind in table if kind != textdiffs.ALL]
     return {
         "text_diffs": table,
@@ -113,7 +113,7 @@ def words(exam: Exam) -> dict[str, Any]:
 
 
 def round_trips(exam: Exam) -> dict[str, Any]:
-    """Decodes lie where their points lie: of pictures, and of midpoints between random pairs."""
+    """Decodes lie where their points lie: of images, and of midpoints between random pairs."""
     half = len(exam.asked) // 2
     middle = slerp(exam.asked[:half], exam.asked[half : 2 * half], 0.5)
     seen = exam.seen(exam.asked)
@@ -130,7 +130,7 @@ def three_ways(exam: Exam) -> dict[str, Any]:
     """Caption only, text point as if image point, and prior: figure 8 of the paper.
 
     Pocket's decoder reads no text, so that "caption only" is its decode without a point. A text
-    point is given the mean length of image points. Each picture starts from a noise of its own.
+    point is given the mean length of image points. Each image starts from a noise of its own.
 
     Source: Ramesh et al. 2022, section 5.1.
     """
@@ -159,22 +159,22 @@ def three_ways(exam: Exam) -> dict[str, Any]:
         "axes": AXES,
         "frechet_of_real": frechet(exam.asked.unit @ axes, held @ axes),
         "prior_words_at_10": table["prior"]["words_at_10"],
-        "prior_finds_the_picture_at_10": recall(carried.unit @ held.T, exam.drawn, 10),
+        "prior_finds_the_image_at_10": recall(carried.unit @ held.T, exam.drawn, 10),
         "prior_closer_by": min(way["frechet"] for way in others) - table["prior"]["frechet"],
         "prior_better_by": table["prior"]["round_trip"] - max(w["round_trip"] for w in others),
     }
 
 
 def inversion(exam: Exam) -> dict[str, Any]:
-    """Mean absolute error of pixels, 0 … 1, of pictures inverted and decoded again."""
+    """Mean absolute error of pixels, 0 … 1, of images inverted and decoded again."""
     rows = exam.held[exam.drawn[:INVERTED]]
-    pictures = [Image.fromarray(exam.pictures.pixels[row]) for row in rows]
+    images = [Image.fromarray(exam.images.pixels[row]) for row in rows]
     points, steps = exam.points[rows], FINE * exam.decoder.steps
-    noise = exam.decoder.invert(pictures, points, steps=steps)
+    noise = exam.decoder.invert(images, points, steps=steps)
     again = exam.decoder.decode(points, noise=noise, steps=steps, guidance=1, solver="ddim")
     errors = [
-        np.abs(np.asarray(made, float) - np.asarray(picture, float)).mean() / 255
-        for made, picture in zip(again, pictures, strict=True)
+        np.abs(np.asarray(made, float) - np.asarray(image, float)).mean() / 255
+        for made, image in zip(again, images, strict=True)
     ]
     return {"inverted": len(rows), "inversion_error": float(np.mean(errors))}
 
@@ -198,26 +198,24 @@ def measure(exam: Exam) -> dict[str, Any]:
 
 
 def contact_sheet(exam: Exam) -> Image.Image:
-    """24 held-out pictures with their captions, and under each its decode."""
+    """24 held-out images with their captions, and under each its decode."""
     rows = exam.held[exam.drawn[:SHEET]]
-    originals = [Image.fromarray(exam.pictures.pixels[row]) for row in rows]
+    originals = [Image.fromarray(exam.images.pixels[row]) for row in rows]
     made = list(exam.decoder.decode(exam.points[rows]))
     tiles, labels = [], []
     for start in range(0, SHEET, 8):
         part = slice(start, start + 8)
         tiles += [*originals[part], *made[part]]
-        labels += [exam.pictures.caption(row) for row in rows[part]] + [""] * 8
+        labels += [exam.images.caption(row) for row in rows[part]] + [""] * 8
     return grid(tiles, columns=8, labels=labels, size=128)
 
 
 def main() -> None:
     """Read the command line, measure, write the card and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--work", type=Path, default=Path("training-run"), help="where pictures are"
-    )
+    parser.add_argument("--work", type=Path, default=Path("training-run"), help="where images are")
     parser.add_argument("--model", default="pocket", help="pocket, or pocket:FOLDER")
-    parser.add_argument("--count", type=int, default=240, help="held-out pictures to decode")
+    parser.add_argument("--count", type=int, default=240, help="held-out images to decode")
     parser.add_argument("--seed", type=int, default=1, help="which of them")
     parser.add_argument("--sheet", type=Path, default=Path("held-out.png"), help="contact sheet")
     parser.add_argument("--card", type=Path, help="the README.md beside the weights, if not given")

@@ -1,4 +1,4 @@
-"""Make the sample library's pictures: `python -m pocket.sample`.
+"""Make the sample library's images: `python -m pocket.sample`.
 
 Picks glyphs that are drawn in all four styles, writes 64×64 PNG files and captions.csv.
 """
@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from pocket import data
-from pocket.data import Glyph, Pictures, held_out
+from pocket.data import Glyph, Images, held_out
 
-FOLDER = Path(__file__).parent.parent / "explorer" / "sample" / "pictures"
+FOLDER = Path(__file__).parent.parent / "explorer" / "sample" / "images"
 GROUPS = {
     0: "smileys and emotion",
     1: "people and body",
@@ -38,11 +38,11 @@ STORIES = (  # pairs that differ in one word, for text diffs with a right answer
 )
 
 
-def chosen(pictures: Pictures) -> list[Glyph]:
+def chosen(images: Images) -> list[Glyph]:
     """The glyphs of the sample: those of the stories, and by hash so many of each group."""
     count: dict[str, int] = {}
-    known = {glyph.hexcode: glyph for glyph in pictures.glyphs}
-    for glyph in pictures.glyphs:
+    known = {glyph.hexcode: glyph for glyph in images.glyphs}
+    for glyph in images.glyphs:
         count[glyph.hexcode] = count.get(glyph.hexcode, 0) + 1
     everywhere = [g for code, g in known.items() if count[code] == len(data.STYLES)]
     picked = {g.hexcode: g for g in everywhere if g.name in STORIES}
@@ -53,18 +53,17 @@ def chosen(pictures: Pictures) -> list[Glyph]:
     return sorted(picked.values(), key=lambda g: (g.group, g.hexcode))
 
 
-def write(pictures: Pictures, folder: Path) -> int:
-    """Write pictures and captions; returns how many."""
+def write(images: Images, folder: Path) -> int:
+    """Write images and captions; returns how many."""
     rows = {
-        (g.hexcode, s): i
-        for i, (g, s) in enumerate(zip(pictures.glyphs, pictures.styles, strict=True))
+        (g.hexcode, s): i for i, (g, s) in enumerate(zip(images.glyphs, images.styles, strict=True))
     }
     lines = []
     for style in data.STYLES:
         (folder / style).mkdir(parents=True, exist_ok=True)
-        for glyph in chosen(pictures):
+        for glyph in chosen(images):
             file = f"{style}/{glyph.hexcode.lower()}.png"
-            pixels: np.ndarray = pictures.pixels[rows[glyph.hexcode, style]]
+            pixels: np.ndarray = images.pixels[rows[glyph.hexcode, style]]
             Image.fromarray(pixels).save(folder / file, optimize=True)
             lines.append(
                 {
@@ -87,12 +86,10 @@ def write(pictures: Pictures, folder: Path) -> int:
 def main() -> None:
     """Read the command line and write the sample."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--work", type=Path, default=Path("training-run"), help="where pictures are"
-    )
+    parser.add_argument("--work", type=Path, default=Path("training-run"), help="where images are")
     parser.add_argument("--out", type=Path, default=FOLDER, help="where the sample goes")
     given = parser.parse_args()
-    print(write(data.load(given.work), given.out), "pictures")
+    print(write(data.load(given.work), given.out), "images")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Spliced pictures: one part from one drawing, the rest from another, with a soft seam.
+"""Spliced images: one part from one drawing, the rest from another, with a soft seam.
 
 Their points lie where slerp midpoints lie (the cosine of a splice with the midpoint of its two
 drawings is 0.78 in pocket's space), so a decoder that has seen them can draw what is between.
@@ -13,7 +13,7 @@ from explorer.training.decoder_network import Examples
 
 COUNT = 20_000
 SHARE = 0.25  # of the drawings that a training step sees
-SEAM = 0.12  # widest half-width of the blend, as a part of the picture
+SEAM = 0.12  # widest half-width of the blend, as a part of the image
 
 
 def with_splices(
@@ -27,7 +27,7 @@ def with_splices(
     A splice's direction is its own; its length is the mean of its pair's, as on a path.
 
     Args:
-        embed: from pictures to raw points.
+        embed: from images to raw points.
     """
     rng = np.random.default_rng(seed)
     one, other = (rng.choice(len(examples.pixels), count, p=examples.weights) for _ in range(2))
@@ -60,7 +60,7 @@ def splice(
 
 
 def _share(height: int, width: int, rng: np.random.Generator) -> Float[np.ndarray, "H W"]:
-    """How much of each pixel comes from the first picture: 1 on one side of a line, 0 beyond."""
+    """How much of each pixel comes from the first image: 1 on one side of a line, 0 beyond."""
     angle, seam = rng.uniform(0, 2 * np.pi), rng.uniform(0.01, SEAM)
     y, x = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j]
     distance = x * np.cos(angle) + y * np.sin(angle) + rng.uniform(-0.15, 0.15)

@@ -1,6 +1,6 @@
 """Text diffs with a right answer: pairs of glyphs whose names differ in one word or phrase.
 
-Returns the pairs, and how often the edited point of one finds the picture of the other.
+Returns the pairs, and how often the edited point of one finds the image of the other.
 """
 
 import re
@@ -15,7 +15,7 @@ from explorer.geometry import rotate, text_diff
 from explorer.metrics import found, interval
 from explorer.models import Model
 from explorer.points import Points
-from pocket.data import STYLES, Glyph, Pictures
+from pocket.data import STYLES, Glyph, Images
 
 ALL = "all pairs"
 FRACTION = 0.5  # Ramesh et al. 2022, section 3.3: the upper of "typically in [0.25, 0.50]"
@@ -94,12 +94,12 @@ def pairs(
     return sorted({pair for codes in sharing.values() for pair in permutations(codes, 2)})
 
 
-def trials(pictures: Pictures) -> dict[str, Int[np.ndarray, "N 2"]]:
-    """Rows (picture, wanted picture) of each kind: pairs in one style, then styles of a glyph."""
-    glyphs = list({glyph.hexcode: glyph for glyph in pictures.glyphs}.values())
+def trials(images: Images) -> dict[str, Int[np.ndarray, "N 2"]]:
+    """Rows (image, wanted image) of each kind: pairs in one style, then styles of a glyph."""
+    glyphs = list({glyph.hexcode: glyph for glyph in images.glyphs}.values())
     row = {
         (glyph.hexcode, style): i
-        for i, (glyph, style) in enumerate(zip(pictures.glyphs, pictures.styles, strict=True))
+        for i, (glyph, style) in enumerate(zip(images.glyphs, images.styles, strict=True))
     }
     made = {
         kind: [((a, style), (b, style)) for a, b in pairs(glyphs, frames) for style in STYLES]
@@ -117,12 +117,12 @@ def trials(pictures: Pictures) -> dict[str, Int[np.ndarray, "N 2"]]:
 def hits(
     points: Points, words: Points, styles: Sequence[str], rows: Int[np.ndarray, "N 2"], turn: float
 ) -> Bool[np.ndarray, " N"]:
-    """Whether each picture's point, turned by its text diff, finds the wanted picture.
+    """Whether each image's point, turned by its text diff, finds the wanted image.
 
-    It is sought among the pictures of the wanted one's style, without the one that was turned.
+    It is sought among the images of the wanted one's style, without the one that was turned.
 
     Args:
-        words: the text of every picture, in the order of the pictures.
+        words: the text of every image, in the order of the images.
         turn: a fraction of the angle between point and text diff; 0 leaves the point as it is.
     """
     style, unit = np.array(styles), points.unit
@@ -148,11 +148,11 @@ def summary(
     rows: Int[np.ndarray, "N 2"],
     held_out: Bool[np.ndarray, " P"],
 ) -> dict[str, float]:
-    """Shares of hits: of all pairs, and of those whose wanted picture is held out.
+    """Shares of hits: of all pairs, and of those whose wanted image is held out.
 
     Args:
         still: the same of points that were not turned: what b being near a gives by itself.
-        held_out: of every picture.
+        held_out: of every image.
     """
     strict = held_out[rows[:, 1]]
     low, high = interval(hit[strict], rows[strict, 1])
@@ -167,21 +167,21 @@ def summary(
     }
 
 
-def measure(model: Model, pictures: Pictures, points: Points) -> dict[str, dict[str, float]]:
+def measure(model: Model, images: Images, points: Points) -> dict[str, dict[str, float]]:
     """The summary of every kind, and of "all pairs" together.
 
     Args:
-        points: of all pictures.
+        points: of all images.
     """
-    names, of_row = np.unique([glyph.name for glyph in pictures.glyphs], return_inverse=True)
+    names, of_row = np.unique([glyph.name for glyph in images.glyphs], return_inverse=True)
     named = model.encoder.encode_text(names.tolist())[of_row]
-    styled = model.encoder.encode_text([pictures.caption(i) for i in range(len(pictures))])
+    styled = model.encoder.encode_text([images.caption(i) for i in range(len(images))])
     parts = []
     table = {}
-    for kind, rows in trials(pictures).items():
+    for kind, rows in trials(images).items():
         words = styled if kind == "style" else named
-        hit, still = (hits(points, words, pictures.styles, rows, turn) for turn in (FRACTION, 0))
+        hit, still = (hits(points, words, images.styles, rows, turn) for turn in (FRACTION, 0))
         parts.append((hit, still, rows))
-        table[kind] = summary(hit, still, rows, pictures.held_out)
+        table[kind] = summary(hit, still, rows, images.held_out)
     hit, still, rows = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return table | {ALL: summary(hit, still, rows, pictures.held_out)}
+    return table | {ALL: summary(hit, still, rows, images.held_out)}

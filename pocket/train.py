@@ -1,6 +1,6 @@
 """Make pocket: `python -m pocket.train`, from an empty folder to weights.
 
-Stages: pictures, CLIP, points, words, decoder, prior, manifest. Each resumes where it was stopped.
+Stages: images, CLIP, points, words, decoder, prior, manifest. Each resumes where it was stopped.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from explorer.training.decoder_network import Examples, Networks
 from explorer.training.loop import Plan, autocast
 from explorer.training.prior_network import Captioned, Reader
 from pocket import captions, clip, data, tuning, words
-from pocket.data import Pictures
+from pocket.data import Images
 from pocket.splice import with_splices
 
 SHARES = {"clip": 0.25, "words": 0.1, "decoder": 0.55, "prior": 0.1}  # of the minutes
@@ -33,7 +33,7 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--work", type=Path, default=Path("training-run"), help="pictures, checkpoints"
+        "--work", type=Path, default=Path("training-run"), help="images, checkpoints"
     )
     parser.add_argument("--out", type=Path, default=FOLDER, help="where the weights go")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -49,22 +49,22 @@ def train(work: Path, folder: Path, device: str, minutes: float) -> None:
     checkpoints = work / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = data.load(work)
+    images = data.load(work)
     budget = {stage: share * minutes for stage, share in SHARES.items()}
-    clip.train(pictures, folder, checkpoints, budget["clip"], device)
+    clip.train(images, folder, checkpoints, budget["clip"], device)
     model, _ = load_clip(folder, device)
-    points = embed(pictures.pixels, model, device)
+    points = embed(images.pixels, model, device)
     examples = with_splices(
-        Examples(pictures.pixels, points, clip.row_weights(pictures)),
+        Examples(images.pixels, points, clip.row_weights(images)),
         lambda pixels: embed(pixels, model, device),
         seed=7,
     )
-    spoken = words.widen(pictures, work)
+    spoken = words.widen(images, work)
     tuning.train(spoken, points, folder, checkpoints, budget["words"], device)
     train_decoder(examples, folder, checkpoints, Plan(budget["decoder"], device=device))
     read = Reader(*load_clip(folder, device), device)
     train_prior(spoken, points, read, folder, checkpoints, Plan(budget["prior"], device=device))
-    finish(folder, points[~pictures.held_out])
+    finish(folder, points[~images.held_out])
 
 
 def train_decoder(examples: Examples, folder: Path, work: Path, plan: Plan) -> None:
@@ -75,7 +75,7 @@ def train_decoder(examples: Examples, folder: Path, work: Path, plan: Plan) -> N
 
 
 def train_prior(
-    pictures: Pictures,
+    images: Images,
     points: Float[np.ndarray, "N D"],
     read: Reader,
     folder: Path,
@@ -85,12 +85,12 @@ def train_prior(
     """Write `prior/` into `folder`."""
 
     def texts(rows: np.ndarray, rng: np.random.Generator) -> list[str]:
-        glyphs, styles = pictures.glyphs, pictures.styles
+        glyphs, styles = images.glyphs, images.styles
         return [captions.sample(glyphs[row], styles[row], rng).text for row in rows]
 
-    training = points[~pictures.held_out]
+    training = points[~images.held_out]
     network = prior_network.transformer(training, read.tokenizer.context_length).to(plan.device)
-    captioned = Captioned(texts, points, clip.row_weights(pictures))
+    captioned = Captioned(texts, points, clip.row_weights(images))
     deque(prior_network.train(network, read, captioned, work, plan), maxlen=0)
     prior_network.save(network, folder)
 
@@ -109,7 +109,7 @@ def load_clip(folder: Path, device: str) -> tuple[Any, Any]:
 def embed(
     pixels: UInt8[np.ndarray, "N H W C"], model: Any, device: str
 ) -> Float[np.ndarray, "N D"]:
-    """Raw points of all pictures."""
+    """Raw points of all images."""
     import torch
 
     found = []

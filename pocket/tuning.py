@@ -1,6 +1,6 @@
-"""Tune the text tower of pocket's CLIP: more words, and slips, towards picture points that stay.
+"""Tune the text tower of pocket's CLIP: more words, and slips, towards image points that stay.
 
-Takes glyphs that know other words for themselves and the points of their pictures; rewrites the
+Takes glyphs that know other words for themselves and the points of their images; rewrites the
 text tower in a folder in open_clip's layout.
 """
 
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from explorer.training.loop import Run, autocast
 from pocket.captions import holders, positives, sample
 from pocket.clip import HOTTEST, WEIGHTS, build, contrastive_loss, row_weights
-from pocket.data import Pictures
+from pocket.data import Images
 from pocket.spelling import loosened, misspell
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ DROPOUT = 0.05  # of the merges of subwords are passed over
 
 
 def train(
-    pictures: Pictures,
+    images: Images,
     points: Float[np.ndarray, "N D"],
     folder: Path,
     work: Path,
@@ -36,8 +36,8 @@ def train(
     """Put a better text tower in place of the one in `folder`; all else there stays.
 
     Args:
-        pictures: as `words.widen` gives them.
-        points: raw, one a picture (held-out rows are never drawn).
+        images: as `words.widen` gives them.
+        points: raw, one an image (held-out rows are never drawn).
         minutes: the budget over all resumptions.
 
     Source: Zhai et al. 2022, "LiT: zero-shot transfer with locked-image text tuning"; Wortsman et
@@ -50,7 +50,7 @@ def train(
     model, tokenizer = build(folder)
     model.load_state_dict(state)
     model.to(device).visual.requires_grad_(False)
-    batches = Batches(pictures, points, device)
+    batches = Batches(images, points, device)
     run = Run(work, "words", {"clip": model}, minutes=minutes, rate=1e-3)
     for step in run:
         rng = np.random.default_rng(step)
@@ -68,24 +68,24 @@ def train(
 
 
 class Batches:
-    """Draws captions of training pictures, and says which of all training pictures they fit.
+    """Draws captions of training images, and says which of all training images they fit.
 
-    The pictures' points are known beforehand, so that each text can be held against all of them.
+    The images' points are known beforehand, so that each text can be held against all of them.
     """
 
-    def __init__(self, pictures: Pictures, points: Float[np.ndarray, "N D"], device: str) -> None:
+    def __init__(self, images: Images, points: Float[np.ndarray, "N D"], device: str) -> None:
         import torch
 
-        shown = np.flatnonzero(~pictures.held_out)
-        self.glyphs = [pictures.glyphs[i] for i in shown]
-        self.styles = [pictures.styles[i] for i in shown]
-        self.weights = row_weights(pictures)[shown]
+        shown = np.flatnonzero(~images.held_out)
+        self.glyphs = [images.glyphs[i] for i in shown]
+        self.styles = [images.styles[i] for i in shown]
+        self.weights = row_weights(images)[shown]
         self.holding = holders(self.glyphs, self.styles)
         raw = torch.from_numpy(points[shown]).to(device)
         self.images = torch.nn.functional.normalize(raw, dim=1)
 
     def draw(self, rng: np.random.Generator) -> "tuple[torch.Tensor, list[str], torch.Tensor]":
-        """Rows of pictures, a caption for each, and all pictures × captions, 1 where one fits."""
+        """Rows of images, a caption for each, and all images × captions, 1 where one fits."""
         import torch
 
         rows = rng.choice(len(self.glyphs), BATCH, replace=False, p=self.weights)

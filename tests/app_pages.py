@@ -31,7 +31,7 @@ def open_page(monkeypatch, name, library, *options, **address):
 
 
 def captions(page):
-    """The words under its pictures."""
+    """The words under its images."""
     return [image.caption for block in page.get("image") for image in block.proto.imgs]
 
 
@@ -57,7 +57,7 @@ def offered(monkeypatch, name, library, *options, **address):
 
 
 def three_ways(monkeypatch, folder, name, offer):
-    """The pixels of a picture that was downloaded, made by the Python, and by the command.
+    """The pixels of an image that was downloaded, made by the Python, and by the command.
 
     A command that replays finds the download in its folder.
     """

@@ -1,4 +1,4 @@
-"""A small captioned library of coloured pictures, for tests of analysis that need no network."""
+"""A small captioned library of coloured images, for tests of analysis that need no network."""
 
 import numpy as np
 from fakes import COLOUR_SPACE, ColourEncoder, run
@@ -12,35 +12,35 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white
 
 
 def material(folder, each=6, *, captions=True, **options):
-    """A Material of `each` noisy pictures a colour; their captions and classes are the colour."""
+    """A Material of `each` noisy images a colour; their captions and classes are the colour."""
     rng, lines = np.random.default_rng(0), ["file,caption,colour"]
-    (folder / "pictures").mkdir()
+    (folder / "images").mkdir()
     for name, colour in COLOURS.items():
         for i in range(each):
             noise = rng.integers(0, 60, (8, 8, 3))
             pixels = np.abs(np.array(colour) - noise).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / f"pictures/{name}{i}.png")
+            Image.fromarray(pixels).save(folder / f"images/{name}{i}.png")
             lines.append(f"{name}{i}.png,{name},{name}")
     if captions:
-        (folder / "pictures/captions.csv").write_text("\n".join(lines))
+        (folder / "images/captions.csv").write_text("\n".join(lines))
     return _material(folder, "caption" if captions else None, **options)
 
 
 def shaded(folder, **options):
-    """A Material of 12 pictures whose captions differ in a shade or in a colour, as "60 red"."""
+    """A Material of 12 images whose captions differ in a shade or in a colour, as "60 red"."""
     lines = ["file,caption,colour"]
-    (folder / "pictures").mkdir()
+    (folder / "images").mkdir()
     for name, hue in {"red": (1, 0, 0), "green": (0, 1, 0), "plum": (1, 0, 1)}.items():
         for shade in (60, 120, 180, 240):
             pixels = Image.new("RGB", (8, 8), tuple(shade * part for part in hue))
-            pixels.save(folder / f"pictures/{name}{shade}.png")
+            pixels.save(folder / f"images/{name}{shade}.png")
             lines.append(f"{name}{shade}.png,{shade} {name},{name}")
-    (folder / "pictures/captions.csv").write_text("\n".join(lines))
+    (folder / "images/captions.csv").write_text("\n".join(lines))
     return _material(folder, "caption", **options)
 
 
 def _material(folder, caption, **options):
     encoder = ColourEncoder()
     library = Library.create(folder / "lib", COLOUR_SPACE, model="colours")
-    run(library, [folder / "pictures"], encoder)
+    run(library, [folder / "images"], encoder)
     return Material(library, Model("colours", COLOUR_SPACE, encoder), caption, **options)

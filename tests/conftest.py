@@ -56,15 +56,15 @@ def pocket():
 
 @pytest.fixture(scope="session")
 def sample():
-    """The folder of sample pictures that ships with the package."""
-    return pathlib.Path(explorer.__file__).parent / "sample" / "pictures"
+    """The folder of sample images that ships with the package."""
+    return pathlib.Path(explorer.__file__).parent / "sample" / "images"
 
 
 EMOJI = ("1f431", "1f436", "1f600", "1f468-200d-1f33e", "1f469-200d-1f33e", "2600", "26c4")
 
 
 @pytest.fixture(scope="session")
-def emoji_pictures(sample, tmp_path_factory):
+def emoji_images(sample, tmp_path_factory):
     """Seven emoji in two styles, with their captions."""
     folder = tmp_path_factory.mktemp("emoji")
     for style in ("3d", "flat"):
@@ -76,9 +76,9 @@ def emoji_pictures(sample, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def emoji(emoji_pictures, pocket, tmp_path_factory):
+def emoji(emoji_images, pocket, tmp_path_factory):
     """A library of them; a test that changes it takes a copy."""
     library = explorer.Library.create(tmp_path_factory.mktemp("made") / "emoji.lib", pocket.space)
-    for _ in library.add([emoji_pictures], pocket.encoder, workers=0):
+    for _ in library.add([emoji_images], pocket.encoder, workers=0):
         pass
     return library.folder

@@ -1,4 +1,4 @@
-"""A tiny real encoder for tests that need points but no model; pictures, tars and adding them."""
+"""A tiny real encoder for tests that need points but no model; images, tars and adding them."""
 
 import hashlib
 import io
@@ -17,25 +17,25 @@ _NAMES = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white"
 
 
 def pixels_of(image: Image.Image) -> np.ndarray:
-    """An upright RGB picture as 3 × 8 × 8 numbers from 0 to 1."""
+    """An upright RGB image as 3 × 8 × 8 numbers from 0 to 1."""
     small = np.asarray(image.resize((8, 8), Image.Resampling.BOX), dtype=np.float32) / 255
     return small.transpose(2, 0, 1)
 
 
 class ColourEncoder(Encoder):
-    """Means of the three colours over the picture, its left and upper half; lengths differ."""
+    """Means of the three colours over the image, its left and upper half; lengths differ."""
 
     def __init__(self, space: Space = COLOUR_SPACE) -> None:
         self.space = space
         self.batch_size = 16
-        self.pictures = 0  # that were embedded, so that tests can count
+        self.images = 0  # that were embedded, so that tests can count
 
     @property
     def preprocess(self):
         return pixels_of
 
     def embed_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        self.pictures += len(pixels)
+        self.images += len(pixels)
         whole = pixels.mean(axis=(2, 3)) + 0.01
         left = pixels[:, :, :, :4].mean(axis=(2, 3))
         upper = pixels[:, :2, :4].mean(axis=(2, 3))
@@ -47,8 +47,8 @@ class ColourEncoder(Encoder):
         return self.embed_pixels(np.broadcast_to(pixels, (len(texts), 3, 8, 8)))
 
 
-def picture(number: int) -> bytes:
-    """A small PNG; another number, another picture."""
+def image(number: int) -> bytes:
+    """A small PNG; another number, another image."""
     pixels = np.random.default_rng(number).integers(0, 256, (6, 5, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "png")

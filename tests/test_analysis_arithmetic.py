@@ -90,13 +90,13 @@ def test_where_nothing_changes_there_is_nothing_to_find(questions):
         arithmetic.compare(same, royal("image"), questions)
 
 
-def test_the_section_asks_words_and_pictures(tmp_path):
+def test_the_section_asks_words_and_images(tmp_path):
     section = arithmetic.section(shaded(tmp_path))
     table = section.tables["How often d is found"]
-    assert set(table["asked of"]) == {"words", "pictures", "words on a picture"}
-    pictures = table[(table["asked of"] == "pictures") & (table["k"] == 1)].set_index("method")
-    assert pictures["share"][arithmetic.SUM] > pictures["chance"].iloc[0]
-    examples = section.tables["Words on a picture: answers of 3CosAdd"]
+    assert set(table["asked of"]) == {"words", "images", "words on an image"}
+    images = table[(table["asked of"] == "images") & (table["k"] == 1)].set_index("method")
+    assert images["share"][arithmetic.SUM] > images["chance"].iloc[0]
+    examples = section.tables["Words on an image: answers of 3CosAdd"]
     assert examples["rank of d"].between(1, len(examples)).all()
     assert len(section.figures) == 4
 

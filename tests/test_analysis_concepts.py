@@ -18,11 +18,11 @@ WORDS = Points(np.eye(3) + 1, ROOM, "text", ("cat", "dog", "fish"))
 
 @pytest.fixture
 def vocabulary():
-    """Three words whose directions from their mean are at 120°, and a middle of pictures."""
+    """Three words whose directions from their mean are at 120°, and a middle of images."""
     return Vocabulary(WORDS, np.array([0.3, 0.1, 0.2]))
 
 
-def pictures(n=6):
+def images(n=6):
     return Points(np.random.default_rng(0).normal(size=(n, 3)), ROOM, "image")
 
 
@@ -64,12 +64,12 @@ def test_a_vocabulary_leaves_out_what_says_nothing_new():
             rows = {"cat": [1, 0, 0], "kitty": [0.99, 0.1, 0], "dog": [0, 1, 0]}
             return Points(np.array([rows[text] for text in texts]), ROOM, "text", texts)
 
-    made = Vocabulary.of(Words(), ["cat", "kitty", "dog"], pictures())
+    made = Vocabulary.of(Words(), ["cat", "kitty", "dog"], images())
     assert made.words.labels == ("cat", "dog")
     with pytest.raises(QueryError, match="two words"):
-        Vocabulary.of(Words(), ["cat", "kitty"], pictures())
+        Vocabulary.of(Words(), ["cat", "kitty"], images())
     with pytest.raises(QueryError, match="two words"):
-        Vocabulary.of(Words(), [], pictures())
+        Vocabulary.of(Words(), [], images())
 
 
 def test_a_dictionary_is_centred_and_of_unit_length(vocabulary):
@@ -78,7 +78,7 @@ def test_a_dictionary_is_centred_and_of_unit_length(vocabulary):
 
 
 def test_with_the_rest_and_no_edit_a_point_comes_back(vocabulary):
-    points = pictures()
+    points = images()
     again = decompose(points, vocabulary).recompose(rest=True)
     assert again.vectors == pytest.approx(points.vectors, abs=1e-5)
     assert again.labels == points.labels
@@ -94,18 +94,18 @@ def test_words_alone_make_a_point_that_is_made_of_words(vocabulary):
 
 
 def test_an_edit_moves_towards_the_word_and_keeps_the_length(vocabulary):
-    told = decompose(pictures(), vocabulary)
+    told = decompose(images(), vocabulary)
     before, after = told.recompose(rest=True), told.edit({"fish": 3}).recompose(rest=True)
     assert ((after.unit - before.unit) @ vocabulary.dictionary[2] > 0).all()
-    assert after.norms == pytest.approx(pictures().norms, rel=1e-5)
-    assert told.recompose().norms == pytest.approx(pictures().norms, rel=1e-5)
+    assert after.norms == pytest.approx(images().norms, rel=1e-5)
+    assert told.recompose().norms == pytest.approx(images().norms, rel=1e-5)
     assert told.edit({"fish": 3})[[2]].words(0, 1) == {"fish": 3}
     assert told.weights[:, 2].max() < 3  # the first one is as it was
 
 
 def test_an_unknown_word_is_refused_with_words_alike(vocabulary):
     with pytest.raises(QueryError, match="dgo.*dog"):
-        decompose(pictures(), vocabulary).edit({"dgo": 1})
+        decompose(images(), vocabulary).edit({"dgo": 1})
 
 
 def test_points_of_another_space_are_refused(vocabulary):
@@ -126,11 +126,11 @@ def test_directions_are_named_and_what_leads_nowhere_is_not(vocabulary):
 
 
 def test_fewer_words_keep_less(vocabulary):
-    table = concepts.fidelity(pictures(40), vocabulary, (0.05, 0.5))
+    table = concepts.fidelity(images(40), vocabulary, (0.05, 0.5))
     assert table[concepts.WORDS].is_monotonic_decreasing
     assert table[concepts.KEPT].is_monotonic_decreasing
     middle = vocabulary.middle / np.linalg.norm(vocabulary.middle)
-    assert table[concepts.KEPT].iloc[-1] == pytest.approx((pictures(40).unit @ middle).mean())
+    assert table[concepts.KEPT].iloc[-1] == pytest.approx((images(40).unit @ middle).mean())
 
 
 def test_groups_are_named_by_what_they_share(vocabulary):
@@ -189,7 +189,7 @@ def test_the_section_tells_colours_by_their_names(tmp_path):
     kept = section.tables["How much words keep"][concepts.KEPT]
     assert kept.iloc[0] > kept.iloc[-1]
     assert {"colour", "cluster"} <= {*section.tables["Groups in words"]["column"]}
-    assert len(section.tables["Pictures in words"]) == 24
+    assert len(section.tables["Images in words"]) == 24
     assert len(section.figures) == 2
 
 

@@ -19,7 +19,7 @@ def alpha(t, steps=1000):
 
 
 @pytest.fixture
-def picture():
+def image():
     return Image.fromarray(np.random.default_rng(0).integers(60, 190, (16, 16, 3), dtype=np.uint8))
 
 
@@ -33,24 +33,24 @@ def test_levels_are_those_of_the_schedule():
     np.testing.assert_allclose(ratio, table["signal"] / table["noise"])
 
 
-def test_corruption_mixes_picture_and_noise_as_the_level_says(picture):
+def test_corruption_mixes_image_and_noise_as_the_level_says(image):
     decoder = Toy()
     level = diffusion.levels(decoder).iloc[5]
     noise = Noise.random([4], decoder.latent_shape).latents[0].transpose(1, 2, 0)
-    clean = np.asarray(picture, dtype=float) / 127.5 - 1
+    clean = np.asarray(image, dtype=float) / 127.5 - 1
     mixed = level["signal"] * clean + level["noise"] * noise
-    [found] = diffusion.corrupt(decoder, [picture], 6, seed=4)
+    [found] = diffusion.corrupt(decoder, [image], 6, seed=4)
     expected = ((mixed + 1) * 127.5).clip(0, 255)
     np.testing.assert_allclose(np.asarray(found, dtype=float), expected, atol=0.51)
 
 
-def test_without_a_step_a_picture_is_only_coded(picture):
-    [found] = diffusion.corrupt(Toy(), [picture], None)
-    np.testing.assert_array_equal(np.asarray(found), np.asarray(picture))
+def test_without_a_step_a_image_is_only_coded(image):
+    [found] = diffusion.corrupt(Toy(), [image], None)
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(image))
 
 
 @pytest.mark.parametrize("steps", [1, 8, 25, 50, 333])
-def test_undoing_starts_at_the_level_that_the_picture_was_corrupted_to(steps):
+def test_undoing_starts_at_the_level_that_the_image_was_corrupted_to(steps):
     for left in range(1, steps + 1):
         settings = sampler.Settings(steps, strength=diffusion._strength(left, steps))
         assert settings.skipped == steps - left
@@ -70,13 +70,11 @@ def test_without_a_decoder_it_says_what_is_missing(tmp_path):
         diffusion.section(material(tmp_path))
 
 
-def test_pocket_undoes_corruption_and_ends_at_a_picture(tmp_path, pocket, sample):
+def test_pocket_undoes_corruption_and_ends_at_a_image(tmp_path, pocket, sample):
     section = diffusion.section(emoji.material(tmp_path, pocket, sample, 6, count=12))
     restored = section.tables["Corrupted and restored"]
     assert (restored["cosine, restored"] > restored["cosine, corrupted"]).all()
-    assert (
-        restored["pixels from the picture"].iloc[-1] < restored["pixels from the picture"].iloc[0]
-    )
+    assert restored["pixels from the image"].iloc[-1] < restored["pixels from the image"].iloc[0]
     along = section.tables["The reverse process"]
     assert along["pixels from the result"].iloc[-1] < 0.01
     assert len(section.figures) == 3

@@ -55,11 +55,11 @@ def test_variation_counts_shares_and_empty_cells():
 
 def test_the_same_change_agrees_and_another_does_not():
     # of 0 → 1 and 2 → 3 "x → y" goes up, of 1 → 0 and 3 → 2 "y → x" goes down
-    pictures = plane([[1, 0], [1, 1], [2, 0], [3, 3]])
+    images = plane([[1, 0], [1, 1], [2, 0], [3, 3]])
     questions = pd.DataFrame(
         [(0, 1, 2, 3, "x", "y"), (1, 0, 3, 2, "y", "x")], columns=[*"abcd", "before", "after"]
     )
-    table = directions.agreement(pictures, pictures, questions)
+    table = directions.agreement(images, images, questions)
     assert table["same change (cosine)"].tolist() == pytest.approx([1, 1, 1])
     assert table["another change (cosine)"].tolist() == pytest.approx([-1, -1, -1])
 
@@ -87,10 +87,10 @@ def test_each_word_is_exchanged_in_one_text_diff_only(tmp_path):
 def test_without_any_difference_there_is_no_text_diff(tmp_path):
     material = shaded(tmp_path)
     rows, questions = pose(material, "A test")
-    pictures = material.library.points(rows)
-    same = pictures.with_vectors(np.ones_like(pictures.vectors))
+    images = material.library.points(rows)
+    same = images.with_vectors(np.ones_like(images.vectors))
     with pytest.raises(QueryError, match="no difference"):
-        directions.changes(same, pictures, questions, 2)
+        directions.changes(same, images, questions, 2)
 
 
 def test_neighbours_that_stay_have_not_changed(tmp_path, monkeypatch):
@@ -120,7 +120,7 @@ def test_the_chord_lags_behind_the_arc():
 
 def test_without_a_decoder_the_points_are_measured(tmp_path):
     section = directions.section(shaded(tmp_path))
-    followed = section.tables["Text diffs from several pictures"]
+    followed = section.tables["Text diffs from several images"]
     assert set(followed["of"]) == {directions.POINTS}
     assert (followed["Spearman's ρ"] > 0.9).all()
     assert list(section.tables["What else changes among the neighbours"]["column"]) == ["colour"]
@@ -135,7 +135,7 @@ def test_pocket_draws_the_way(tmp_path, pocket, sample):
     files = [sample / style / f"{code}.png" for style in ("noto", "3d") for code in CODES]
     list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
     section = directions.section(Material(library, pocket, "caption", count=1))
-    drawn = section.tables["Text diffs from several pictures"].set_index("of")
+    drawn = section.tables["Text diffs from several images"].set_index("of")
     assert (drawn.loc[directions.DRAWN]["with the text diff (cosine)"] > 0).all()
     assert section.tables["Chord against arc, decoded halfway"]["way"].tolist() == ["chord", "arc"]
     assert len(section.figures) == 2

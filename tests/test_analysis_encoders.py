@@ -24,10 +24,10 @@ class TurnedEncoder(ColourEncoder):
 
 
 def asked(folder, other_files, **options):
-    """A Material of 48 pictures, and a second library of these files in another Space."""
+    """A Material of 48 images, and a second library of these files in another Space."""
     first = material(folder, each=12)
     other = Library.create(folder / "other", TURNED, model="turned")
-    run(other, [folder / "pictures" / name for name in other_files], TurnedEncoder(TURNED))
+    run(other, [folder / "images" / name for name in other_files], TurnedEncoder(TURNED))
     return Material(first.library, first.model, "caption", other=other, **options)
 
 
@@ -110,7 +110,7 @@ def test_a_turn_refuses_what_it_was_not_fitted_to():
         Turn.fit(start, start)(Points(start.vectors, TURNED, "image"))
 
 
-def test_pictures_are_matched_by_their_content(tmp_path):
+def test_images_are_matched_by_their_content(tmp_path):
     both = asked(tmp_path, ["blue3.png", "red0.png"])
     rows, other_rows = encoders.shared(both.library, both.other)
     assert sorted(both.library.points(rows).labels) == ["blue3.png", "red0.png"]
@@ -123,12 +123,12 @@ def test_the_section_sees_that_one_space_is_the_other_turned(tmp_path):
     table = section.tables["How alike the Spaces are"].set_index("measure")
     assert table["value"].tolist() == pytest.approx([1, 1, 1, 1], abs=1e-4)
     assert (table["by chance"] < 0.95).all()
-    assert table["pictures"].tolist() == [48, 48, 24, 24]
+    assert table["images"].tolist() == [48, 48, 24, 24]
     assert "turned colours" in section.finding
 
 
 def test_libraries_that_share_little_are_refused(tmp_path):
-    with pytest.raises(QueryError, match="share 1 pictures, and 40"):
+    with pytest.raises(QueryError, match="share 1 images, and 40"):
         encoders.section(asked(tmp_path, ["red0.png"]))
 
 
@@ -149,4 +149,4 @@ def test_pocket_decodes_what_crossed_and_shows_the_error(tmp_path, pocket, sampl
     decoded = section.tables["Decoded through the map"]
     own, crossed = (decoded.iloc[:, i].mean() for i in (3, 4))
     assert own > crossed
-    assert "Held-out pictures decoded" in section.figures
+    assert "Held-out images decoded" in section.figures

@@ -16,9 +16,9 @@ def points(vectors, side="image"):
 
 
 def test_the_gap_is_between_mean_directions_whatever_the_lengths():
-    pictures, words = points([[3, 0], [0, 5]]), points([[-7, 0], [0, -1]], "text")
-    assert gap.modality_gap(pictures, words) == pytest.approx(np.sqrt(2))
-    assert gap.modality_gap(pictures, pictures) == 0
+    images, words = points([[3, 0], [0, 5]]), points([[-7, 0], [0, -1]], "text")
+    assert gap.modality_gap(images, words) == pytest.approx(np.sqrt(2))
+    assert gap.modality_gap(images, images) == 0
 
 
 def test_shifts_by_hand():
@@ -32,36 +32,36 @@ def test_shifts_by_hand():
 
 
 def test_pairs_are_of_the_kind_that_they_are_named_after():
-    pictures, words = points([[1, 0], [0, 1]]), points([[0, 1], [-1, 0]], "text")
-    found = gap.within_and_between(pictures, words, pairs=50)
+    images, words = points([[1, 0], [0, 1]]), points([[0, 1], [-1, 0]], "text")
+    found = gap.within_and_between(images, words, pairs=50)
     kinds = {name: set(np.unique(values)) for name, values in found.items()}
     assert kinds == {
-        "a picture and its caption": {0},
-        "a picture and another's caption": {-1, 1},
-        "two pictures": {0},
+        "an image and its caption": {0},
+        "an image and another's caption": {-1, 1},
+        "two images": {0},
         "two captions": {0},
     }
 
 
-def test_one_picture_has_no_pairs():
+def test_one_image_has_no_pairs():
     with pytest.raises(QueryError, match="Two"):
         gap.within_and_between(points([[1, 0]]), points([[1, 0]], "text"))
 
 
-def test_positions_go_from_words_to_pictures():
-    pictures, words = points([[1, 0], [1, 0]]), points([[0, 1], [0, 1]], "text")
+def test_positions_go_from_words_to_images():
+    images, words = points([[1, 0], [1, 0]]), points([[0, 1], [0, 1]], "text")
     between = points([[1, 1], [1, 1]])
-    table = gap.positions({"w": words, "p": pictures, "b": between}, pictures, words)
+    table = gap.positions({"w": words, "p": images, "b": between}, images, words)
     assert table["position"].tolist() == pytest.approx([0, 1, 0.5])
-    assert table["gap to pictures"].tolist() == pytest.approx([np.sqrt(2), 0, 0.76537], abs=1e-5)
-    assert table["cosine with own picture"].tolist() == pytest.approx([0, 1, np.sqrt(0.5)])
+    assert table["gap to images"].tolist() == pytest.approx([np.sqrt(2), 0, 0.76537], abs=1e-5)
+    assert table["cosine with own image"].tolist() == pytest.approx([0, 1, np.sqrt(0.5)])
 
 
-def test_words_are_decoded_at_the_length_of_pictures():
+def test_words_are_decoded_at_the_length_of_images():
     own, words = points([[3, 0], [0, 5]]), points([[1, 1]], "text")
     ways = gap.ways(own, words, own)
-    assert ways["words as if a picture"][0].side == "image"
-    assert ways["words as if a picture"][0].norms == pytest.approx([4])
+    assert ways["words as if an image"][0].side == "image"
+    assert ways["words as if an image"][0].norms == pytest.approx([4])
     assert ways["no point"][1] == {"guidance": 0}
 
 
@@ -83,7 +83,7 @@ def test_pocket_decodes_the_same_captions_three_ways(tmp_path, pocket, sample):
     list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
     section = gap.section(Material(library, pocket, "caption", count=4))
     table = section.tables["What the decoder makes of captions"].set_index("way")
-    assert list(table.index) == ["no point", "words as if a picture", "prior", "own picture"]
+    assert list(table.index) == ["no point", "words as if an image", "prior", "own image"]
     trip = table["round trip (median cosine)"]
-    assert trip["own picture"] > trip["prior"] > trip["no point"]
+    assert trip["own image"] > trip["prior"] > trip["no point"]
     assert "Captions decoded three ways" in section.figures

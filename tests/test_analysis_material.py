@@ -61,10 +61,10 @@ def test_decodes_are_seen_in_batches_and_only_the_first_are_kept(pocket, sample)
         def __post_init__(self):
             pass
 
-    seen, pictures = Few(None, pocket).seen(points, keep=2, steps=2)
+    seen, images = Few(None, pocket).seen(points, keep=2, steps=2)
     assert seen.labels == points.labels
-    assert len(pictures) == 2
-    again = pocket.encoder.encode_images(pictures)
+    assert len(images) == 2
+    again = pocket.encoder.encode_images(images)
     assert again.vectors == pytest.approx(seen.vectors[:2], abs=1e-4)
 
 

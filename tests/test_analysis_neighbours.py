@@ -26,7 +26,7 @@ def test_nearest_agrees_with_brute_force_in_chunks_of_any_size(cloud, monkeypatc
         assert scores == pytest.approx(np.take_along_axis(cosines, order, 1), abs=1e-6)
 
 
-def test_a_copy_is_a_neighbour_but_a_picture_is_not_its_own():
+def test_a_copy_is_a_neighbour_but_a_image_is_not_its_own():
     scores, found = neighbours.nearest(np.array([[1.0, 0], [2, 0], [0, 1]]), np.arange(3), 9)
     assert found.tolist() == [[1, 2], [0, 2], [0, 1]]
     assert scores.tolist() == [[1, 0], [1, 0], [0, 0]]
@@ -91,12 +91,12 @@ def test_the_medoid_is_the_member_with_the_highest_mean_cosine():
 def test_the_section_finds_the_colours(tmp_path):
     section = neighbours.section(material(tmp_path, each=10))
     pairs = section.tables["Most alike pairs"]
-    assert (pairs["picture"] == pairs["other picture"]).all()
+    assert (pairs["image"] == pairs["other image"]).all()
     assert section.tables["Medoids of groups"]["size"].sum() == 40
     assert len(section.tables["Outliers"]) == 40
     assert len(section.figures) == 6
 
 
-def test_too_few_pictures_are_refused(tmp_path):
-    with pytest.raises(QueryError, match="12 pictures"):
+def test_too_few_images_are_refused(tmp_path):
+    with pytest.raises(QueryError, match="12 images"):
         neighbours.section(material(tmp_path, each=2))

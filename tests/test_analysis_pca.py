@@ -57,4 +57,4 @@ def test_pocket_climbs_the_ladder(tmp_path, pocket, sample):
     trips = section.tables["Round trip by rung"]
     assert trips["components"].tolist() == [5, 10, 20, 30, 35]
     assert trips[pca.TRIP].iloc[-1] > trips[pca.TRIP].iloc[0]
-    assert "One picture a row, from more and more components" in section.figures
+    assert "One image a row, from more and more components" in section.figures

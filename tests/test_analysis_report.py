@@ -130,7 +130,7 @@ def test_figures_leave_nothing_global_behind():
     )
 
 
-def test_a_strip_shows_its_pictures_in_their_colours():
+def test_a_strip_shows_its_images_in_their_colours():
     import io
 
     figure = figures.strip([Image.new("RGB", (4, 4), c) for c in ("red", "lime")], columns=2)

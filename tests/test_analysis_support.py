@@ -42,22 +42,22 @@ def test_half_of_a_small_library_is_left_to_judge_the_other(tmp_path):
     assert (len(asked), len(rest)) == (8, 16)
 
 
-def test_too_few_pictures_are_refused(tmp_path):
+def test_too_few_images_are_refused(tmp_path):
     with pytest.raises(QueryError, match="30 real points"):
         support.section(material(tmp_path))
 
 
-def test_pocket_tells_random_directions_from_pictures(tmp_path, pocket, sample):
+def test_pocket_tells_random_directions_from_images(tmp_path, pocket, sample):
     section = support.section(emoji.material(tmp_path, pocket, sample, count=8))
     table = section.tables["How far out points lie"]
     nearest = table[table["measure"] == support.NAMES["nearest"]].set_index("points")["median"]
     assert list(nearest.index) == [
-        "pictures",
-        "half-way between two pictures",
+        "images",
+        "half-way between two images",
         "places on the map",
-        "words as if a picture",
+        "words as if an image",
         "words by the prior",
         "random directions",
     ]
-    assert nearest["pictures"] > nearest["random directions"]
+    assert nearest["images"] > nearest["random directions"]
     assert len(section.figures) == 3

@@ -10,7 +10,7 @@ from explorer.errors import QueryError
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures: one red, one blue, one red on its left half and blue on its right."""
+    """Images: one red, one blue, one red on its left half and blue on its right."""
     Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
     Image.new("RGB", (8, 8), "blue").save(tmp_path / "blue.png")
     both = Image.new("RGB", (16, 8), "red")
@@ -78,7 +78,7 @@ def test_captions_that_are_alike_are_wrong(folder):
         ("7", "holds no list"),
         ([crepe("red.png"), {"caption": "red"}], "Record 1 .*negative_caption.*false_caption"),
         ([crepe(7)], "Record 0"),
-        ([crepe("red.png"), crepe("gone.png")], "1 of 2 pictures.*gone.png.*Give the folder"),
+        ([crepe("red.png"), crepe("gone.png")], "1 of 2 images.*gone.png.*Give the folder"),
         ([{**crepe("red.png"), "bbox_x": 1}], "no whole box"),
         ([aro("red.png", (0, 0, "wide", 1))], "no whole box"),
     ],
@@ -93,7 +93,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         read_trials(tmp_path / "none.json", tmp_path)
 
 
-def test_a_box_outside_its_picture_is_refused(folder):
+def test_a_box_outside_its_image_is_refused(folder):
     trials = read_trials(written(folder, [aro("red.png", (9, 0, 4, 4))]), folder)
     with pytest.raises(QueryError, match="outside .*red.png, 8 × 8"):
         judge(trials, ColourEncoder())

@@ -13,7 +13,7 @@ GREEN = Image.new("RGB", (100, 100), "green")
 
 
 def changed(one, other):
-    """The box in which two pictures differ, or None."""
+    """The box in which two images differ, or None."""
     return ImageChops.difference(one, other).getbbox()
 
 
@@ -28,30 +28,28 @@ def test_a_label_changes_nothing_outside_it_and_its_word_fits_in(word):
         assert inside[3] < 89
 
 
-def test_a_label_leaves_the_picture_that_was_given_as_it_is():
-    picture = GREEN.copy()
-    typography.label(picture, "iPod")
-    assert changed(picture, GREEN) is None
+def test_a_label_leaves_the_image_that_was_given_as_it_is():
+    image = GREEN.copy()
+    typography.label(image, "iPod")
+    assert changed(image, GREEN) is None
 
 
-def test_the_smallest_and_the_largest_pictures_take_a_label():
+def test_the_smallest_and_the_largest_images_take_a_label():
     ways = typography.attacks([Image.new("RGB", (1, 1)), Image.new("RGB", (1024, 300))], ["a", "b"])
     assert list(ways) == ["as it is", "an empty label", "a word on the label"]
-    assert [[picture.size for picture in way] for way in ways.values()] == [
-        [(1, 1), (512, 150)]
-    ] * 3
+    assert [[image.size for image in way] for way in ways.values()] == [[(1, 1), (512, 150)]] * 3
     assert changed(ways["an empty label"][1], ways["a word on the label"][1])
 
 
 def test_scores_by_hand():
-    pictures = Points([[2, 0], [0, 1]], PLANE, "image")
+    images = Points([[2, 0], [0, 1]], PLANE, "image")
     own, written = (Points(v, PLANE, "text") for v in ([[3, 0], [1, 1]], [[0, 5]]))
-    found = typography.scores(pictures, own, written)
+    found = typography.scores(images, own, written)
     assert found == pytest.approx(np.array([[1, 0], [np.sqrt(0.5), 1]]))
 
 
 def test_what_is_taken_by_hand():
-    # three choices: own words, word 0, word 1; on the pictures stand words 1, 0 and 0
+    # three choices: own words, word 0, word 1; on the images stand words 1, 0 and 0
     cosines = {"way": np.array([[0.9, 0.1, 0.2], [0.1, 0.8, 0.2], [0.1, 0.2, 0.7]])}
     table = typography.taken(cosines, np.array([1, 0, 0])).set_index("taken for")
     assert table["found"].to_dict() == {"own words": 1, "the written word": 1}
@@ -61,7 +59,7 @@ def test_what_is_taken_by_hand():
 
 def test_without_a_decoder_the_section_shows_the_apple_and_no_variations(tmp_path):
     section = typography.section(material(tmp_path, count=10))
-    table = section.tables["What a picture is taken for"]
+    table = section.tables["What an image is taken for"]
     assert table["n"].tolist() == [10] * 6
     assert table["chance"].tolist() == pytest.approx([1 / 6] * 6)
     assert table["found"].iloc[:2].tolist() == [10, 0]
@@ -73,7 +71,7 @@ def test_without_a_decoder_the_section_shows_the_apple_and_no_variations(tmp_pat
 def test_captions_that_name_a_word_are_left_out(tmp_path):
     asked = material(tmp_path, each=1)
     asked.library.rows.loc[[0, 1], "caption"] = ["a PIZZA", "public library"]
-    assert typography.section(asked).tables["What a picture is taken for"]["n"].max() == 2
+    assert typography.section(asked).tables["What an image is taken for"]["n"].max() == 2
 
 
 def test_captions_that_all_name_a_word_are_refused(tmp_path):

@@ -70,7 +70,7 @@ def page(monkeypatch, emoji):
     return lambda **address: open_page(monkeypatch, "axes", emoji, **address)
 
 
-def test_an_example_shows_a_place_and_the_real_pictures_near_it(page):
+def test_an_example_shows_a_place_and_the_real_images_near_it(page):
     shown = button(page(), "Show an example").click().run()
     assert errors(shown) == []
     assert captions(shown)[0].startswith("x ")
@@ -78,7 +78,7 @@ def test_an_example_shows_a_place_and_the_real_pictures_near_it(page):
     assert len(shown.get("bidi_component")) == 1
 
 
-def test_the_picture_nearest_to_the_place_is_moved(monkeypatch, emoji):
+def test_the_image_nearest_to_the_place_is_moved(monkeypatch, emoji):
     import explorer as ex
 
     library = ex.Library.open(emoji)

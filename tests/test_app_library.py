@@ -33,17 +33,17 @@ def test_verify_finds_a_flipped_byte(monkeypatch, own):
     assert len(errors(button(page, "Verify").click().run())) >= 1
 
 
-def test_new_pictures_of_its_folders_are_taken_in(
-    monkeypatch, tmp_path, emoji_pictures, pocket, sample
+def test_new_images_of_its_folders_are_taken_in(
+    monkeypatch, tmp_path, emoji_images, pocket, sample
 ):
-    pictures = shutil.copytree(emoji_pictures / "3d", tmp_path / "pictures")
+    images = shutil.copytree(emoji_images / "3d", tmp_path / "images")
     library = Library.create(tmp_path / "new.lib", pocket.space)
-    list(library.add([pictures], pocket.encoder, workers=0))
+    list(library.add([images], pocket.encoder, workers=0))
     page = open_page(monkeypatch, "library", library.folder)
-    shutil.copy(sample / "flat" / "1f0cf.png", pictures)
-    page = button(page, "Look for new pictures").click().run()
+    shutil.copy(sample / "flat" / "1f0cf.png", images)
+    page = button(page, "Look for new images").click().run()
     assert errors(page) == []
-    assert page.success[0].value.startswith("1 pictures were added, 7 were there already")
+    assert page.success[0].value.startswith("1 images were added, 7 were there already")
     assert page.metric[0].value == "8"
 
 

@@ -25,11 +25,11 @@ N = 48
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory, pocket, sample):
-    """Some sample pictures with a map, laid out without UMAP, whose import alone takes seconds."""
-    pictures = sorted((sample / "noto").glob("*.png"))[:N]
+    """Some sample images with a map, laid out without UMAP, whose import alone takes seconds."""
+    images = sorted((sample / "noto").glob("*.png"))[:N]
     library = Library.create(tmp_path_factory.mktemp("map") / "map.lib", pocket.space)
     captions = pd.read_csv(sample / "captions.csv")
-    for _ in library.add(pictures, pocket.encoder, workers=0, columns=sample / "captions.csv"):
+    for _ in library.add(images, pocket.encoder, workers=0, columns=sample / "captions.csv"):
         pass
     assert len(library) == N and "caption" in captions
     points = library.points()
@@ -56,11 +56,11 @@ def place_of(library, row):
     return f"{xy[0]:.5g},{xy[1]:.5g}"
 
 
-def test_the_map_opens_with_the_librarys_pictures_by_reference(monkeypatch, library):
+def test_the_map_opens_with_the_librarys_images_by_reference(monkeypatch, library):
     page = open_map(monkeypatch, library)
     assert errors(page) == []
     scene = scene_of(page)
-    assert scene["thumbnails"] == f"/pictures/{library.cache_key}/{{row}}"
+    assert scene["thumbnails"] == f"/images/{library.cache_key}/{{row}}"
     assert len(json.dumps(scene)) < 20_000
 
 
@@ -95,15 +95,15 @@ def test_a_place_far_out_says_so(monkeypatch, library):
     assert distances[1] > 100
 
 
-def test_a_clicked_picture_stands_beside_its_decoding(monkeypatch, library):
+def test_a_clicked_image_stands_beside_its_decoding(monkeypatch, library):
     page = open_map(monkeypatch, library, click=place_of(library, 3), row="3")
-    assert captions(page)[:2] == ["the picture", "decoded"]
+    assert captions(page)[:2] == ["the image", "decoded"]
 
 
-def test_a_lasso_shows_its_pictures_and_offers_files(monkeypatch, library):
+def test_a_lasso_shows_its_images_and_offers_files(monkeypatch, library):
     page = open_map(monkeypatch, library, lasso="-9,-9;9,-9;9,9;-9,9")
     assert errors(page) == []
-    assert page.subheader[0].value == f"{N} pictures in the lasso"
+    assert page.subheader[0].value == f"{N} images in the lasso"
     assert len(page.dataframe[0].value) == N
 
 
@@ -191,7 +191,7 @@ def test_smoothing_gives_a_constant_back_and_says_where_nothing_is_near():
 # ---- a library of what was chosen
 
 
-def test_a_subset_has_the_same_pictures_vectors_and_columns(library, tmp_path):
+def test_a_subset_has_the_same_images_vectors_and_columns(library, tmp_path):
     rows = [5, 2, 40]
     folder = write_subset(library, rows, tmp_path / "panel.lib")
     subset = Library.open(folder)
@@ -199,12 +199,12 @@ def test_a_subset_has_the_same_pictures_vectors_and_columns(library, tmp_path):
     np.testing.assert_array_equal(subset.points().vectors, library.points(rows).vectors)
     kept = library.rows.iloc[rows].reset_index(drop=True)
     pd.testing.assert_frame_equal(subset.rows, kept, check_dtype=False)
-    assert subset.open_picture(1).tobytes() == library.open_picture(2).tobytes()
+    assert subset.open_image(1).tobytes() == library.open_image(2).tobytes()
     assert subset.model == library.model and subset.space == library.space
 
 
 def test_a_subset_of_nothing_or_over_something_is_refused(library, tmp_path):
-    with pytest.raises(QueryError, match="no pictures"):
+    with pytest.raises(QueryError, match="no images"):
         write_subset(library, [], tmp_path / "none.lib")
     with pytest.raises(LibraryError, match="already"):
         write_subset(library, [0], library.folder)

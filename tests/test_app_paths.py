@@ -9,10 +9,10 @@ from explorer.app.pages import diff
 from explorer.recipe import Recipe
 from explorer.rendering import recipe_of
 
-PICTURE = "Library"
+IMAGE = "Library"
 DIFF = {"diff": "cat face", "diff_from": "cat face", "diff_to": "dog face", "diff_frames": "4"}
 WALK = {"walk_0": "cat face", "walk_1": "sun", "walk_2": "snowman", "walk_frames": "4"}
-TAKE = {"diff_kind": PICTURE, "diff_row": "1", "diff_noise": "the pictures' own"}
+TAKE = {"diff_kind": IMAGE, "diff_row": "1", "diff_noise": "the images' own"}
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def test_without_words_there_is_an_example_to_press(open_, name):
     assert page.get("arrow_vega_lite_chart") or page.get("vega_lite_chart")
 
 
-def test_a_diff_shows_its_frames_with_real_pictures_under_each(open_):
+def test_a_diff_shows_its_frames_with_real_images_under_each(open_):
     page = open_("diff", **DIFF)
     assert errors(page) == []
     assert len(times(page)) == 4
@@ -73,7 +73,7 @@ def test_a_diff_is_the_same_downloaded_in_python_and_as_a_command(
     assert inverted == (start == TAKE)
 
 
-def test_the_one_picture_is_the_last_of_the_way(monkeypatch, tmp_path, emoji):
+def test_the_one_image_is_the_last_of_the_way(monkeypatch, tmp_path, emoji):
     offers = offered(monkeypatch, "diff", emoji, **DIFF, diff_turn="0.35")
     pixels = three_ways(monkeypatch, tmp_path, "changed.png", offers["changed.png"])
     np.testing.assert_array_equal(pixels[0], pixels[1])
@@ -103,10 +103,10 @@ def test_a_walk_is_the_same_downloaded_in_python_and_as_a_command(
 
 
 @pytest.mark.slow
-def test_a_walk_of_pictures_turns_their_noise_or_keeps_one(monkeypatch, tmp_path, emoji):
-    stops = {"walk_0_kind": PICTURE, "walk_0_row": "0", "walk_1_kind": PICTURE, "walk_1_row": "3"}
+def test_a_walk_of_images_turns_their_noise_or_keeps_one(monkeypatch, tmp_path, emoji):
+    stops = {"walk_0_kind": IMAGE, "walk_0_row": "0", "walk_1_kind": IMAGE, "walk_1_row": "3"}
     kept = []
-    for noise in ("the pictures' own", "one for all frames"):
+    for noise in ("the images' own", "one for all frames"):
         offers = offered(monkeypatch, "walk", emoji, **stops, walk_frames="4", walk_noise=noise)
         offers["walk.mp4"][0](tmp_path / "walk.mp4")
         kept.append(recipe_of(tmp_path / "walk.mp4")["noise"])

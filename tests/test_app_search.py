@@ -25,7 +25,7 @@ def names(page):
     return [text.partition(" ")[2] for text in plain if text[:1].isdigit() or text[0] == "-"]
 
 
-def test_words_in_the_address_find_their_picture(search):
+def test_words_in_the_address_find_their_image(search):
     page = search(q0="cat face", k="5")
     assert errors(page) == []
     assert len(names(page)) == 5
@@ -44,7 +44,7 @@ def test_a_weight_below_zero_takes_away(search):
     assert names(page)[0].startswith("woman farmer")
 
 
-def test_more_like_this_looks_for_that_picture_alone(search):
+def test_more_like_this_looks_for_that_image_alone(search):
     page = search(q0="cat face", q1="sun", k="4")
     liked = names(page)[1]
     likes = [each for each in page.button if each.label == "More like this"]
@@ -68,9 +68,9 @@ def test_terms_that_cancel_out_are_a_sentence(search):
     assert "cancel out" in error
 
 
-def test_words_never_name_a_file_of_the_server(search, emoji_pictures):
-    """Typed words are words, even where they are the name of a picture that is there."""
-    file = next(emoji_pictures.rglob("*.png"))
+def test_words_never_name_a_file_of_the_server(search, emoji_images):
+    """Typed words are words, even where they are the name of an image that is there."""
+    file = next(emoji_images.rglob("*.png"))
     page = search(q0=str(file))
     assert errors(page) == []
     assert not captions(page)[0].startswith("1\\.00")
@@ -86,7 +86,7 @@ def offers_of(monkeypatch, page_of, **address):
 
 
 @pytest.mark.parametrize("query", [{"q0": "a red heart"}, {"q0_kind": "Library"}])
-def test_a_download_and_both_copies_are_the_same_picture(query, search, monkeypatch, tmp_path):
+def test_a_download_and_both_copies_are_the_same_image(query, search, monkeypatch, tmp_path):
     address = {**query, "q0_row": "0", "q1": "sun", "w1": "0.5", "decode": "true", "seed": "3"}
     write, rest = offers_of(monkeypatch, search, **address)["query.png"]
     monkeypatch.chdir(tmp_path)

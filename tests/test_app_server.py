@@ -53,7 +53,7 @@ def test_the_page_comes_with_safe_headers(server):
         "/../../../../etc/passwd",
         "/static/../../../../etc/passwd",
         "/media/..%2f..%2f..%2fetc%2fpasswd",
-        "/pictures/..%2f..%2fetc/0",
+        "/images/..%2f..%2fetc/0",
         "/app/static/%2e%2e/%2e%2e/etc/passwd",
     ],
 )

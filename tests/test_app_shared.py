@@ -96,13 +96,13 @@ def test_a_script_that_ends_closes_the_decoding_and_gives_its_turn_back(store, m
 
 
 def test_what_is_kept_stays_within_its_bound():
-    picture = Image.new("RGB", (10, 10))
+    image = Image.new("RGB", (10, 10))
     store = Kept(most=1000)
     for name in "abcde":
-        store.put(name, [picture])
+        store.put(name, [image])
         store.get("a")
     assert store.size == 900
-    assert store.get("a") == [picture]
+    assert store.get("a") == [image]
     assert [name for name in "abcde" if store.get(name)] == ["a", "d", "e"]
 
 
@@ -152,10 +152,10 @@ def upload(monkeypatch, emoji, name, content):
     return page.file_uploader[0].set_value((name, content, "image/png")).run()
 
 
-def test_an_uploaded_picture_finds_itself_and_its_name_opens_nothing(
-    monkeypatch, emoji, emoji_pictures
+def test_an_uploaded_image_finds_itself_and_its_name_opens_nothing(
+    monkeypatch, emoji, emoji_images
 ):
-    content = (emoji_pictures / "flat" / "1f436.png").read_bytes()
+    content = (emoji_images / "flat" / "1f436.png").read_bytes()
     page = upload(monkeypatch, emoji, "dog <b>.png", content)
     assert errors(page) == []
     assert "dog face" in captions(page)[0].replace("\\", "")
@@ -165,8 +165,8 @@ def test_an_uploaded_picture_finds_itself_and_its_name_opens_nothing(
     assert re.fullmatch(r"[0-9a-f]{32}\.png", file.name)
 
 
-@pytest.mark.parametrize("content", [b"MZ\x90 not a picture", png()[:40], b""])
-def test_what_is_no_picture_is_refused_by_its_name(monkeypatch, emoji, content):
+@pytest.mark.parametrize("content", [b"MZ\x90 not an image", png()[:40], b""])
+def test_what_is_no_image_is_refused_by_its_name(monkeypatch, emoji, content):
     (error,) = errors(upload(monkeypatch, emoji, "evil.png", content))
     assert "evil" in error
 

@@ -1,4 +1,4 @@
-"""The page Variations: other pictures of a picture, and a part of it painted anew."""
+"""The page Variations: other images of an image, and a part of it painted anew."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from hypothesis import strategies as some
 from explorer.app.map.brush import MOST_PLACES, Stroke, drawn, from_text, to_text
 from explorer.images import save_image
 
-PICTURE = {"vary_kind": "Library", "vary_row": "1", "vary_n": "2"}
-PAINT = {**PICTURE, "vary_do": "Paint a part anew"}
+IMAGE = {"vary_kind": "Library", "vary_row": "1", "vary_n": "2"}
+PAINT = {**IMAGE, "vary_do": "Paint a part anew"}
 MASK = "250:250,250,750,250"
 PARTS = some.integers(0, 1000).map(lambda value: value / 1000)
 STROKES = some.lists(
@@ -23,16 +23,16 @@ def vary(monkeypatch, emoji):
     return lambda **address: open_page(monkeypatch, "vary", emoji, **address)
 
 
-def test_an_example_shows_variations_beside_the_picture(vary):
+def test_an_example_shows_variations_beside_the_image(vary):
     page = button(vary(vary_n="2"), "Show an example").click().run()
     assert errors(page) == []
-    assert captions(page)[1:] == ["the picture", "seed 0", "seed 1"]
+    assert captions(page)[1:] == ["the image", "seed 0", "seed 1"]
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        pytest.param(PICTURE, marks=pytest.mark.slow),
+        pytest.param(IMAGE, marks=pytest.mark.slow),
         {"vary": "cat face", "vary_n": "2", "vary_eta": "0", "vary_guidance": "2"},
     ],
 )
@@ -45,11 +45,11 @@ def test_variations_are_the_same_downloaded_in_python_and_as_a_command(
     np.testing.assert_array_equal(pixels[0], pixels[2])
 
 
-def test_painting_waits_for_a_picture_and_then_for_a_mask(vary):
+def test_painting_waits_for_a_image_and_then_for_a_mask(vary):
     words = vary(vary="cat face", vary_do="Paint a part anew")
-    assert "choose a picture" in words.info[0].value
+    assert "choose an image" in words.info[0].value
     page = vary(**PAINT)
-    assert "Draw on the picture" in page.info[0].value
+    assert "Draw on the image" in page.info[0].value
     assert button(page, "Clear").disabled
 
 
@@ -70,12 +70,12 @@ def test_a_painted_part_is_the_same_downloaded_in_python_and_as_a_command(
 def test_clearing_the_mask_asks_for_another(vary):
     page = button(vary(**PAINT, vary_mask=MASK), "Clear").click().run()
     assert errors(page) == []
-    assert "Draw on the picture" in page.info[0].value
+    assert "Draw on the image" in page.info[0].value
 
 
-def test_what_shall_be_seen_never_names_a_file_of_the_server(vary, emoji_pictures):
+def test_what_shall_be_seen_never_names_a_file_of_the_server(vary, emoji_images):
     page = vary(
-        **PAINT, vary_mask=MASK, vary_text=str(next(emoji_pictures.rglob("*.txt"), "/a/b.png"))
+        **PAINT, vary_mask=MASK, vary_text=str(next(emoji_images.rglob("*.txt"), "/a/b.png"))
     )
     assert errors(page) == []
 
@@ -104,5 +104,5 @@ def test_a_stroke_is_as_wide_as_its_brush_and_round_at_its_ends():
     assert mask.sum() == pytest.approx(40 * 20 + np.pi * 100, rel=0.05)
 
 
-def test_a_mask_fits_its_picture_whatever_its_form():
+def test_a_mask_fits_its_image_whatever_its_form():
     assert drawn([Stroke(0.1, ((1.0, 1.0),))], (30, 90)).getpixel((29, 89)) == 255

@@ -1,4 +1,4 @@
-"""The command line, from pictures on disk to pictures on disk, with pocket."""
+"""The command line, from images on disk to images on disk, with pocket."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from explorer.library import Library
 from explorer.points import Space
 from explorer.video import read_frames
 
-GLYPHS = 7  # in emoji_pictures
+GLYPHS = 7  # in emoji_images
 
 
 def unclip(*words):
@@ -34,35 +34,35 @@ def told(*words):
 
 
 @pytest.fixture
-def pictures(emoji_pictures):
+def images(emoji_images):
     """Seven glyphs in two styles, and their captions; not to be written to."""
-    return emoji_pictures
+    return emoji_images
 
 
 @pytest.fixture(scope="module")
-def library(emoji_pictures, tmp_path_factory):
+def library(emoji_images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "some.lib"
-    summary = told("index", emoji_pictures, "--library", folder)
-    assert summary["embedded"] == summary["pictures"] == 2 * GLYPHS
+    summary = told("index", emoji_images, "--library", folder)
+    assert summary["embedded"] == summary["images"] == 2 * GLYPHS
     return folder
 
 
-def test_a_second_index_embeds_nothing(pictures, library):
-    summary = told("index", pictures, "--library", library)
+def test_a_second_index_embeds_nothing(images, library):
+    summary = told("index", images, "--library", library)
     assert (summary["embedded"], summary["unchanged"]) == (0, 2 * GLYPHS)
 
 
-def test_words_find_their_picture(library):
+def test_words_find_their_image(library):
     hits = told("search", library, "cat face, 3d", "-k", "3")
     assert hits[0]["caption"] == "cat face, 3d"
     assert [hit["rank"] for hit in hits] == [1, 2, 3]
     assert {"rank", "score", "item", "row", "caption", "style"} <= set(hits[0])
 
 
-def test_a_picture_finds_itself_and_where_leaves_others_out(library, pictures):
-    picture = pictures / "3d" / "1f431.png"
-    assert told("search", library, picture, "-k", "1")[0]["item"].endswith("3d/1f431.png")
-    hits = told("search", library, picture, "--where", "style=flat")
+def test_a_image_finds_itself_and_where_leaves_others_out(library, images):
+    image = images / "3d" / "1f431.png"
+    assert told("search", library, image, "-k", "1")[0]["item"].endswith("3d/1f431.png")
+    hits = told("search", library, image, "--where", "style=flat")
     assert {hit["style"] for hit in hits} == {"flat"}
 
 
@@ -71,16 +71,14 @@ def test_arithmetic_on_words_finds_the_counterpart(library):
     assert told("search", library, *query, "-k", "1")[0]["name"] == "woman farmer"
 
 
-def test_a_sheet_of_hits_is_a_picture(library, tmp_path):
+def test_a_sheet_of_hits_is_a_image(library, tmp_path):
     done("search", library, "sun", "-k", "4", "--sheet", tmp_path / "hits.png")
     assert open_image(tmp_path / "hits.png").width > 2 * rendering.TILE
 
 
-def test_a_diff_writes_a_video_and_measures_every_frame(library, pictures, tmp_path):
+def test_a_diff_writes_a_video_and_measures_every_frame(library, images, tmp_path):
     given = ("--from", "cat face", "--to", "dog face", "--library", library, "--steps", "4")
-    rows = told(
-        "diff", pictures / "3d/1f431.png", *given, "--frames", "5", "-o", tmp_path / "a.mp4"
-    )
+    rows = told("diff", images / "3d/1f431.png", *given, "--frames", "5", "-o", tmp_path / "a.mp4")
     assert [row["t"] for row in rows] == [0, 0.25, 0.5, 0.75, 1]
     assert rows[-1]["score_to"] > rows[0]["score_to"]
     assert rows[0]["score_from"] > rows[-1]["score_from"]
@@ -89,18 +87,18 @@ def test_a_diff_writes_a_video_and_measures_every_frame(library, pictures, tmp_p
     assert len(list(read_frames(tmp_path / "a.mp4"))) == 5
 
 
-def test_a_diff_starts_with_the_picture_itself(pictures, tmp_path):
+def test_a_diff_starts_with_the_image_itself(images, tmp_path):
     """Inverted noise and no guidance: frame 0 reconstructs what the diff starts from."""
-    start = open_image(pictures / "flat/2600.png")
-    done("diff", pictures / "flat/2600.png", "--to", "snowman", "--frames", "2",
+    start = open_image(images / "flat/2600.png")
+    done("diff", images / "flat/2600.png", "--to", "snowman", "--frames", "2",
          "--steps", "24", "-o", tmp_path / "a.mp4")  # fmt: skip
     first = next(read_frames(tmp_path / "a.mp4")).resize(start.size)
-    fixed = next(iter(_fixed(pictures, tmp_path))).resize(start.size)
+    fixed = next(iter(_fixed(images, tmp_path))).resize(start.size)
     assert _distance(first, start) < 0.5 * _distance(fixed, start)
 
 
-def _fixed(pictures, folder):
-    done("diff", pictures / "flat/2600.png", "--to", "snowman", "--frames", "2",
+def _fixed(images, folder):
+    done("diff", images / "flat/2600.png", "--to", "snowman", "--frames", "2",
          "--steps", "24", "--fixed-noise", "-o", folder / "b.mp4")  # fmt: skip
     return read_frames(folder / "b.mp4")
 
@@ -110,9 +108,9 @@ def _distance(a, b):
 
 
 @pytest.mark.parametrize("kind", ["png", "webp", "gif"])
-def test_a_walk_replays_to_the_same_pixels(kind, library, pictures, tmp_path):
+def test_a_walk_replays_to_the_same_pixels(kind, library, images, tmp_path):
     first, again = tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"
-    stops = (pictures / "3d/1f431.png", pictures / "3d/1f436.png", pictures / "flat/2600.png")
+    stops = (images / "3d/1f431.png", images / "3d/1f436.png", images / "flat/2600.png")
     done("walk", *stops, "--library", library, "--frames", "4", "--steps", "3", "-o", first)
     done("replay", first, "-o", again)
     if kind == "png":
@@ -122,9 +120,9 @@ def test_a_walk_replays_to_the_same_pixels(kind, library, pictures, tmp_path):
 
 
 @pytest.mark.parametrize("extra", [(), ("-n", "3"), ("-n", "2", "--eta", "0.7")])
-def test_a_decode_replays_to_the_same_pixels(extra, pictures, tmp_path):
+def test_a_decode_replays_to_the_same_pixels(extra, images, tmp_path):
     first, again = tmp_path / "a.png", tmp_path / "b.png"
-    done("decode", pictures / "3d/1f431.png", *extra, "--steps", "3", "-o", first)
+    done("decode", images / "3d/1f431.png", *extra, "--steps", "3", "-o", first)
     done("replay", first, "-o", again)
     assert np.array_equal(open_image(first), open_image(again))
 
@@ -174,16 +172,16 @@ def test_a_mistake_is_one_line_and_an_exit_code(words, code, said, tmp_path, mon
     assert not list(tmp_path.iterdir())
 
 
-def test_a_picture_without_a_recipe_is_not_replayed(tmp_path):
+def test_a_image_without_a_recipe_is_not_replayed(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
     result = unclip("replay", tmp_path / "plain.png", "-o", tmp_path / "b.png")
     assert result.exit_code == 2
     assert "no recipe" in result.stderr
 
 
-def test_broken_files_are_listed_and_do_not_stop_the_rest(pictures, tmp_path):
+def test_broken_files_are_listed_and_do_not_stop_the_rest(images, tmp_path):
     folder = tmp_path / "mine"
-    shutil.copytree(pictures / "3d", folder)
+    shutil.copytree(images / "3d", folder)
     whole = (folder / "1f431.png").read_bytes()
     (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
     (folder / "page.jpg").write_text("<!DOCTYPE html><html></html>")
@@ -194,7 +192,7 @@ def test_broken_files_are_listed_and_do_not_stop_the_rest(pictures, tmp_path):
     turned[0x0112] = 6
     Image.new("RGB", (64, 32), "red").save(folder / "turned.jpg", exif=turned)
     summary = told("index", folder, "--library", tmp_path / "mine.lib")
-    assert summary["pictures"] == GLYPHS + 3
+    assert summary["images"] == GLYPHS + 3
     assert {name.rsplit("/")[-1] for name in (e["item"] for e in summary["errors"])} == {
         "cut.png",
         "page.jpg",
@@ -211,14 +209,14 @@ def test_an_interrupt_ends_with_130(monkeypatch, library):
     assert unclip("info", library).exit_code == 130
 
 
-def test_the_locked_library_has_its_own_code(library, pictures):
+def test_the_locked_library_has_its_own_code(library, images):
     hold = "import sys\nfrom pathlib import Path\nfrom explorer.library.lock import WriterLock\n"
     hold += f"with WriterLock(Path({str(library)!r})):\n    print('held', flush=True)\n    input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout.readline() == "held\n"
-        result = unclip("index", pictures, "--library", library)
+        result = unclip("index", images, "--library", library)
         other.communicate("\n")
     assert result.exit_code == 11
     assert str(other.pid) in result.stderr

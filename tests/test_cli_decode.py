@@ -48,7 +48,7 @@ def same_again(file):
     assert (pixels(file) == pixels(again)).all()
 
 
-def test_an_inverted_picture_comes_back_and_varies_with_eta(small, tmp_path):
+def test_an_inverted_image_comes_back_and_varies_with_eta(small, tmp_path):
     told("invert", small, "--steps", "10", "-o", tmp_path / "cat.npz")
     told("decode", "--noise", tmp_path / "cat.npz", "-o", tmp_path / "a.png")
     back = np.abs(pixels(tmp_path / "a.png") - pixels(small)).mean()
@@ -78,7 +78,7 @@ def test_noise_of_another_decoder_is_refused(small, tmp_path):
     np.savez(tmp_path / "other.npz", **changed | {"recipe": json.dumps(recipe)})
     result = unclip("decode", "--noise", tmp_path / "other.npz", "-o", tmp_path / "a.png")
     assert result.exit_code == 2
-    assert "another decoder: invert the picture again" in result.stderr
+    assert "another decoder: invert the image again" in result.stderr
 
 
 @pytest.mark.parametrize("with_mask", [True, False])
@@ -98,8 +98,8 @@ def test_in_painting_keeps_what_is_outside_and_replays(with_mask, small, tmp_pat
     same_again(tmp_path / "a.png")
 
 
-def test_words_turn_the_pictures_own_point_where_there_is_no_prior(pocket, small):
-    stop = edits.Stop.of_picture(pocket, small)
+def test_words_turn_the_images_own_point_where_there_is_no_prior(pocket, small):
+    stop = edits.Stop.of_image(pocket, small)
     without = replace(pocket, prior=None)
     words = pocket.encoder.encode_text("dog face")
     own, turned, sampled = (
@@ -116,7 +116,7 @@ def test_words_turn_the_pictures_own_point_where_there_is_no_prior(pocket, small
     assert turned.side == "image"
 
 
-def test_less_strength_stays_nearer_to_the_picture(small, tmp_path):
+def test_less_strength_stays_nearer_to_the_image(small, tmp_path):
     far = []
     for strength in ("0.3", "1"):
         told("decode", small, "+", "dog face", "--strength", strength, "-o", tmp_path / "a.png")
@@ -221,7 +221,7 @@ def test_options_of_a_family_are_taken_and_replayed(released, cat, tmp_path):
     same_again(tmp_path / "a.png")
 
 
-def test_a_family_paints_a_picture_of_any_size(released, cat, tmp_path):
+def test_a_family_paints_a_image_of_any_size(released, cat, tmp_path):
     name, _, folder = released["kandinsky-2.2"].partition(":")
     given = ("--model", name, "--source", folder, "--steps", "4", "-o", tmp_path / "a.png")
     (row,) = told("inpaint", cat, "--box", "0,0,40,40", "--text", "a dog", *given)

@@ -23,7 +23,7 @@ NAME = "openclip:tiny"
 TEXTS = ["a red cat", "", "ঌ 🐱 \udcff", "words " * 5000, "w" * 100_000]
 
 
-def pictures(n=3):
+def images(n=3):
     rng = np.random.default_rng(0)
     small = [Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)) for _ in range(n)]
     return [image.resize((50, 40), Image.Resampling.BICUBIC) for image in small]
@@ -127,18 +127,18 @@ def test_one_clip_in_two_layouts_is_one_space_and_gives_the_same_points(quick_ge
     ours = towers(tmp_path)
     theirs = load("openclip", source=into_open_clip(tmp_path, tmp_path / "tiny"), device="cpu")
     assert ours.space == theirs.space
-    a, b = (e.encode_images(pictures()).vectors for e in (ours, theirs.encoder))
+    a, b = (e.encode_images(images()).vectors for e in (ours, theirs.encoder))
     assert np.abs(a - b).max() <= 1e-4
     a, b = (e.encode_text(["a red cat", "", "dog " * 50]).vectors for e in (ours, theirs.encoder))
     assert np.abs(a - b).max() <= 1e-4
 
 
-def test_it_sees_pictures_and_reads_words_as_diffusers_pipelines_do(folder):
+def test_it_sees_images_and_reads_words_as_diffusers_pipelines_do(folder):
     from transformers import CLIPImageProcessor
 
     encoder = towers(folder)
     processor = CLIPImageProcessor.from_pretrained(folder / "feature_extractor")
-    square = [picture.resize((90, 90)) for picture in pictures()]
+    square = [image.resize((90, 90)) for image in images()]
     pixels = processor(square, return_tensors="pt").pixel_values
     with torch.inference_mode():
         expected = encoder.image_tower(pixels).image_embeds.numpy()
@@ -184,8 +184,7 @@ def test_half_precision_and_another_order_in_the_file_are_the_same_space(folder,
     a, b = towers(folder), towers(copy)
     assert a.space == b.space
     assert (
-        np.abs(a.encode_images(pictures()).vectors - b.encode_images(pictures()).vectors).max()
-        <= 0.05
+        np.abs(a.encode_images(images()).vectors - b.encode_images(images()).vectors).max() <= 0.05
     )
 
 
@@ -210,7 +209,7 @@ def test_words_of_another_clip_are_refused(folder, tmp_path):
         device="cpu",
         text_from=f"openclip:{other}",
     )
-    with pytest.raises(SpaceMismatch, match="belongs to the pictures"):
+    with pytest.raises(SpaceMismatch, match="belongs to the images"):
         encoder.encode_text("a cat")
 
 
@@ -281,7 +280,7 @@ def test_loading_says_nothing_and_leaves_the_libraries_as_they_were(folder, capf
     assert logging.get_verbosity() == before and logging.is_progress_bar_enabled()
 
 
-def test_pictures_are_preprocessed_without_torch(folder):
+def test_images_are_preprocessed_without_torch(folder):
     code = (
         "import sys, pickle; from PIL import Image\n"
         "preprocess = pickle.loads(sys.stdin.buffer.read())\n"

@@ -39,10 +39,10 @@ def decoder(complete):
 
 @pytest.fixture(scope="session")
 def points(complete):
-    return complete.encoder.encode_images([picture(seed) for seed in range(3)])
+    return complete.encoder.encode_images([image(seed) for seed in range(3)])
 
 
-def picture(seed, size=(50, 40)):
+def image(seed, size=(50, 40)):
     """Smooth coloured patches: more like a photograph than noise is."""
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
@@ -116,29 +116,29 @@ def test_eta_varies_with_the_seed_and_only_with_it(decoder, points):
 
 def test_inversion_and_decoding_give_the_latent_back(complete, points):
     """Within 1e-2 for the tiny networks; pocket clips its estimates, which cannot be undone."""
-    decoder, pictures = complete.decoder, [picture(0)]
+    decoder, images = complete.decoder, [image(0)]
     if decoder.scheduler_config.get("clip_sample"):
         return
-    noise = decoder.invert(pictures, points[:1], steps=40)
+    noise = decoder.invert(images, points[:1], steps=40)
     with torch.inference_mode():
-        before = decoder.to_latent(pictures).numpy()
+        before = decoder.to_latent(images).numpy()
     after = latents(decoder.trace(points[:1], noise=noise, steps=40, guidance=1.0, solver="ddim"))
     assert np.abs(after - before).max() <= 1e-2 * max(1, np.abs(before).max())
 
 
-def test_in_painting_leaves_the_rest_of_a_picture_of_its_size_alone(decoder, points):
+def test_in_painting_leaves_the_rest_of_a_image_of_its_size_alone(decoder, points):
     size = decoder.image_size
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).rectangle((0, 0, size[0] // 2 - 1, size[1]), fill=255)
-    before = [picture(seed, size) for seed in range(3)]
+    before = [image(seed, size) for seed in range(3)]
     painted = pixels(decoder.inpaint(before, [mask], points, steps=3))
     where = np.asarray(mask) > 0
     assert (painted[:, ~where] == pixels(before)[:, ~where]).all()
     assert (painted[:, where] != pixels(before)[:, where]).any(axis=-1).mean() > 0.5
 
 
-def test_redrawing_begins_at_the_picture(decoder, points):
-    before, settings = [picture(0)], {"steps": 10, "guidance": 1.0, "seed": 3}
+def test_redrawing_begins_at_the_image(decoder, points):
+    before, settings = [image(0)], {"steps": 10, "guidance": 1.0, "seed": 3}
     weak, strong = (
         pixels(decoder.redraw(before, points[:1], strength=s, **settings)) for s in (0.1, 1.0)
     )
@@ -193,7 +193,7 @@ def test_another_point_can_be_kept_away_from(decoder, points):
     ).max() > 1e-6  # fmt: skip
 
 
-def test_a_picture_may_be_larger_where_the_family_is_free_in_it(decoder, points):
+def test_a_image_may_be_larger_where_the_family_is_free_in_it(decoder, points):
     if "image_size" not in decoder.choices:
         return
     width, height = decoder.image_size

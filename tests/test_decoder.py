@@ -40,7 +40,7 @@ def far(a, b):
 
 
 @pytest.mark.parametrize("solver", ["ddim", "dpm", "unipc"])
-def test_the_same_call_gives_the_same_pictures(toy, points, solver):
+def test_the_same_call_gives_the_same_images(toy, points, solver):
     first, second = (pixels(toy.decode(points, solver=solver)) for _ in range(2))
     assert first.shape == (5, 16, 16, 3)
     assert (first == second).all()
@@ -72,14 +72,14 @@ def test_one_seed_starts_every_frame_from_the_same_noise(toy, points):
     assert (one == many).all()
 
 
-def test_another_seed_gives_another_picture(toy, points):
+def test_another_seed_gives_another_image(toy, points):
     same = points[[2, 2]]
     for eta in (0.0, 1.0):
         a, b = latents(toy.trace(same, seed=[1, 2], eta=eta))
         assert np.abs(a - b).max() > 0.1
 
 
-def test_eta_alone_varies_a_picture_around_fixed_noise(toy, points):
+def test_eta_alone_varies_a_image_around_fixed_noise(toy, points):
     noise = Noise.random([0], SHAPE)
     still = latents(toy.trace(points[[0, 0]], seed=[1, 2], noise=noise))
     assert np.abs(still[0] - still[1]).max() <= 1e-5
@@ -100,22 +100,22 @@ def test_noise_may_have_one_row_a_point(toy, points):
     assert (every == latents(toy.trace(points, seed=range(5)))).all()
 
 
-def test_pictures_come_in_order_and_as_soon_as_their_batch_is_done(toy, points):
-    pictures = toy.decode(points)
+def test_images_come_in_order_and_as_soon_as_their_batch_is_done(toy, points):
+    images = toy.decode(points)
     assert toy.calls == 0
-    next(pictures)
+    next(images)
     assert toy.calls == toy.steps  # one batch of three, both sides of guidance in one call
-    assert len(list(pictures)) == 4
+    assert len(list(images)) == 4
     assert toy.calls == 2 * toy.steps
     alone = pixels(next(toy.decode(points[i])) for i in range(5))
     assert far(pixels(toy.decode(points)), alone) <= 1
 
 
 def test_closing_the_iterator_stops_the_work_and_frees_the_latents(toy, points):
-    pictures = toy.decode(points)
-    next(pictures)
-    pictures.close()
-    del pictures
+    images = toy.decode(points)
+    next(images)
+    images.close()
+    del images
     gc.collect()
     assert toy.calls == toy.steps
     assert [seen() for seen in toy.seen] == [None]
@@ -146,20 +146,20 @@ def test_the_network_is_given_the_decoders_own_precision(toy, points):
     assert len(list(toy.decode(points))) == 5
 
 
-def smooth_pictures(n):
+def smooth_images(n):
     rng = np.random.default_rng(3)
     small = rng.integers(40, 215, size=(n, 4, 4, 3), dtype=np.uint8)
     return [Image.fromarray(s).resize((16, 16), Image.Resampling.BICUBIC) for s in small]
 
 
-def test_inversion_and_decoding_give_the_pictures_back(toy, points):
-    pictures = smooth_pictures(5)
-    noise = toy.invert(pictures, points, steps=50)
+def test_inversion_and_decoding_give_the_images_back(toy, points):
+    images = smooth_images(5)
+    noise = toy.invert(images, points, steps=50)
     assert noise.latents.shape == (5, *SHAPE)
     again = pixels(toy.decode(points, noise=noise, steps=50, guidance=1))
-    assert far(again, pixels(pictures)) <= 1
+    assert far(again, pixels(images)) <= 1
     other = pixels(toy.decode(points[::-1], noise=noise, steps=50, guidance=1))
-    assert far(other, pixels(pictures)) > 20
+    assert far(other, pixels(images)) > 20
 
 
 def left_half(size=(16, 16)):
@@ -171,10 +171,10 @@ def left_half(size=(16, 16)):
 @pytest.mark.parametrize("solver", ["ddim", "dpm", "unipc", "own"])
 def test_in_painting_changes_what_is_masked_and_nothing_else(toy, points, solver):
     codec = toy.to_latent
-    toy.to_latent = lambda images: 0.9 * codec(images)  # loses contrast, as real codecs lose detail
-    pictures, masks = smooth_pictures(5), [left_half().rotate(90 * i) for i in range(5)]
-    painted = pixels(toy.inpaint(pictures, masks, points, solver=solver))
-    where, before = pixels(masks) > 0, pixels(pictures)
+    toy.to_latent = lambda given: 0.9 * codec(given)  # loses contrast, as real codecs lose detail
+    images, masks = smooth_images(5), [left_half().rotate(90 * i) for i in range(5)]
+    painted = pixels(toy.inpaint(images, masks, points, solver=solver))
+    where, before = pixels(masks) > 0, pixels(images)
     assert (painted[~where] == before[~where]).all()
     assert (painted[where] != before[where]).any(axis=-1).mean() > 0.9
 
@@ -189,36 +189,36 @@ def test_in_painting_sees_what_is_around_the_mask(toy, points):
     assert (full[0] == pixels(toy.decode(points[0], guidance=1))[0]).all()
 
 
-def test_in_painting_takes_one_picture_mask_or_point_for_all_the_others(toy, points):
-    picture = smooth_pictures(1)
-    many = pixels(toy.inpaint(picture, [left_half()], points, seed=2))
-    one = pixels(toy.inpaint(picture, [left_half()], points[4], seed=2))
+def test_in_painting_takes_one_image_mask_or_point_for_all_the_others(toy, points):
+    image = smooth_images(1)
+    many = pixels(toy.inpaint(image, [left_half()], points, seed=2))
+    one = pixels(toy.inpaint(image, [left_half()], points[4], seed=2))
     assert many.shape == (5, 16, 16, 3)
     assert far(many[4], one[0]) <= 1
-    seeds = pixels(toy.inpaint(picture * 2, [left_half()], points[0], seed=[1, 2]))
+    seeds = pixels(toy.inpaint(image * 2, [left_half()], points[0], seed=[1, 2]))
     assert (seeds[0] != seeds[1]).any()
 
 
-def test_a_picture_of_another_size_comes_back_at_the_decoders(toy, points):
+def test_a_image_of_another_size_comes_back_at_the_decoders(toy, points):
     (painted,) = toy.inpaint([Image.new("RGB", (48, 32))], [left_half((48, 32))], points[0])
     assert painted.size == (16, 16)
 
 
-def test_a_mask_that_fits_no_picture_is_refused_before_anything_runs(toy, points):
-    pictures = smooth_pictures(2)
-    with pytest.raises(QueryError, match="8 × 8 and its picture 16 × 16"):
-        toy.inpaint(pictures, [left_half((8, 8))] * 2, points[:2])
+def test_a_mask_that_fits_no_image_is_refused_before_anything_runs(toy, points):
+    images = smooth_images(2)
+    with pytest.raises(QueryError, match="8 × 8 and its image 16 × 16"):
+        toy.inpaint(images, [left_half((8, 8))] * 2, points[:2])
     with pytest.raises(QueryError, match="all black"):
-        toy.inpaint(pictures, [np.zeros((16, 16), bool)], points[:2])
-    with pytest.raises(QueryError, match="2 pictures, 3 masks and 1 points"):
-        toy.inpaint(pictures, [left_half()] * 3, points[:1])
-    with pytest.raises(QueryError, match="0 pictures"):
+        toy.inpaint(images, [np.zeros((16, 16), bool)], points[:2])
+    with pytest.raises(QueryError, match="2 images, 3 masks and 1 points"):
+        toy.inpaint(images, [left_half()] * 3, points[:1])
+    with pytest.raises(QueryError, match="0 images"):
         toy.inpaint([], [left_half()], points[:1])
 
 
 def test_points_that_are_not_for_this_decoder_are_refused_at_the_call(toy, points):
     other = Points(points.vectors, Space("other", 6, "1a"), "image")
-    for call in (toy.decode, toy.trace, lambda p: toy.invert(smooth_pictures(5), p)):
+    for call in (toy.decode, toy.trace, lambda p: toy.invert(smooth_images(5), p)):
         with pytest.raises(SpaceMismatch, match=r'toy .*other .*load\("toy-model"\)\.encoder'):
             call(other)
         text = Points(points.vectors, TOY, "text")
@@ -259,9 +259,9 @@ def test_arguments_out_of_range_are_refused_at_the_call(toy, points, knobs, word
     assert toy.calls == 0
 
 
-def test_inversion_refuses_pictures_that_do_not_match_the_points(toy, points):
-    with pytest.raises(QueryError, match="2 pictures, 5 points"):
-        toy.invert(smooth_pictures(2), points)
+def test_inversion_refuses_images_that_do_not_match_the_points(toy, points):
+    with pytest.raises(QueryError, match="2 images, 5 points"):
+        toy.invert(smooth_images(2), points)
 
 
 def test_a_fast_family_still_takes_eta(toy, points):

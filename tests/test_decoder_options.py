@@ -89,7 +89,7 @@ def drawn(value):
 
 
 @pytest.mark.parametrize("solver", ["ddim", "dpm", "unipc", "own"])
-def test_redrawing_goes_from_the_picture_to_what_the_point_says(toy, solver):
+def test_redrawing_goes_from_the_image_to_what_the_point_says(toy, solver):
     before = pixels([drawn(200)])
     far = []
     for strength in (0.2, 0.6, 1.0):
@@ -102,13 +102,13 @@ def test_redrawing_goes_from_the_picture_to_what_the_point_says(toy, solver):
         assert (pixels(whole) == pixels(free)).all()
 
 
-def test_redrawing_takes_one_picture_or_point_for_all_the_others(toy):
+def test_redrawing_takes_one_image_or_point_for_all_the_others(toy):
     many = pixels(toy.redraw([drawn(90)], POINTS, strength=0.5, seed=2))
     one = pixels(toy.redraw([drawn(90)], POINTS[3], strength=0.5, seed=2))
     assert np.abs(many[3] - one[0]).max() <= 1
     several = toy.redraw([drawn(90), drawn(180)], POINTS[0], strength=0.5)
     assert len(list(several)) == 2
-    with pytest.raises(QueryError, match="2 pictures and 4 points do not go together"):
+    with pytest.raises(QueryError, match="2 images and 4 points do not go together"):
         toy.redraw([drawn(90)] * 2, POINTS)
     with pytest.raises(QueryError, match="leaves none to do"):
         toy.redraw([drawn(90)], POINTS, strength=0.05, steps=8)
@@ -136,10 +136,10 @@ def test_what_the_inpainting_network_reads_comes_with_both_sides_row_by_row(toy)
 
 
 def test_closing_a_redrawing_frees_what_it_held(toy):
-    pictures = toy.redraw([drawn(90)], POINTS, strength=0.5)
-    next(pictures)
-    pictures.close()
-    del pictures
+    images = toy.redraw([drawn(90)], POINTS, strength=0.5)
+    next(images)
+    images.close()
+    del images
     gc.collect()
     assert [seen() for seen in toy.seen] == [None]
 

@@ -114,7 +114,7 @@ def test_the_sentence_is_the_same_everywhere():
         text.replace("**", "").replace("\n", " ")
         for text in (README, (ROOT / "ARCHITECTURE.md").read_text(), explorer.__doc__)
     ]
-    sentences = [re.search(r"A Model gives one CLIP Space.*?into pictures\.", t) for t in plain]
+    sentences = [re.search(r"A Model gives one CLIP Space.*?into images\.", t) for t in plain]
     assert len({sentence.group(0) for sentence in sentences}) == 1
 
 
@@ -127,13 +127,13 @@ def test_links_and_files_named_in_a_document_exist(document):
 
 
 def test_the_readmes_example_runs(tmp_path, monkeypatch, sample):
-    pictures = tmp_path / "explorer" / "sample" / "pictures"
-    shutil.copytree(sample / "3d", pictures / "3d")
+    images = tmp_path / "explorer" / "sample" / "images"
+    shutil.copytree(sample / "3d", images / "3d")
     monkeypatch.chdir(tmp_path)
     (example,) = blocks("python")
     names = {}
     exec(compile(example, "the README's example", "exec"), names)
-    assert len(names["library"]) == len(list(pictures.rglob("*.png"))) > 100
+    assert len(names["library"]) == len(list(images.rglob("*.png"))) > 100
     assert len(list(read_frames(tmp_path / "dog.mp4"))) == 24
     assert explorer.open_image(tmp_path / "heart.png").size == (64, 64)
 

@@ -21,7 +21,7 @@ from explorer.points import Space
 
 @dataclass(frozen=True)
 class Shrink:
-    """8 × 8 pixels; a picture 13 wide ends the process that sees it, if that is not this one."""
+    """8 × 8 pixels; an image 13 wide ends the process that sees it, if that is not this one."""
 
     home: int = 0
 
@@ -60,7 +60,7 @@ def png(colour, size=(9, 7)):
     return stream.getvalue()
 
 
-def pictures(n, first=1):
+def images(n, first=1):
     return [png((i % 255 + 1, i // 255, 0)) for i in range(first - 1, first - 1 + n)]
 
 
@@ -96,11 +96,11 @@ def test_one_text_needs_no_list_and_no_text_is_refused():
     assert Toy().encode_text("abc").vectors.tolist() == [[3, 1, 0]]
     with pytest.raises(QueryError, match="no texts"):
         Toy().encode_text([])
-    with pytest.raises(QueryError, match="no pictures"):
+    with pytest.raises(QueryError, match="no images"):
         Toy().encode_images([])
 
 
-def test_pictures_files_and_bytes_give_the_same_points(tmp_path):
+def test_images_files_and_bytes_give_the_same_points(tmp_path):
     file = tmp_path / "cat.png"
     file.write_bytes(png((10, 20, 30)))
     sources = [file, str(file), file.read_bytes(), open_image(file)]
@@ -110,12 +110,12 @@ def test_pictures_files_and_bytes_give_the_same_points(tmp_path):
     assert len(Toy().encode_images(file)) == 1
 
 
-def test_a_picture_in_memory_is_laid_on_white_like_one_in_a_file():
+def test_a_image_in_memory_is_laid_on_white_like_one_in_a_file():
     clear = Image.new("RGBA", (9, 9), (0, 0, 0, 0))
     assert Toy().encode_images([clear]).vectors.tolist() == [[1, 1, 1]]
 
 
-def test_encode_images_stops_at_the_first_bad_picture():
+def test_encode_images_stops_at_the_first_bad_image():
     with pytest.raises(ImageError, match="is empty"):
         Toy().encode_images([png("red"), b"", b"<html>"])
 
@@ -134,13 +134,13 @@ def test_embed_answers_for_every_source_in_order(tmp_path):
     assert html.sha256 == hashlib.sha256(b"<html>").hexdigest()
 
 
-def test_a_vector_without_direction_is_an_error_of_its_picture_only():
+def test_a_vector_without_direction_is_an_error_of_its_image_only():
     black, red = list(Toy().embed([png("black"), png("red")]))
     assert black.vector is None and "gave no usable vector" in black.error
     assert red.vector.tolist() == [1, 0, 0]
 
 
-def test_width_and_height_are_those_of_the_upright_picture():
+def test_width_and_height_are_those_of_the_upright_image():
     exif = Image.Exif()
     exif[0x0112] = 6
     stream = io.BytesIO()
@@ -150,7 +150,7 @@ def test_width_and_height_are_those_of_the_upright_picture():
 
 
 def test_workers_give_what_this_process_gives():
-    sources = pictures(100)
+    sources = images(100)
     sources[5], sources[40] = b"", b"<html>"
     here = list(Toy().embed(sources, workers=0))
     there = list(Toy().embed(iter(sources), workers=2))
@@ -159,15 +159,15 @@ def test_workers_give_what_this_process_gives():
     assert wait_until(lambda: not alive())
 
 
-def test_few_pictures_start_no_processes():
-    iterator = Toy().embed(pictures(63))
+def test_few_images_start_no_processes():
+    iterator = Toy().embed(images(63))
     next(iterator)
     assert not alive()
     iterator.close()
 
 
-def test_a_picture_that_kills_its_reader_is_one_error_among_good_results():
-    sources = pictures(60)
+def test_a_image_that_kills_its_reader_is_one_error_among_good_results():
+    sources = images(60)
     sources[20] = png("red", (13, 13))
     results = list(Toy().embed(sources, workers=1))
     assert [r.index for r in results if r.error] == [20]
@@ -175,7 +175,7 @@ def test_a_picture_that_kills_its_reader_is_one_error_among_good_results():
     assert len(results) == 60
 
 
-def test_no_more_is_read_than_a_bounded_number_of_pictures_ahead():
+def test_no_more_is_read_than_a_bounded_number_of_images_ahead():
     taken = 0
 
     def endless():
@@ -205,9 +205,9 @@ def test_nothing_to_embed_gives_nothing():
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
-from test_encoder import Toy, pictures
+from test_encoder import Toy, images
 print("started")
-print(sum(r.vector is not None for r in Toy().embed(pictures(70), workers=1)))
+print(sum(r.vector is not None for r in Toy().embed(images(70), workers=1)))
 """
 
 

@@ -1,4 +1,4 @@
-"""The evaluation: each formula against a case worked by hand, all stages on sample pictures."""
+"""The evaluation: each formula against a case worked by hand, all stages on sample images."""
 
 import csv
 import json
@@ -11,7 +11,7 @@ from scipy.linalg import sqrtm
 from explorer.metrics import fewest, found, frechet, interval, leading_axes, recall
 from explorer.points import Points, Space
 from pocket import beyond, card, cost, evaluate, textdiffs
-from pocket.data import STYLES, Glyph, Pictures
+from pocket.data import STYLES, Glyph, Images
 from pocket.sample import GROUPS, STORIES
 
 PLANE = Space("plane", 2, "0f")
@@ -131,8 +131,8 @@ def test_pairs_of_animals_and_of_expressions_differ_in_one_word():
 
 def test_trials_stay_in_a_style_except_for_changes_of_style():
     cat, dog = (glyph(name, group=3, keywords=("animal",)) for name in ("cat", "dog"))
-    pictures = Pictures(np.zeros((3, 1, 1, 3), np.uint8), [cat, dog, cat], ["3d", "3d", "flat"])
-    made = textdiffs.trials(pictures)
+    images = Images(np.zeros((3, 1, 1, 3), np.uint8), [cat, dog, cat], ["3d", "3d", "flat"])
+    made = textdiffs.trials(images)
     assert sorted(made["animal"].tolist()) == [[0, 1], [1, 0]]
     assert sorted(made["style"].tolist()) == [[0, 2], [2, 0]]
     assert not len(made["gender"])
@@ -153,7 +153,7 @@ def test_a_text_diff_hits_what_lies_where_the_words_point(monkeypatch):
     assert hit(0.1) == [True]  # at 9°: 41° and 49°; a itself and the other style do not count
 
 
-def test_the_strict_figure_counts_pairs_whose_wanted_picture_is_held_out():
+def test_the_strict_figure_counts_pairs_whose_wanted_image_is_held_out():
     hit, still = np.array([True, True, False]), np.array([False, True, False])
     rows, held_out = np.array([[0, 1], [1, 0], [2, 1]]), np.array([False, True, True])
     summary = textdiffs.summary(hit, still, rows, held_out)
@@ -165,7 +165,7 @@ def test_the_strict_figure_counts_pairs_whose_wanted_picture_is_held_out():
 # Words beyond the captions
 
 
-def test_a_word_is_missed_if_no_fitting_picture_is_among_the_first(monkeypatch):
+def test_a_word_is_missed_if_no_fitting_image_is_among_the_first(monkeypatch):
     monkeypatch.setattr(beyond, "HIT", 2)
     scores = np.array([[0.9, 0.8, 0.1], [0.9, 0.8, 0.1], [0.1, 0.2, 0.3]])
     right = [("dog",), ("owl",), ("owl", "cat")]
@@ -182,7 +182,7 @@ def test_words_beyond_the_captions_stand_in_no_caption(rows_of_sample):
     assert beyonds & known <= {"feline", "automobile", "vehicle"}
 
 
-def test_any_text_has_a_point_and_a_picture(pocket):
+def test_any_text_has_a_point_and_a_image(pocket):
     texts = ["", "zxqv", "ü", "🦊", "cat " * 100]
     assert np.isfinite(pocket.encoder.encode_text(texts).norms).all()
     assert len(list(pocket.decoder.decode(pocket.prior.sample(texts), steps=1))) == len(texts)
@@ -227,7 +227,7 @@ def rows_of_sample(sample):
 
 
 @pytest.fixture(scope="module")
-def pictures(sample, rows_of_sample):
+def images(sample, rows_of_sample):
     """The sample's stories: some fifty glyphs in four styles."""
     group = {name: number for number, name in GROUPS.items()}
     rows = [row for row in rows_of_sample if row["name"] in STORIES]
@@ -237,18 +237,18 @@ def pictures(sample, rows_of_sample):
         keywords = tuple(row["keywords"].split(", "))
         glyphs.append(Glyph(code, row["name"], keywords, code, 0, group[row["group"]]))
     pixels = np.stack([np.asarray(Image.open(sample / row["file"])) for row in rows])
-    return Pictures(pixels, glyphs, [row["style"] for row in rows])
+    return Images(pixels, glyphs, [row["style"] for row in rows])
 
 
 @pytest.fixture(scope="module")
-def result(pocket, pictures):
+def result(pocket, images):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cost, "STEPS", (2, 4))
         patch.setattr(evaluate, "STEPPED", 1)
         patch.setattr(evaluate, "INVERTED", 1)
         patch.setattr(evaluate, "FINE", 1)
         patch.setattr(cost, "TIMES", {1: 1, 12: 1})
-        return evaluate.measure(evaluate.Exam(pocket, pictures, count=2, seed=0))
+        return evaluate.measure(evaluate.Exam(pocket, images, count=2, seed=0))
 
 
 def test_all_stages_fill_the_card(result):
@@ -260,7 +260,7 @@ def test_all_stages_fill_the_card(result):
 
 
 def test_pocket_passes_its_exam_on_the_sample(result):
-    assert result["pictures"] == len(STYLES) * len(STORIES)
+    assert result["images"] == len(STYLES) * len(STORIES)
     assert result["text_to_image_recall_at_10"] > 0.9
     assert result["round_trip"] > 0.8
     assert result["decode_finds_its_source_at_10"] == 1

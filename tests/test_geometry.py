@@ -225,12 +225,12 @@ def test_a_text_diff_is_the_unit_difference_of_unit_vectors() -> None:
     assert omitted.labels == ("dog",) and omitted.side == "text"
 
 
-def test_a_text_diff_turns_a_picture_nearer_to_after_and_away_from_before() -> None:
-    words, picture = cloud(1, 64, 2, side="text"), cloud(2, 64, 1)
-    turned = rotate(picture, text_diff(words[0], words[1]), fraction=0.3)
-    assert turned.side == "image" and turned.labels == picture.labels
-    assert angle(turned, words[1]) < angle(picture, words[1])
-    assert angle(turned, words[0]) > angle(picture, words[0])
+def test_a_text_diff_turns_a_image_nearer_to_after_and_away_from_before() -> None:
+    words, image = cloud(1, 64, 2, side="text"), cloud(2, 64, 1)
+    turned = rotate(image, text_diff(words[0], words[1]), fraction=0.3)
+    assert turned.side == "image" and turned.labels == image.labels
+    assert angle(turned, words[1]) < angle(image, words[1])
+    assert angle(turned, words[0]) > angle(image, words[0])
 
 
 def test_a_text_diff_between_the_same_words_is_refused_with_the_words() -> None:

@@ -1,4 +1,4 @@
-"""Pictures from files: the reasons for refusal, the conversions, contact sheets and recipes."""
+"""Images from files: the reasons for refusal, the conversions, contact sheets and recipes."""
 
 import io
 import os
@@ -22,7 +22,7 @@ SUFFIXES = {
     "TIFF": ".tif",
     "AVIF": ".avif",
 }
-ORIENTED = {  # orientation tag: how an upright picture is stored under it
+ORIENTED = {  # orientation tag: how an upright image is stored under it
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -68,18 +68,18 @@ def test_every_promised_format_opens_as_rgb(format, tmp_path):
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
-def test_all_eight_orientations_give_the_same_upright_picture(format):
+def test_all_eight_orientations_give_the_same_upright_image(format):
     upright = noise()
     for tag, stored in ORIENTED.items():
         exif = Image.Exif()
         exif[0x0112] = tag
-        picture = upright.transpose(stored) if stored is not None else upright
+        image = upright.transpose(stored) if stored is not None else upright
         options = {"lossless": True} if format == "WEBP" else {}
-        opened = open_image(content(picture, format, exif=exif, **options))
+        opened = open_image(content(image, format, exif=exif, **options))
         assert np.array_equal(np.asarray(opened), np.asarray(upright)), tag
 
 
-def test_damaged_exif_does_not_lose_the_picture():
+def test_damaged_exif_does_not_lose_the_image():
     data = content(noise(), exif=b"Exif\0\0II*\0\xff\xff\xff\xff broken")
     assert open_image(data).size == (48, 32)
 
@@ -101,7 +101,7 @@ def test_grey_of_any_range_fills_the_eight_bits(dtype, high):
     assert (np.diff(grey) >= 0).all()
 
 
-def test_numbers_that_are_not_finite_do_not_spoil_a_float_picture():
+def test_numbers_that_are_not_finite_do_not_spoil_a_float_image():
     values = np.array([[0.0, 0.5, 1.0, np.nan, np.inf]], dtype=np.float32)
     assert np.asarray(as_rgb(Image.fromarray(values)))[0, :, 0].tolist() == [0, 128, 255, 0, 0]
 
@@ -180,15 +180,15 @@ def test_sixty_four_megapixels_are_not_refused_for_their_size():
 
 
 @pytest.mark.parametrize("format", SUFFIXES)
-def test_a_truncated_picture_is_refused_at_every_length(format):
+def test_a_truncated_image_is_refused_at_every_length(format):
     data = content(noise(), format)
     for tenths in range(1, 10):
-        with pytest.raises(ImageError, match="damaged|not a picture"):
+        with pytest.raises(ImageError, match="damaged|not an image"):
             open_image(data[: len(data) * tenths // 10])
 
 
 @pytest.mark.parametrize("format", SUFFIXES)
-def test_damaged_bytes_give_a_picture_or_one_kind_of_error(format):
+def test_damaged_bytes_give_a_image_or_one_kind_of_error(format):
     rng = np.random.default_rng(7)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -206,9 +206,9 @@ def test_damaged_bytes_give_a_picture_or_one_kind_of_error(format):
     ("data", "reason"),
     [
         (b"", "is empty"),
-        (b"<!DOCTYPE html><html>", "is not a picture .it begins with '<!DOC"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a picture"),
-        (b"8BPS\0\1" + bytes(40), "is not a picture"),
+        (b"<!DOCTYPE html><html>", "is not an image .it begins with '<!DOC"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image"),
+        (b"8BPS\0\1" + bytes(40), "is not an image"),
         (b"\xff\xd8\xff", "is damaged or cut off"),
     ],
 )
@@ -249,7 +249,7 @@ def test_opening_gives_no_warnings():
             open_image(forged_png(10000, 10000))
 
 
-def test_a_grid_shows_each_picture_in_its_place():
+def test_a_grid_shows_each_image_in_its_place():
     colours = ["red", "lime", "blue", "yellow", "black"]
     sheet = grid([Image.new("RGB", (10, 10), c) for c in colours], columns=3, gap=2)
     assert sheet.size == (3 * 12 + 2, 2 * 12 + 2)
@@ -259,7 +259,7 @@ def test_a_grid_shows_each_picture_in_its_place():
     assert sheet.getpixel((37, 25)) == (255, 255, 255)
 
 
-def test_a_grid_fits_pictures_of_any_shape_and_mode_into_square_tiles():
+def test_a_grid_fits_images_of_any_shape_and_mode_into_square_tiles():
     images = [Image.new("L", (200, 20), 0), Image.new("RGBA", (5, 50), (0, 0, 0, 0))]
     sheet = grid(images, columns=2, size=40, gap=0, background="white")
     assert sheet.size == (80, 40)
@@ -284,10 +284,10 @@ def test_labels_have_letters_beyond_english(letter):
     assert shown != missing
 
 
-def test_a_grid_without_pictures_or_with_too_few_labels_is_refused():
+def test_a_grid_without_images_or_with_too_few_labels_is_refused():
     with pytest.raises(QueryError, match="at least one"):
         grid([])
-    with pytest.raises(QueryError, match="2 pictures came with 1 labels"):
+    with pytest.raises(QueryError, match="2 images came with 1 labels"):
         grid([noise(), noise()], labels=["a"])
 
 
@@ -310,13 +310,13 @@ def test_png_and_webp_keep_every_pixel(suffix, tmp_path):
     assert np.array_equal(np.asarray(open_image(file)), np.asarray(noise()))
 
 
-def test_a_picture_of_someone_else_has_no_recipe(tmp_path):
+def test_a_image_of_someone_else_has_no_recipe(tmp_path):
     exif = Image.Exif()
     exif[0x010E] = "OLYMPUS DIGITAL CAMERA"
     noise().save(tmp_path / "camera.jpg", exif=exif)
     assert read_recipe(tmp_path / "camera.jpg") is None
     (tmp_path / "text.png").write_text("hello")
-    with pytest.raises(ImageError, match="not a picture"):
+    with pytest.raises(ImageError, match="not an image"):
         read_recipe(tmp_path / "text.png")
 
 

@@ -46,7 +46,7 @@ def model(folder):
 
 @pytest.fixture(scope="module")
 def points(model):
-    return model.encoder.encode_images(pictures(3))
+    return model.encoder.encode_images(images(3))
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def decoder(model):
     return model.decoder.with_options()
 
 
-def pictures(n):
+def images(n):
     rng = np.random.default_rng(0)
     small = [Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)) for _ in range(n)]
     return [image.resize((16, 16), Image.Resampling.BICUBIC) for image in small]
@@ -100,7 +100,7 @@ def pipeline(folder):
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
 @pytest.mark.parametrize("words", [None, "dog"])
-def test_pictures_are_those_of_diffusers_pipelines(
+def test_images_are_those_of_diffusers_pipelines(
     n, guidance, words, pipeline, decoder, points, monkeypatch
 ):
     """Given several points diffusers mixes them (diffusers#9813), in a step left out here."""
@@ -254,9 +254,9 @@ def test_an_adapter_for_vit_h_reads_the_points_of_the_others_for_vit_h(xl, tmp_p
         load("stable-unclip", source=tiny_stable_unclip(tmp_path / "unclip"), device="cpu"),
     ]
     assert {model.space for model in models} == {models[0].space}
-    point = models[0].encoder.encode_images(pictures(1))
+    point = models[0].encoder.encode_images(images(1))
     painted = [next(model.decoder.decode(point, steps=STEPS)) for model in models]
-    assert len({picture.tobytes() for picture in painted}) == 3
+    assert len({image.tobytes() for image in painted}) == 3
     assert load("ip-adapter-sdxl", source=xl, device="cpu").space != point.space
 
 
@@ -271,7 +271,7 @@ def test_weights_of_half_precision_do_where_they_are_alone(xl, tmp_path):
         )
         file.unlink()
     whole, rounded = (load("ip-adapter-sdxl", source=f, device="cpu") for f in (xl, half))
-    point = whole.encoder.encode_images(pictures(1))
+    point = whole.encoder.encode_images(images(1))
     both = [latents(m.decoder.trace(point, steps=STEPS)) for m in (whole, rounded)]
     assert 0 < far(*both) < 0.05 * far(both[0], 0)
     assert whole.decoder.fingerprint != rounded.decoder.fingerprint

@@ -28,27 +28,27 @@ def library(tmp_path):
     return material(tmp_path).library
 
 
-def test_hits_show_the_pictures_that_were_found(library):
+def test_hits_show_the_images_that_were_found(library):
     hits = library.search(library.points([0]), 3)
     html = hits._repr_html_()
-    expected = [hits.open_picture(row) for row in hits.rows]
+    expected = [hits.open_image(row) for row in hits.rows]
     assert [t.tobytes() for t in thumbnails(html)] == [p.tobytes() for p in expected]
     assert all(line in html for line in hits.captions)
 
 
-def test_a_picture_that_is_gone_is_said_instead_of_shown(library):
+def test_a_image_that_is_gone_is_said_instead_of_shown(library):
     hits = library.search(library.points([0]), 2)
-    for file in library.folder.parent.glob("pictures/*.png"):
+    for file in library.folder.parent.glob("images/*.png"):
         file.unlink()
     html = hits._repr_html_()
     assert len(thumbnails(html)) == 2
     assert "No such file" in html
 
 
-def test_a_library_shows_pictures_from_its_start_to_its_end(library):
+def test_a_library_shows_images_from_its_start_to_its_end(library):
     shown = thumbnails(library._repr_html_())
     assert len(shown) == jupyter.SHOWN
-    ends = [library.open_picture(row) for row in (0, len(library) - 1)]
+    ends = [library.open_image(row) for row in (0, len(library) - 1)]
     assert [shown[i].tobytes() for i in (0, -1)] == [end.tobytes() for end in ends]
 
 

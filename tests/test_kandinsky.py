@@ -53,7 +53,7 @@ def model(folder):
 
 @pytest.fixture(scope="module")
 def points(model):
-    return model.encoder.encode_images(pictures(3))
+    return model.encoder.encode_images(images(3))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def decoder(model):
     return model.decoder.with_options()
 
 
-def pictures(n, size=(64, 64)):
+def images(n, size=(64, 64)):
     rng = np.random.default_rng(0)
     small = [Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)) for _ in range(n)]
     return [image.resize(size, Image.Resampling.BICUBIC) for image in small]
@@ -80,7 +80,7 @@ def traced(decoder, points, **options):
 
 
 def painted(decoder, verb, *args, **options):
-    """The latents that a verb makes pictures of."""
+    """The latents that a verb makes images of."""
     caught, paint = [], decoder.to_image
     decoder.to_image = lambda latents: caught.append(latents) or paint(latents)
     assert len(list(getattr(decoder, verb)(*args, steps=STEPS, **options))) == len(SEEDS)
@@ -124,7 +124,7 @@ def pipeline(kind, networks, **changes):
 
 
 def asked(decoder, points, guidance, seeds):
-    """What every pipeline is called with: its points, and one generator a picture."""
+    """What every pipeline is called with: its points, and one generator an image."""
     z, nothing = (side["image_embeds"] for side in decoder.condition(points))
     return {
         "image_embeds": z,
@@ -142,7 +142,7 @@ def levels(hint):
 
 
 @pytest.mark.parametrize(("n", "guidance"), [(1, 1.0), (1, 4.0), (3, 1.0), (3, 4.0)])
-def test_pictures_are_those_of_diffusers_pipeline(n, guidance, networks, decoder, points):
+def test_images_are_those_of_diffusers_pipeline(n, guidance, networks, decoder, points):
     given = asked(decoder, points[:n], guidance, SEEDS[:n])
     expected = pipeline(KandinskyV22Pipeline, networks("decoder"))(**given)
     knobs = {"seed": SEEDS[:n], "guidance": guidance, "solver": "own"}
@@ -161,7 +161,7 @@ def test_other_schedulers_do_as_in_diffusers_pipeline(changes, networks, folder,
     assert far(traced(decoder, points, seed=SEEDS, solver="own"), expected) <= 1e-4
 
 
-def test_latents_become_the_pictures_of_diffusers_pipeline(networks, decoder, points):
+def test_latents_become_the_images_of_diffusers_pipeline(networks, decoder, points):
     latents = traced(decoder, points)
     pixels = networks("decoder")["movq"].decode(latents, force_not_quantize=True).sample
     numbers = (pixels * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).detach().numpy()
@@ -174,32 +174,31 @@ def test_latents_become_the_pictures_of_diffusers_pipeline(networks, decoder, po
 def test_redrawing_is_that_of_diffusers_pipeline(guidance, strength, networks, decoder, points):
     theirs = pipeline(KandinskyV22Img2ImgPipeline, networks("decoder"))
     given = asked(decoder, points, guidance, SEEDS)
-    expected = theirs(**given, image=pictures(3), strength=strength)
+    expected = theirs(**given, image=images(3), strength=strength)
     knobs = {"seed": SEEDS, "guidance": guidance, "solver": "own", "strength": strength}
-    assert far(painted(decoder, "redraw", pictures(3), points, **knobs), expected) <= 1e-4
+    assert far(painted(decoder, "redraw", images(3), points, **knobs), expected) <= 1e-4
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
 def test_in_painting_is_that_of_diffusers_pipeline(guidance, networks, decoder, points):
-    """Row by row: the pipeline gives the first picture's surroundings to every row of a batch."""
+    """Row by row: the pipeline gives the first image's surroundings to every row of a batch."""
     theirs = pipeline(KandinskyV22InpaintPipeline, networks("inpaint"))
     rows = [
-        asked(decoder, points[i], guidance, [SEEDS[i]]) | {"image": pictures(3)[i]}
-        for i in range(3)
+        asked(decoder, points[i], guidance, [SEEDS[i]]) | {"image": images(3)[i]} for i in range(3)
     ]
     expected = torch.cat([theirs(**row, mask_image=corner()) for row in rows])
     knobs = {"seed": SEEDS, "guidance": guidance, "solver": "own"}
-    ours = painted(decoder, "inpaint", pictures(3), [corner()], points, **knobs)
+    ours = painted(decoder, "inpaint", images(3), [corner()], points, **knobs)
     assert far(ours, expected) <= 1e-4
-    given = asked(decoder, points, guidance, SEEDS) | {"image": pictures(1) * 3}
+    given = asked(decoder, points, guidance, SEEDS) | {"image": images(1) * 3}
     expected = theirs(**given, mask_image=[corner()] * 3)
-    ours = painted(decoder, "inpaint", pictures(1), [corner()], points, **knobs)
+    ours = painted(decoder, "inpaint", images(1), [corner()], points, **knobs)
     assert far(ours, expected) <= 1e-4
 
 
 @BATCHES
 def test_depth_is_kept_as_by_diffusers_pipeline(n, guidance, networks, decoder, points):
-    depth = pictures(1)[0].convert("L")
+    depth = images(1)[0].convert("L")
     theirs = pipeline(KandinskyV22ControlnetPipeline, networks("controlnet"))
     expected = theirs(
         **asked(decoder, points[:n], guidance, SEEDS[:n]), hint=levels(depth).repeat(n, 1, 1, 1)
@@ -210,17 +209,17 @@ def test_depth_is_kept_as_by_diffusers_pipeline(n, guidance, networks, decoder, 
 
 
 def test_depth_is_kept_in_redrawing_as_by_diffusers_pipeline(networks, decoder, points):
-    depth = pictures(1)[0].convert("L")
+    depth = images(1)[0].convert("L")
     theirs = pipeline(KandinskyV22ControlnetImg2ImgPipeline, networks("controlnet"))
     given = asked(decoder, points, 4.0, SEEDS) | {"hint": levels(depth).repeat(3, 1, 1, 1)}
-    expected = theirs(**given, image=pictures(3), strength=0.7)
+    expected = theirs(**given, image=images(3), strength=0.7)
     knobs = {"seed": SEEDS, "solver": "own", "strength": 0.7}
-    ours = painted(decoder.with_options(hint=depth), "redraw", pictures(3), points, **knobs)
+    ours = painted(decoder.with_options(hint=depth), "redraw", images(3), points, **knobs)
     assert far(ours, expected) <= 1e-4
 
 
 @BATCHES
-def test_the_prior_and_the_point_of_no_picture_are_diffusers(n, guidance, folder, model):
+def test_the_prior_and_the_point_of_no_image_are_diffusers(n, guidance, folder, model):
     folder = folder / "prior"
     theirs = KandinskyV22PriorPipeline(
         prior=load_part(PriorTransformer, folder / "prior", "cpu", "float32"),
@@ -257,10 +256,10 @@ def test_in_painting_keeps_what_is_not_masked(folder, decoder, points, tmp_path)
     plain = load("kandinsky-2.2", source=copy, device="cpu").decoder
     where = np.asarray(corner()) > 0
     results = [
-        list(d.inpaint(pictures(3), [corner()], points, steps=STEPS)) for d in (decoder, plain)
+        list(d.inpaint(images(3), [corner()], points, steps=STEPS)) for d in (decoder, plain)
     ]
     for painted_by in results:
-        for old, new in zip(pictures(3), painted_by, strict=True):
+        for old, new in zip(images(3), painted_by, strict=True):
             a, b = np.asarray(old, int), np.asarray(new, int)
             assert (a[~where] == b[~where]).all() and far(a[where], b[where]) > 20
     assert results[0] != results[1]
@@ -270,19 +269,19 @@ def test_the_network_for_in_painting_sees_what_is_kept(decoder, points):
     seen = []
     painter = decoder.painter()
     painter.predict = lambda latents, t, given: seen.append(given) or latents
-    list(painter.inpaint(pictures(1), [corner()], points[0], steps=2))
-    kept, around = seen[0]["kept"][0, 0], seen[0]["picture"][0]
+    list(painter.inpaint(images(1), [corner()], points[0], steps=2))
+    kept, around = seen[0]["kept"][0, 0], seen[0]["image"][0]
     assert kept.bool().numpy().tolist() == (~widened(decoder.mask_to_latent(corner()))).tolist()
-    assert far(around, decoder.to_latent(pictures(1))[0] * kept) == 0
+    assert far(around, decoder.to_latent(images(1))[0] * kept) == 0
 
 
-def test_a_mask_is_cut_as_its_picture_is(decoder):
+def test_a_mask_is_cut_as_its_image_is(decoder):
     mask = Image.new("L", (128, 64))
     mask.paste(255, (0, 0, 48, 64))  # 32 columns of it are cut away
     assert decoder.mask_to_latent(mask).any(0).tolist() == [True] * 2 + [False] * 6
 
 
-def test_a_negative_point_takes_the_place_of_no_picture(decoder, model, points):
+def test_a_negative_point_takes_the_place_of_no_image(decoder, model, points):
     away = decoder.with_options(negative=points[1])
     assert (away.condition(points)[1]["image_embeds"].numpy() == points[1].vectors).all()
     assert far(traced(away, points), traced(decoder, points)) > 0.01
@@ -295,26 +294,26 @@ def test_a_negative_point_takes_the_place_of_no_picture(decoder, model, points):
 
 
 def test_depth_of_16_bits_is_that_of_8(decoder, points):
-    shallow = pictures(1)[0].convert("L")
+    shallow = images(1)[0].convert("L")
     deep = Image.fromarray(np.asarray(shallow).astype(np.uint16) * 257)
     a, b = (traced(decoder.with_options(hint=hint), points) for hint in (shallow, deep))
     assert (a == b).all() and far(a, traced(decoder, points)) > 0.01
 
 
 def test_in_painting_with_depth_runs_the_network_for_depth(decoder, points):
-    deep = decoder.with_options(hint=pictures(1)[0])
+    deep = decoder.with_options(hint=images(1)[0])
     assert deep.painter() is deep
-    assert len(list(deep.inpaint(pictures(1), [corner()], points, steps=STEPS))) == 3
+    assert len(list(deep.inpaint(images(1), [corner()], points, steps=STEPS))) == 3
 
 
 @pytest.mark.parametrize("size", [(64, 64), (100, 64), (1, 129)])
 def test_sides_are_rounded_up_as_by_diffusers(size, decoder, points):
     other = decoder.with_options(image_size=size)
     assert other.latent_shape[1:] == downscale_height_and_width(*size[::-1])
-    (picture,) = other.decode(points[0], steps=2)
-    assert picture.size == other.image_size and decoder.image_size == (64, 64)
+    (image,) = other.decode(points[0], steps=2)
+    assert image.size == other.image_size and decoder.image_size == (64, 64)
     mask = corner(other.image_size)
-    (again,) = other.inpaint(pictures(1, other.image_size), [mask], points[0], steps=2)
+    (again,) = other.inpaint(images(1, other.image_size), [mask], points[0], steps=2)
     assert again.size == other.image_size
 
 
@@ -322,7 +321,7 @@ def test_sides_are_rounded_up_as_by_diffusers(size, decoder, points):
 def test_points_are_turned_into_the_networks_precision(guidance, folder, points):
     decoder = load("kandinsky-2.2", source=folder, device="cpu").decoder
     decoder.dtype = "bfloat16"
-    decoder = decoder.with_options(hint=pictures(1)[0])
+    decoder = decoder.with_options(hint=images(1)[0])
     assert len(list(decoder.decode(points, guidance=guidance, steps=2))) == 3
 
 
@@ -353,7 +352,7 @@ def test_depth_without_its_network_is_refused_when_it_is_asked_for(folder, tmp_p
     copy = shutil.copytree(folder, tmp_path / "copy", ignore=ignored)
     decoder = load("kandinsky-2.2", source=copy, device="cpu").decoder
     with pytest.raises(WeightsMissing, match="no subfolder 'controlnet'"):
-        decoder.with_options(hint=pictures(1)[0])
+        decoder.with_options(hint=images(1)[0])
 
 
 def test_every_network_has_its_own_fingerprint_and_scheduler(folder, decoder, tmp_path):
@@ -361,7 +360,7 @@ def test_every_network_has_its_own_fingerprint_and_scheduler(folder, decoder, tm
     write_scheduler(copy / "inpaint", SCHEDULER | {"beta_end": 0.013})
     write_scheduler(copy / "controlnet", SCHEDULER | {"beta_end": 0.014})
     plain = load("kandinsky-2.2", source=copy, device="cpu").decoder
-    three = plain, plain.painter(), plain.with_options(hint=pictures(1)[0])
+    three = plain, plain.painter(), plain.with_options(hint=images(1)[0])
     assert [d.scheduler_config["beta_end"] for d in three] == [0.012, 0.013, 0.014]
     assert len({d.fingerprint for d in three}) == 3
     assert plain.fingerprint == decoder.fingerprint

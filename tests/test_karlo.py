@@ -42,7 +42,7 @@ def model(folder):
 
 @pytest.fixture(scope="module")
 def points(model):
-    return model.encoder.encode_images(pictures(3))
+    return model.encoder.encode_images(images(3))
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def prior(model):
     return prior
 
 
-def pictures(n):
+def images(n):
     rng = np.random.default_rng(0)
     small = [Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)) for _ in range(n)]
     return [image.resize((16, 16), Image.Resampling.BICUBIC) for image in small]
@@ -143,7 +143,7 @@ def test_variations_are_those_of_diffusers_pipeline(n, guidance, folder, decoder
 
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
-def test_words_become_the_points_and_pictures_of_diffusers_pipeline(
+def test_words_become_the_points_and_images_of_diffusers_pipeline(
     n, guidance, folder, model, prior
 ):
     seeds = [3, 1, 4][:n]
@@ -201,40 +201,40 @@ def test_only_the_ancestral_solver_and_eta_draw_noise_of_their_own(decoder, poin
     assert first == second
 
 
-def test_enlarging_adds_the_same_noise_to_every_picture(decoder, points):
+def test_enlarging_adds_the_same_noise_to_every_image(decoder, points):
     small = latents(decoder.trace(points, steps=STEPS))
     twice = decoder.enlarge(small[[0, 0, 1]])
     assert far(twice[0], twice[1]) <= 1e-5 and far(twice[0], twice[2]) > 0.01
-    assert [picture.size for picture in decoder.to_image(small)] == [(16, 16)] * 3
+    assert [image.size for image in decoder.to_image(small)] == [(16, 16)] * 3
 
 
-def test_inversion_finds_the_noise_that_a_picture_comes_back_from(decoder, points):
+def test_inversion_finds_the_noise_that_a_image_comes_back_from(decoder, points):
     """With a network that sees noise as noise; clipping, which cannot be undone, is off."""
     predict = decoder.predict
     decoder.predict = lambda x, t, given: torch.cat([0.9 * x, 0 * x], 1) + predict(x, t, given)
     decoder.scheduler_config = decoder.scheduler_config | {"clip_sample": False}
-    noise = decoder.invert(pictures(3), points, steps=10)
+    noise = decoder.invert(images(3), points, steps=10)
     back = latents(decoder.trace(points, noise=noise, guidance=1, steps=10))
-    assert far(back, decoder.to_latent(pictures(3))) <= 1e-2
-    assert far(noise.latents, decoder.to_latent(pictures(3))) > 0.5
+    assert far(back, decoder.to_latent(images(3))) <= 1e-2
+    assert far(noise.latents, decoder.to_latent(images(3))) > 0.5
 
 
 def test_in_painting_keeps_what_is_not_masked(decoder, points):
     mask = Image.new("L", (16, 16))
     mask.paste(255, (8, 0, 16, 16))
-    painted = list(decoder.inpaint(pictures(3), [mask], points, steps=STEPS))
-    for old, new in zip(pictures(3), painted, strict=True):
+    painted = list(decoder.inpaint(images(3), [mask], points, steps=STEPS))
+    for old, new in zip(images(3), painted, strict=True):
         a, b = np.asarray(old, int), np.asarray(new, int)
         assert (a[:, :8] == b[:, :8]).all() and far(a[:, 8:], b[:, 8:]) > 20
 
 
-def test_a_mask_is_cut_as_its_picture_is(decoder):
+def test_a_mask_is_cut_as_its_image_is(decoder):
     mask = Image.new("L", (32, 16))
     mask.paste(255, (0, 0, 12, 16))  # 8 columns of it are cut away
     assert decoder.mask_to_latent(mask).any(0).tolist() == [True] * 2 + [False] * 6
 
 
-def test_words_beside_the_point_change_the_picture(decoder, points):
+def test_words_beside_the_point_change_the_image(decoder, points):
     plain, worded = (
         latents(d.trace(points, steps=STEPS))
         for d in (decoder, decoder.with_options(prompt="a red cat"))

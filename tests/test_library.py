@@ -9,7 +9,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import COLOUR_SPACE, ColourEncoder, names, picture, run
+from fakes import COLOUR_SPACE, ColourEncoder, image, names, run
 
 from explorer.errors import LibraryError, LibraryLocked, LibraryNotFound, QueryError, SpaceMismatch
 from explorer.library import Library
@@ -22,11 +22,11 @@ def encoder():
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    folder = tmp_path / "pictures"
+def images(tmp_path):
+    folder = tmp_path / "images"
     (folder / "more").mkdir(parents=True)
     for number in range(8):
-        (folder / ("more" if number > 5 else ".") / f"{number}.png").write_bytes(picture(number))
+        (folder / ("more" if number > 5 else ".") / f"{number}.png").write_bytes(image(number))
     return folder
 
 
@@ -39,27 +39,27 @@ def library(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_what_was_added_is_there_after_opening_again(tmp_path, pictures, encoder, dtype):
+def test_what_was_added_is_there_after_opening_again(tmp_path, images, encoder, dtype):
     library = Library.create(tmp_path / dtype, COLOUR_SPACE, dtype=dtype, model="toy")
-    progress = run(library, pictures, encoder)
+    progress = run(library, images, encoder)
     assert (progress.done, progress.total, progress.committed, progress.embedded) == (8, 8, 8, 8)
     opened = Library.open(tmp_path / dtype)
     assert len(opened) == 8 and opened.space == COLOUR_SPACE and opened.model == "toy"
     assert names(opened) == [b"%d.png" % number for number in range(8)]
     row = opened.rows.iloc[6]
     assert (row["width"], row["height"]) == (5, 6)
-    assert row["path"] == os.fsencode(pictures / "more" / "6.png") and row["item"].endswith("6.png")
+    assert row["path"] == os.fsencode(images / "more" / "6.png") and row["item"].endswith("6.png")
     expected = encoder.encode_images([os.fsdecode(path) for path in opened.rows["path"]])
     tolerance = 1e-6 if dtype == "float32" else 1e-3
     np.testing.assert_allclose(opened.points().vectors, expected.vectors, atol=tolerance)
     assert opened.points([6]).labels == ("6.png",) and opened.points().side == "image"
-    assert opened.open_picture(6).size == (5, 6)
+    assert opened.open_image(6).size == (5, 6)
     assert opened.verify(read_data=True) == [] and opened.warnings == []
 
 
-def test_points_span_segments_in_the_order_asked_for(tmp_path, pictures, library, encoder):
-    run(library, pictures / "more", encoder)
-    run(library, pictures, encoder)
+def test_points_span_segments_in_the_order_asked_for(tmp_path, images, library, encoder):
+    run(library, images / "more", encoder)
+    run(library, images, encoder)
     assert library.info()["segments"] == 2
     whole = np.asarray(library.vectors)
     assert whole.shape == library.vectors.shape == (8, 8)
@@ -70,13 +70,13 @@ def test_points_span_segments_in_the_order_asked_for(tmp_path, pictures, library
         library.points([8])
 
 
-def test_vectors_too_long_for_float16_are_kept_as_float32(tmp_path, pictures):
+def test_vectors_too_long_for_float16_are_kept_as_float32(tmp_path, images):
     class Loud(ColourEncoder):
         def embed_pixels(self, pixels):
             return super().embed_pixels(pixels) * 1e6
 
     library = Library.create(tmp_path / "half", COLOUR_SPACE, dtype="float16")
-    run(library, pictures, Loud())
+    run(library, images, Loud())
     assert np.isfinite(library.points().vectors).all() and library.points().norms.min() > 65504
 
 
@@ -99,41 +99,41 @@ def test_a_creation_that_was_cut_off_can_be_done_again(tmp_path):
     assert len(Library.open_or_create(tmp_path / "library", COLOUR_SPACE)) == 0
 
 
-def test_an_encoder_or_point_of_another_space_is_refused(tmp_path, library, pictures):
+def test_an_encoder_or_point_of_another_space_is_refused(tmp_path, library, images):
     other = Space("other", 8, "ff")
     message = r"made with colours \(8-d, .*asked other \(8-d"
     with pytest.raises(SpaceMismatch, match=message):
-        library.add(pictures, ColourEncoder(other))
+        library.add(images, ColourEncoder(other))
     with pytest.raises(SpaceMismatch, match=message):
         library.search(Points(np.ones((1, 8)), other, "image"))
     with pytest.raises(SpaceMismatch, match=message):
         Library.open_or_create(library.folder, other)
 
 
-def test_a_second_writer_is_told_who_writes(library, pictures, encoder):
-    writer = library.add(pictures, encoder)
+def test_a_second_writer_is_told_who_writes(library, images, encoder):
+    writer = library.add(images, encoder)
     next(writer)
     second = Library.open(library.folder)
     with pytest.raises(LibraryLocked, match=f"written by pid {os.getpid()} on "):
-        next(second.add(pictures, encoder))
+        next(second.add(images, encoder))
     writer.close()
-    assert run(second, pictures, encoder).done == 8
+    assert run(second, images, encoder).done == 8
 
 
 # Search
 
 
 @pytest.fixture
-def styled(pictures, library, encoder):
+def styled(images, library, encoder):
     style = pd.DataFrame({"file": [f"{n}.png" for n in range(8)], "style": list("aabbccdd")})
     style["year"] = [2000, 2001, 2002, 2003] * 2
     style.loc[7, "style"] = None
-    run(library, pictures, encoder, columns=style)
+    run(library, images, encoder, columns=style)
     return library
 
 
 def test_search_finds_what_brute_force_finds(styled, encoder):
-    query = encoder.encode_images([picture(77)])
+    query = encoder.encode_images([image(77)])
     hits = styled.search(query, k=5)
     scores = (styled.points().unit @ query.unit.T)[:, 0]
     np.testing.assert_array_equal(hits.rows, np.argsort(-scores)[:5])
@@ -141,7 +141,7 @@ def test_search_finds_what_brute_force_finds(styled, encoder):
     assert hits.points.labels == styled.points(hits.rows).labels and hits.note == ""
 
 
-def test_search_finds_the_picture_itself_first_and_may_leave_it_out(styled):
+def test_search_finds_the_image_itself_first_and_may_leave_it_out(styled):
     for row in range(8):
         assert styled.search(styled.points([row]), k=1).rows[0] == row
         assert row not in styled.search(styled.points([row]), k=8, exclude=[row]).rows
@@ -200,9 +200,9 @@ def test_an_empty_library_finds_nothing(library, encoder):
     assert library.columns == [] and list(hits) == []
 
 
-def test_retired_rows_are_not_found(styled, pictures, encoder):
-    (pictures / "0.png").unlink()
-    run(styled, pictures, encoder)
+def test_retired_rows_are_not_found(styled, images, encoder):
+    (images / "0.png").unlink()
+    run(styled, images, encoder)
     hits = styled.search(encoder.encode_text("red"), k=20)
     assert len(hits) == 7 and not any(item.endswith("/0.png") for item in hits.items)
 
@@ -222,8 +222,8 @@ def test_a_damaged_index_is_not_used_and_the_hits_say_so(styled, encoder):
     assert list(hits.rows) == list(expected.rows)
 
 
-def test_info_is_plain(styled, pictures):
+def test_info_is_plain(styled, images):
     info = styled.info()
     json.dumps(info)
     assert (info["rows"], info["dimension"], info["errors"]) == (8, 8, 0)
-    assert info["sources"] == [str(pictures)] and info["columns"] == ["style", "year"]
+    assert info["sources"] == [str(images)] and info["columns"] == ["style", "year"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import COLOUR_SPACE, ColourEncoder, names, picture, run
+from fakes import COLOUR_SPACE, ColourEncoder, image, names, run
 
 from explorer.errors import LibraryDamaged, LibraryError
 from explorer.library import Library, adding
@@ -19,11 +19,11 @@ ALL = [b"%02d.png" % number for number in range(12)]
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    folder = tmp_path / "pictures"
+def images(tmp_path):
+    folder = tmp_path / "images"
     folder.mkdir()
     for number in range(12):
-        (folder / f"{number:02d}.png").write_bytes(picture(number))
+        (folder / f"{number:02d}.png").write_bytes(image(number))
     return folder
 
 
@@ -33,9 +33,9 @@ def _small_segments(monkeypatch):
 
 
 @pytest.fixture
-def library(tmp_path, pictures):
+def library(tmp_path, images):
     library = Library.create(tmp_path / "library", COLOUR_SPACE)
-    run(library, pictures, ColourEncoder())
+    run(library, images, ColourEncoder())
     return library
 
 
@@ -47,14 +47,14 @@ def manifests(library):
     return sorted(library.folder.glob("manifests/*.json"))
 
 
-def check_complete(folder, pictures):
-    """Adding again ends with every picture once."""
+def check_complete(folder, images):
+    """Adding again ends with every image once."""
     library = Library.open(folder)
-    run(library, pictures, ColourEncoder())
+    run(library, images, ColourEncoder())
     assert names(library) == ALL and library.verify(read_data=True) == []
 
 
-def test_segments_are_on_disk_before_the_manifest_that_names_them(tmp_path, pictures, monkeypatch):
+def test_segments_are_on_disk_before_the_manifest_that_names_them(tmp_path, images, monkeypatch):
     calls = []
     fsync, replace = os.fsync, os.replace
 
@@ -70,7 +70,7 @@ def test_segments_are_on_disk_before_the_manifest_that_names_them(tmp_path, pict
     monkeypatch.setattr(os, "fsync", record_fsync)
     monkeypatch.setattr(os, "replace", record_replace)
     monkeypatch.setattr(adding, "SEGMENT_ROWS", 100)
-    run(library, pictures, ColourEncoder())
+    run(library, images, ColourEncoder())
     folder = str(tmp_path / "library")
     renames = [i for i, call in enumerate(calls) if call[0] == "replace"]
     segment, manifest = (calls[i] for i in renames)
@@ -83,7 +83,7 @@ def test_segments_are_on_disk_before_the_manifest_that_names_them(tmp_path, pict
 
 @pytest.mark.parametrize("name", ["fsync", "replace", "open", "mkdir"])
 def test_a_disk_that_fails_at_any_call_costs_nothing_acknowledged(
-    tmp_path, pictures, monkeypatch, name
+    tmp_path, images, monkeypatch, name
 ):
     monkeypatch.setattr(adding, "SEGMENT_ROWS", 6)
     reached = 0
@@ -95,7 +95,7 @@ def test_a_disk_that_fails_at_any_call_costs_nothing_acknowledged(
         with monkeypatch.context() as patch:
             fail_at(patch, name, failing, OSError(code, os.strerror(code)), folder)
             try:
-                for progress in library.add(pictures, ColourEncoder(), workers=0):
+                for progress in library.add(images, ColourEncoder(), workers=0):
                     acknowledged = progress.committed
             except LibraryError as error:
                 failed = True
@@ -104,23 +104,23 @@ def test_a_disk_that_fails_at_any_call_costs_nothing_acknowledged(
         assert opened.warnings == [] and opened.verify(read_data=True) == []
         assert len(opened) >= acknowledged
         assert not list(folder.glob("*/.tmp-*")), "nothing half written stays"
-        check_complete(folder, pictures)
+        check_complete(folder, images)
         reached += failed
         if not failed:
             break
     assert not failed and reached >= 2
 
 
-def test_an_interrupt_within_a_commit_costs_nothing(tmp_path, pictures, monkeypatch):
+def test_an_interrupt_within_a_commit_costs_nothing(tmp_path, images, monkeypatch):
     for name, call in [("fsync", n) for n in range(6)] + [("replace", 0), ("replace", 1)]:
         folder = tmp_path / f"{name}-{call}"
         library = Library.create(folder, COLOUR_SPACE)
         with monkeypatch.context() as patch:
             fail_at(patch, name, call, KeyboardInterrupt(), folder)
             with pytest.raises(KeyboardInterrupt):
-                run(library, pictures, ColourEncoder())
+                run(library, images, ColourEncoder())
         assert len(Library.open(folder)) == 4 and library.verify(read_data=True) == []
-        check_complete(folder, pictures)
+        check_complete(folder, images)
 
 
 def fail_at(patch, name, failing, error, folder):
@@ -150,7 +150,7 @@ from fakes import COLOUR_SPACE, ColourEncoder
 from explorer.library import Library, adding
 import pandas, pyarrow.parquet
 adding.SEGMENT_ROWS = 4
-pictures, base = sys.argv[2:4]
+images, base = sys.argv[2:4]
 for point in map(int, sys.argv[4:]):
     if os.fork():
         os.wait()
@@ -167,18 +167,18 @@ for point in map(int, sys.argv[4:]):
         return call
     os.fsync, os.replace = counted(os.fsync), counted(os.replace)
     acknowledged = os.open(f"{base}/{point}.ack", os.O_CREAT | os.O_WRONLY)
-    for progress in library.add(pictures, ColourEncoder(), workers=0):
+    for progress in library.add(images, ColourEncoder(), workers=0):
         os.pwrite(acknowledged, b"%03d" % progress.committed, 0)
     os.pwrite(acknowledged, b"end", 0)
     os._exit(0)
 """
 
 
-def test_a_killed_add_loses_and_doubles_nothing(tmp_path, pictures):
+def test_a_killed_add_loses_and_doubles_nothing(tmp_path, images):
     tests = str(Path(__file__).parent)
     points = ["1", "2", "4", "5", "6", "7", "8", "9", "12", "13", "16", "17", "23", "24", "25"]
     subprocess.run(
-        [sys.executable, "-c", KILLED, tests, pictures, tmp_path, *points], check=True, timeout=60
+        [sys.executable, "-c", KILLED, tests, images, tmp_path, *points], check=True, timeout=60
     )
     outcomes = {point: (tmp_path / f"{point}.ack").read_text() for point in points}
     assert sorted(set(outcomes.values()) - {""}) == ["000", "004", "008", "end"]
@@ -187,7 +187,7 @@ def test_a_killed_add_loses_and_doubles_nothing(tmp_path, pictures):
         acknowledged = {"": 0, "end": 12}.get(outcome) if not outcome.isdigit() else int(outcome)
         assert acknowledged <= len(opened) <= acknowledged + 4
         assert opened.verify(read_data=True) == [] and opened.warnings == []
-        check_complete(tmp_path / point, pictures)
+        check_complete(tmp_path / point, images)
 
 
 def test_every_flipped_bit_is_found_by_verify(library):
@@ -213,17 +213,17 @@ def test_damaged_rows_are_refused_where_they_are_used(library):
         _ = Library.open(library.folder).rows
 
 
-def test_a_damaged_manifest_is_skipped_with_a_warning(library, pictures):
+def test_a_damaged_manifest_is_skipped_with_a_warning(library, images):
     newest = manifests(library)[-1]
     newest.write_bytes(newest.read_bytes()[:-10])
     opened = Library.open(library.folder)
     assert len(opened) == 8 and "was skipped" in opened.warnings[0]
-    run(opened, pictures, ColourEncoder())
+    run(opened, images, ColourEncoder())
     assert names(opened) == ALL and newest.exists(), "it is evidence; only repair moves it"
     (problem,) = opened.verify(read_data=True)
     assert str(newest) in problem
     assert newest.name in opened.repair()[0] and not newest.exists()
-    check_complete(library.folder, pictures)
+    check_complete(library.folder, images)
 
 
 def test_no_manifest_that_can_be_trusted_is_said_so(library):
@@ -240,7 +240,7 @@ def test_at_least_three_manifests_are_kept(library):
 
 @pytest.mark.parametrize("fault", ["flip", "cut", "missing file", "missing folder"])
 @pytest.mark.parametrize("which", [0, -1])
-def test_repair_sets_damage_aside_and_adding_again_heals(library, pictures, fault, which):
+def test_repair_sets_damage_aside_and_adding_again_heals(library, images, fault, which):
     segments = library._store.manifest.segments
     folder = library.folder / "segments" / segments[which].id
     file = folder / "vectors.npy"
@@ -262,35 +262,35 @@ def test_repair_sets_damage_aside_and_adding_again_heals(library, pictures, faul
     assert (opened.folder / "quarantine" / folder.name).exists() == (fault != "missing folder")
     assert len(opened) == 8 and opened.verify(read_data=True) == []
     assert opened.repair() == []
-    check_complete(library.folder, pictures)
+    check_complete(library.folder, images)
 
 
-def test_a_library_with_a_missing_segment_is_read_without_it_but_not_written(library, pictures):
+def test_a_library_with_a_missing_segment_is_read_without_it_but_not_written(library, images):
     first = library._store.manifest.segments[0]
     shutil.rmtree(library.folder / "segments" / first.id)
     opened = Library.open(library.folder)
     assert len(opened) == 8 and first.id in opened.warnings[0]
     assert len(opened.search(opened.points([0]), k=20)) == 8
     with pytest.raises(LibraryDamaged, match="repair"):
-        run(opened, pictures, ColourEncoder())
+        run(opened, images, ColourEncoder())
 
 
-def test_a_lost_retirement_does_not_double_a_picture(library, pictures):
+def test_a_lost_retirement_does_not_double_a_image(library, images):
     for number in (100, 200):
-        (pictures / "00.png").write_bytes(picture(number))
-        run(library, pictures, ColourEncoder())
+        (images / "00.png").write_bytes(image(number))
+        run(library, images, ColourEncoder())
     middle = library._store.manifest.segments[-2]
     os.truncate(library.folder / "segments" / middle.id / "retired.npy", 3)
     opened = Library.open(library.folder)
     opened.repair()
     assert names(opened) == ALL and opened.verify(read_data=True) == []
-    check_complete(library.folder, pictures)
+    check_complete(library.folder, images)
 
 
-def test_no_orphan_is_deleted_while_a_manifest_is_damaged(library, pictures):
+def test_no_orphan_is_deleted_while_a_manifest_is_damaged(library, images):
     orphan = library.folder / "segments" / ("0" * 32)
     orphan.mkdir()
     os.utime(orphan, (time.time() - 4000,) * 2)
     manifests(library)[0].write_bytes(b"")
-    run(library, pictures, ColourEncoder())
+    run(library, images, ColourEncoder())
     assert orphan.exists()

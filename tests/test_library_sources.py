@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import COLOUR_SPACE, ColourEncoder, make_tar, names, picture, run
+from fakes import COLOUR_SPACE, ColourEncoder, image, make_tar, names, run
 from PIL import Image
 
 from explorer.errors import ImageError, QueryError
@@ -20,11 +20,11 @@ def encoder():
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    folder = tmp_path / "pictures"
+def images(tmp_path):
+    folder = tmp_path / "images"
     (folder / "more").mkdir(parents=True)
     for number in range(8):
-        (folder / ("more" if number > 5 else ".") / f"{number}.png").write_bytes(picture(number))
+        (folder / ("more" if number > 5 else ".") / f"{number}.png").write_bytes(image(number))
     return folder
 
 
@@ -47,32 +47,30 @@ def test_any_file_name_survives(tmp_path, library, encoder, name):
     folder = os.fsencode(tmp_path / "names")
     os.mkdir(folder)
     with open(os.path.join(folder, name), "wb") as handle:
-        handle.write(picture(1))
+        handle.write(image(1))
     run(library, folder, encoder)
     opened = Library.open(library.folder)
     assert opened.rows["path"][0] == os.path.join(folder, name)
-    assert opened.open_picture(0).size == (5, 6) and "\n" not in opened.rows["item"][0]
+    assert opened.open_image(0).size == (5, 6) and "\n" not in opened.rows["item"][0]
     assert run(opened, folder, encoder).unchanged == 1
 
 
-def test_links_are_followed_once_and_hidden_files_are_left_out(
-    tmp_path, pictures, library, encoder
-):
+def test_links_are_followed_once_and_hidden_files_are_left_out(tmp_path, images, library, encoder):
     outside = tmp_path / "outside"
     outside.mkdir()
-    (outside / "far.png").write_bytes(picture(20))
-    (pictures / "loop").symlink_to(pictures)
-    (pictures / "again.png").symlink_to(pictures / "0.png")
+    (outside / "far.png").write_bytes(image(20))
+    (images / "loop").symlink_to(images)
+    (images / "again.png").symlink_to(images / "0.png")
     for name in ("a_far", "b_far"):
-        (pictures / name).symlink_to(outside)
-    (pictures / "dead.png").symlink_to(pictures / "nowhere.png")
-    (pictures / "self.png").symlink_to(pictures / "self.png")
-    (pictures / ".secret.png").write_bytes(picture(21))
-    (pictures / ".secrets").mkdir()
-    (pictures / ".secrets" / "s.png").write_bytes(picture(22))
-    (pictures / "notes.txt").write_text("")
-    (pictures / "folder.png").mkdir()
-    progress = run(library, pictures, encoder)
+        (images / name).symlink_to(outside)
+    (images / "dead.png").symlink_to(images / "nowhere.png")
+    (images / "self.png").symlink_to(images / "self.png")
+    (images / ".secret.png").write_bytes(image(21))
+    (images / ".secrets").mkdir()
+    (images / ".secrets" / "s.png").write_bytes(image(22))
+    (images / "notes.txt").write_text("")
+    (images / "folder.png").mkdir()
+    progress = run(library, images, encoder)
     assert names(library) == [*(b"%d.png" % n for n in range(8)), b"far.png"]
     assert progress.failed == 2 and progress.total == 11
 
@@ -82,13 +80,13 @@ def test_a_source_that_does_not_exist_is_refused(tmp_path, library, encoder):
         run(library, tmp_path / "missing", encoder)
     (tmp_path / "empty").mkdir()
     assert run(library, tmp_path / "empty", encoder).total == 0
-    assert "no pictures in" in library.warnings[0]
+    assert "no images in" in library.warnings[0]
 
 
-def test_pictures_in_a_tar_come_with_their_captions(tmp_path, library, encoder):
-    members = [("set/1.png", picture(1)), ("set/1.txt", b"one\n"), ("../2.png", picture(2))]
+def test_images_in_a_tar_come_with_their_captions(tmp_path, library, encoder):
+    members = [("set/1.png", image(1)), ("set/1.txt", b"one\n"), ("../2.png", image(2))]
     members += [("../2.json", json.dumps({"caption": "two", "tags": ["a"], "width": 3}).encode())]
-    members += [("set/readme.md", b"#"), ("set/broken.jpg", b"\xff\xd8\xff"), ("x.png", picture(3))]
+    members += [("set/readme.md", b"#"), ("set/broken.jpg", b"\xff\xd8\xff"), ("x.png", image(3))]
     make_tar(tmp_path / "a.tar", members)
     progress = run(library, tmp_path / "a.tar", encoder)
     assert (progress.embedded, progress.failed) == (3, 1)
@@ -99,26 +97,26 @@ def test_pictures_in_a_tar_come_with_their_captions(tmp_path, library, encoder):
     assert rows.loc[b"../2.png", "given_width"] == 3 and rows.loc[b"../2.png", "width"] == 5
     row = list(library.rows["member"]).index(b"../2.png")
     assert library.points([row]).labels == ("2.png",)
-    expected = Image.open(io.BytesIO(picture(2)))
-    assert library.open_picture(row).tobytes() == expected.tobytes()
+    expected = Image.open(io.BytesIO(image(2)))
+    assert library.open_image(row).tobytes() == expected.tobytes()
 
-    make_tar(tmp_path / "a.tar", [*members[2:], ("new.png", picture(9))])
+    make_tar(tmp_path / "a.tar", [*members[2:], ("new.png", image(9))])
     with pytest.raises(ImageError, match="has changed"):
-        library.open_picture(row)
+        library.open_image(row)
     progress = run(library, tmp_path / "a.tar", encoder)
     assert (progress.embedded, progress.unchanged, progress.removed) == (1, 2, 1)
-    assert encoder.pictures == 4 and len(library) == 3
+    assert encoder.images == 4 and len(library) == 3
     row = list(library.rows["member"]).index(b"../2.png")
-    assert library.open_picture(row).tobytes() == expected.tobytes()
+    assert library.open_image(row).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("end", ["in a picture", "between two", "without end"])
+@pytest.mark.parametrize("end", ["in an image", "between two", "without end"])
 def test_a_tar_that_is_cut_off_is_kept_up_to_the_break(tmp_path, library, encoder, end):
     tar = tmp_path / "a.tar"
-    make_tar(tar, [(f"{n}.png", picture(n)) for n in range(4)])
+    make_tar(tar, [(f"{n}.png", image(n)) for n in range(4)])
     whole = tar.read_bytes()
-    step = 512 + (len(picture(0)) + 511) // 512 * 512
-    cut = {"in a picture": 2 * step + 600, "between two": 2 * step, "without end": 4 * step}[end]
+    step = 512 + (len(image(0)) + 511) // 512 * 512
+    cut = {"in an image": 2 * step + 600, "between two": 2 * step, "without end": 4 * step}[end]
     run(library, tar, encoder)
     tar.write_bytes(whole[:cut])
     progress = run(library, tar, encoder)
@@ -133,21 +131,21 @@ def test_a_tar_that_is_cut_off_is_kept_up_to_the_break(tmp_path, library, encode
 
 
 def test_a_member_that_is_there_twice_counts_once(tmp_path, library, encoder):
-    make_tar(tmp_path / "a.tar", [("1.png", picture(1)), ("1.png", picture(2))])
+    make_tar(tmp_path / "a.tar", [("1.png", image(1)), ("1.png", image(2))])
     assert run(library, tmp_path / "a.tar", encoder).total == 1
     assert "twice" in library.warnings[0]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
-def test_a_table_of_paths_is_a_source(tmp_path, pictures, library, encoder, suffix):
+def test_a_table_of_paths_is_a_source(tmp_path, images, library, encoder, suffix):
     table = pd.DataFrame(
         {
-            "filename": ["0.png", "more/6.png", str(pictures / "1.png"), "gone.png", "0.png"],
+            "filename": ["0.png", "more/6.png", str(images / "1.png"), "gone.png", "0.png"],
             "caption": ["zero", "six, or so", "", "gone", "again"],
             "year": [1999, 2001, 2002, 2003, 2004],
         }
     )
-    file = pictures / f"list.{suffix}"
+    file = images / f"list.{suffix}"
     if suffix == "jsonl":
         table.to_json(file, orient="records", lines=True)
     elif suffix == "parquet":
@@ -159,19 +157,19 @@ def test_a_table_of_paths_is_a_source(tmp_path, pictures, library, encoder, suff
     assert "gone.png" in library.errors["item"][0] and "1 rows of" in library.warnings[0]
     assert list(library.rows["year"]) == [1999, 2001, 2002]
     assert list(library.rows["caption"].fillna("-")) == ["zero", "six, or so", "-"]
-    (pictures / "more" / "6.png").unlink()
+    (images / "more" / "6.png").unlink()
     assert run(library, file, encoder).failed == 2 and len(library) == 2
 
 
 # Columns
 
 
-def test_a_table_beside_the_pictures_gives_columns(tmp_path, pictures, library, encoder):
+def test_a_table_beside_the_images_gives_columns(tmp_path, images, library, encoder):
     table = tmp_path / "styles.csv"
     lines = ["file,style,code,share,height", "more/6.png,flat,007,0.50,tall"]
-    lines += ["1.png,round,42,3,", "other/0.png,wrong,1,1,", f"{pictures}/2.png,flat,43,0.1,"]
+    lines += ["1.png,round,42,3,", "other/0.png,wrong,1,1,", f"{images}/2.png,flat,43,0.1,"]
     table.write_text("\n".join(lines), encoding="utf-8-sig")
-    run(library, pictures, encoder, columns=table)
+    run(library, images, encoder, columns=table)
     rows = library.rows.set_index(pd.Index(names_in_order(library)))
     assert rows["style"].dropna().to_dict() == {
         b"6.png": "flat", b"1.png": "round", b"2.png": "flat",
@@ -182,39 +180,39 @@ def test_a_table_beside_the_pictures_gives_columns(tmp_path, pictures, library, 
 
 
 def test_captions_in_the_folder_are_found_and_may_change_without_embedding(
-    pictures, library, encoder
+    images, library, encoder
 ):
-    captions = pictures / "captions.jsonl"
+    captions = images / "captions.jsonl"
     captions.write_text('{"file_name": "0.png", "caption": "zero", "size": 1}\n')
-    run(library, pictures, encoder)
+    run(library, images, encoder)
     assert list(library.rows["caption"].dropna()) == ["zero"]
     captions.write_text('{"file_name": "0.png", "caption": "nought"}\n')
     given = pd.DataFrame({"path": ["0.png", "1.png"], "likes": [np.int64(3), 4]})
-    progress = run(library, pictures, encoder, columns=given)
-    assert (progress.unchanged, encoder.pictures, len(library)) == (8, 8, 8)
+    progress = run(library, images, encoder, columns=given)
+    assert (progress.unchanged, encoder.images, len(library)) == (8, 8, 8)
     row = library.rows.iloc[names_in_order(library).index(b"0.png")]
     assert (row["caption"], row["likes"], row["given_size"]) == ("nought", 3, 1)
     version = library.info()["version"]
-    run(library, pictures, encoder, columns=given)
+    run(library, images, encoder, columns=given)
     assert library.info()["version"] == version, "nothing changed, so nothing is written"
 
 
-def test_a_column_may_hold_numbers_here_and_words_there(pictures, library, encoder):
-    run(library, pictures / "0.png", encoder, columns=pd.DataFrame({"file": ["0.png"], "n": [7]}))
+def test_a_column_may_hold_numbers_here_and_words_there(images, library, encoder):
+    run(library, images / "0.png", encoder, columns=pd.DataFrame({"file": ["0.png"], "n": [7]}))
     words = pd.DataFrame({"file": ["1.png"], "n": ["seven"], "b": [[1, None]]})
-    run(library, pictures, encoder, columns=words)
+    run(library, images, encoder, columns=words)
     assert list(library.rows["n"].dropna()) == ["7", "seven"]
     assert len(library.search(encoder.encode_text("red"), where={"n": 7})) == 1
 
 
-def test_a_table_that_names_no_pictures_is_refused(tmp_path, pictures, library, encoder):
+def test_a_table_that_names_no_images_is_refused(tmp_path, images, library, encoder):
     table = tmp_path / "styles.csv"
     table.write_text("name,style\n0.png,flat\n")
-    with pytest.raises(QueryError, match="no column that names the pictures.*name, style"):
-        library.add(pictures, encoder, columns=table)
+    with pytest.raises(QueryError, match="no column that names the images.*name, style"):
+        library.add(images, encoder, columns=table)
     table.write_text("file,style\nnowhere.png,flat\n")
-    run(library, pictures, encoder, columns=table)
+    run(library, images, encoder, columns=table)
     assert "No row of the given table" in library.warnings[0]
     (tmp_path / "styles.jsonl").write_text('{"file": "0.png"}\n{"file"')
     with pytest.raises(QueryError, match="line 2"):
-        library.add(pictures, encoder, columns=tmp_path / "styles.jsonl")
+        library.add(images, encoder, columns=tmp_path / "styles.jsonl")

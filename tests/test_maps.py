@@ -1,4 +1,4 @@
-"""Maps as files: they show every picture, open offline, and take no text for markup."""
+"""Maps as files: they show every image, open offline, and take no text for markup."""
 
 import html.parser
 import io
@@ -11,7 +11,7 @@ import pytest
 from fakes import ColourEncoder
 from PIL import Image
 
-from explorer.cli.maps import MAX_PICTURES, TILE, write_map
+from explorer.cli.maps import MAX_IMAGES, TILE, write_map
 from explorer.errors import ImageError, QueryError
 from explorer.library import Library
 from explorer.points import Points, Space
@@ -28,7 +28,7 @@ class Shelf:
         self.colours = rng.integers(0, 256, (n, 3))
         self.rows = pd.DataFrame(
             {
-                "item": [f"picture {i}.png" for i in range(n)],
+                "item": [f"image {i}.png" for i in range(n)],
                 "path": [b"/home/somebody/secret.png"] * n,
                 "caption": [HOSTILE, None, *["a plain one"] * n][:n],
                 "style": [("flat", "round", "old")[i % 3] for i in range(n)],
@@ -40,7 +40,7 @@ class Shelf:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def open_picture(self, row: int) -> Image.Image:
+    def open_image(self, row: int) -> Image.Image:
         if row == 2:
             raise ImageError("it went away")
         return Image.new("RGB", (96, 48), tuple(self.colours[row].tolist()))
@@ -80,13 +80,13 @@ def page_of(shelf: Shelf, tmp_path, **options) -> tuple[Page, str]:
 
 def test_the_page_holds_every_place_name_and_column(tmp_path):
     shelf = Shelf(40)
-    data = page_of(shelf, tmp_path, title="Our pictures")[0].data
+    data = page_of(shelf, tmp_path, title="Our images")[0].data
     assert np.allclose(np.reshape(data["xy"], (-1, 2)), shelf.projection().xy, rtol=1e-4)
     assert data["labels"] == shelf.rows["item"].tolist()
     assert [column["name"] for column in data["columns"]] == ["caption", "style", "year"]
     assert data["columns"][1]["values"] == shelf.rows["style"].tolist()
     assert data["columns"][2]["values"][:3] == [None, 1901, 1902]
-    assert data["title"] == "Our pictures"
+    assert data["title"] == "Our images"
 
 
 def test_the_page_asks_for_nothing_outside_itself(tmp_path):
@@ -116,7 +116,7 @@ def test_the_page_tells_nothing_about_folders(tmp_path):
     assert "somebody" not in page_of(Shelf(40), tmp_path)[1]
 
 
-def test_every_picture_stands_on_its_tile(tmp_path):
+def test_every_image_stands_on_its_tile(tmp_path):
     shelf = Shelf(1100)  # more than one sheet
     data = page_of(shelf, tmp_path)[0].data
     sheets = [decoded(sheet) for sheet in data["sheets"]]
@@ -134,15 +134,15 @@ def decoded(uri: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")
 
 
-def test_a_picture_that_went_away_keeps_its_dot(tmp_path):
+def test_a_image_that_went_away_keeps_its_dot(tmp_path):
     data = page_of(Shelf(40), tmp_path)[0].data
     assert data["tiles"][2] == -1 and len(data["xy"]) == 80
     assert "39 of 40" in data["note"]
 
 
-def test_many_pictures_are_sampled_and_the_page_says_so(tmp_path, monkeypatch):
-    assert MAX_PICTURES == 5000
-    monkeypatch.setattr("explorer.cli.maps.MAX_PICTURES", 20)
+def test_many_images_are_sampled_and_the_page_says_so(tmp_path, monkeypatch):
+    assert MAX_IMAGES == 5000
+    monkeypatch.setattr("explorer.cli.maps.MAX_IMAGES", 20)
     data = page_of(Shelf(100), tmp_path)[0].data
     assert 18 <= sum(tile >= 0 for tile in data["tiles"]) <= 20
     assert "of 100" in data["note"]
@@ -150,20 +150,20 @@ def test_many_pictures_are_sampled_and_the_page_says_so(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 6])
 @pytest.mark.parametrize("suffix", [".html", ".png", ".parquet"])
-def test_few_pictures_have_a_map_too(tmp_path, n, suffix):
+def test_few_images_have_a_map_too(tmp_path, n, suffix):
     shelf = Shelf(n)
     assert write_map(shelf, shelf.projection(), tmp_path / f"map{suffix}").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("colour", [None, "style", "year", "caption"])
-def test_the_picture_of_a_map_shows_pictures_and_colours(tmp_path, colour):
+def test_the_image_of_a_map_shows_images_and_colours(tmp_path, colour):
     shelf = Shelf(60)
     file = write_map(
         shelf, shelf.projection(), tmp_path / "map.png", colour=colour, title="a $\\nosuch$ b"
     )
-    picture = Image.open(file).convert("RGB")
-    counts = {seen: count for count, seen in picture.getcolors(1 << 22)}
-    assert picture.width > 1500 and min(picture.getpixel((5, 5))) > 240
+    image = Image.open(file).convert("RGB")
+    counts = {seen: count for count, seen in image.getcolors(1 << 22)}
+    assert image.width > 1500 and min(image.getpixel((5, 5))) > 240
     assert sum(counts.get(tuple(mean), 0) > 100 for mean in shelf.colours.tolist()) >= 10
 
 
@@ -172,7 +172,7 @@ def test_a_map_without_columns_is_coloured_by_crowding(tmp_path):
     shelf.columns = []
     file = write_map(shelf, shelf.projection(), tmp_path / "map.png")
     seen = {colour for _, colour in Image.open(file).convert("RGB").getcolors(1 << 22)}
-    assert {(253, 231, 36), (253, 231, 37)} & seen  # viridis' end, around the most crowded picture
+    assert {(253, 231, 36), (253, 231, 37)} & seen  # viridis' end, around the most crowded image
 
 
 def test_the_table_has_places_before_columns(tmp_path):
@@ -214,14 +214,14 @@ def test_the_projection_of_another_library_is_refused(tmp_path):
 
 
 def test_a_real_library_has_a_map(tmp_path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    images = tmp_path / "images"
+    images.mkdir()
     for i in range(5):
-        Image.new("RGB", (40, 30), (50 * i, 200 - 40 * i, 90)).save(pictures / f"{i}.png")
-    (pictures / "columns.csv").write_text("file,style\n0.png,warm\n1.png,cold\n2.png,warm\n")
+        Image.new("RGB", (40, 30), (50 * i, 200 - 40 * i, 90)).save(images / f"{i}.png")
+    (images / "columns.csv").write_text("file,style\n0.png,warm\n1.png,cold\n2.png,warm\n")
     encoder = ColourEncoder()
     library = Library.create(tmp_path / "library", encoder.space)
-    for _ in library.add([pictures], encoder, columns=pictures / "columns.csv"):
+    for _ in library.add([images], encoder, columns=images / "columns.csv"):
         pass
     projection = Projection.cached(library.cache_folder, library.points())
     page = Page(write_map(library, projection, tmp_path / "map.html").read_text("utf-8"))

@@ -7,7 +7,7 @@ from PIL import Image
 from explorer.errors import QueryError
 from explorer.masks import as_grey, paste, touched
 
-PICTURE = Image.new("RGB", (8, 4))
+IMAGE = Image.new("RGB", (8, 4))
 
 
 def test_every_kind_of_mask_says_the_same():
@@ -20,7 +20,7 @@ def test_every_kind_of_mask_says_the_same():
         Image.fromarray(kinds[1]).convert("RGB"),
     ]
     for kind in kinds:
-        assert (np.asarray(as_grey(kind, PICTURE)) == kinds[1]).all()
+        assert (np.asarray(as_grey(kind, IMAGE)) == kinds[1]).all()
 
 
 @pytest.mark.parametrize("size", [64, 512, 50, 16, 10])
@@ -46,7 +46,7 @@ def test_pasting_keeps_what_is_black_and_blends_what_is_grey():
 
 
 def test_a_mask_of_another_size_or_all_black_is_refused():
-    with pytest.raises(QueryError, match="4 × 8 and its picture 8 × 4"):
-        as_grey(np.ones((8, 4), bool), PICTURE)
+    with pytest.raises(QueryError, match="4 × 8 and its image 8 × 4"):
+        as_grey(np.ones((8, 4), bool), IMAGE)
     with pytest.raises(QueryError, match="White is painted"):
-        as_grey(Image.new("L", (8, 4)), PICTURE)
+        as_grey(Image.new("L", (8, 4)), IMAGE)

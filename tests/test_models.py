@@ -50,7 +50,7 @@ CONFIG = {
 }
 
 
-def picture(seed=0, size=(50, 40)):
+def image(seed=0, size=(50, 40)):
     """Smooth coloured patches: more like a photograph than noise is."""
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8))
@@ -97,7 +97,7 @@ def test_pockets_weights_are_here():
 
 def test_both_towers_give_raw_finite_points_of_one_space(model):
     texts = model.encoder.encode_text(TEXTS)
-    images = model.encoder.encode_images([picture(), picture(1, (1, 300)), picture(2, (900, 7))])
+    images = model.encoder.encode_images([image(), image(1, (1, 300)), image(2, (900, 7))])
     assert (texts.side, images.side) == ("text", "image")
     assert texts.space == images.space == model.space
     assert texts.vectors.shape == (6, model.space.dimension)
@@ -112,10 +112,10 @@ def test_a_text_does_not_depend_on_the_others(model):
     assert np.array_equal(together[0], together[5])
 
 
-def test_a_picture_does_not_depend_on_the_others(model):
-    pictures = [picture(seed) for seed in range(5)]
-    together = model.encoder.encode_images(pictures).vectors
-    alone = np.concatenate([model.encoder.encode_images(p).vectors for p in pictures])
+def test_a_image_does_not_depend_on_the_others(model):
+    images = [image(seed) for seed in range(5)]
+    together = model.encoder.encode_images(images).vectors
+    alone = np.concatenate([model.encoder.encode_images(p).vectors for p in images])
     assert np.abs(together - alone).max() <= 1e-4 * np.abs(alone).max()
     assert len(np.unique(np.round(together, 4), axis=0)) == 5
 
@@ -128,7 +128,7 @@ def test_the_same_weights_are_the_same_space(model, name):
     )
 
 
-def test_pictures_are_preprocessed_without_torch(model):
+def test_images_are_preprocessed_without_torch(model):
     code = (
         "import sys, pickle; from PIL import Image\n"
         "preprocess = pickle.loads(sys.stdin.buffer.read())\n"
@@ -136,12 +136,12 @@ def test_pictures_are_preprocessed_without_torch(model):
     )
     data = pickle.dumps(model.encoder.preprocess)
     done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True)
-    shape = model.encoder.preprocess(picture()).shape
+    shape = model.encoder.preprocess(image()).shape
     assert done.stdout.decode().strip() == f"{shape} False"
 
 
 def test_embed_agrees_with_encode_images(model, tmp_path):
-    picture().save(tmp_path / "a.png")
+    image().save(tmp_path / "a.png")
     (result,) = model.encoder.embed([tmp_path / "a.png"])
     expected = model.encoder.encode_images(open_image(tmp_path / "a.png")).vectors[0]
     assert np.allclose(result.vector, expected, atol=1e-5)
@@ -185,7 +185,7 @@ def test_points_are_those_of_open_clip_itself(folder):
     module.eval()
     tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
     encoder = load(f"openclip:{folder}", device="cpu").encoder
-    texts, images = ["a cat", "Ein  Hund & mehr"], [picture(), picture(1)]
+    texts, images = ["a cat", "Ein  Hund & mehr"], [image(), image(1)]
     with torch.no_grad():
         expected_text = module.encode_text(tokenizer(texts)).numpy()
         expected_image = module.encode_image(torch.stack([transform(i) for i in images])).numpy()
@@ -224,7 +224,7 @@ def test_bfloat16_keeps_the_direction(folder):
     space = load(f"openclip:{folder}", device="cpu").space
     a, b = (
         OpenClipEncoder(module, tokenizer, space, precision).encode_images(
-            [picture(seed) for seed in range(8)]
+            [image(seed) for seed in range(8)]
         )
         for precision in ("float32", "bfloat16")
     )

@@ -38,5 +38,5 @@ def test_a_notebook_opens_with_its_question_and_ends_with_what_was_seen(source):
 def test_a_notebook_runs(source, tmp_path):
     made = pair.run(source, tmp_path)
     shown = [output for cell in made.cells for output in cell.get("outputs", [])]
-    pictures = [out for out in shown if "image/png" in str(out) or "<img" in str(out)]
-    assert pictures, "it shows nothing"
+    images = [out for out in shown if "image/png" in str(out) or "<img" in str(out)]
+    assert images, "it shows nothing"

@@ -97,7 +97,7 @@ def test_a_space_is_the_same_only_with_the_same_fingerprint() -> None:
         SPACE.check(OTHER, "Encode them again.")
 
 
-def test_text_points_are_refused_as_pictures_until_someone_says_so() -> None:
+def test_text_points_are_refused_as_images_until_someone_says_so() -> None:
     words = some(side="text")
     with pytest.raises(SideMismatch, match="prior.sample"):
         words.require_image_side()

@@ -128,7 +128,7 @@ def test_two_points_lie_as_far_apart_as_their_directions():
     assert np.isclose(np.linalg.norm(xy[0] - xy[1]), np.sqrt(2))
 
 
-def test_many_copies_of_one_picture_have_a_map():
+def test_many_copies_of_one_image_have_a_map():
     points = clusters(60, seed=4)
     copies = Points.concat([points, points[np.zeros(60, int)]])
     assert np.isfinite(Projection.fit(copies, epochs=20).xy).all()

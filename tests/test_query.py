@@ -30,7 +30,7 @@ def pixels_of(image: Image.Image) -> np.ndarray:
 
 
 class FakeEncoder(Encoder):
-    """Words by their hash, of length 10; pictures by their mean colour, of length 2 and less."""
+    """Words by their hash, of length 10; images by their mean colour, of length 2 and less."""
 
     space = SPACE
 
@@ -67,7 +67,7 @@ def encoder() -> FakeEncoder:
 
 @pytest.fixture
 def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    """The current folder, with pictures of plain names and of awkward ones."""
+    """The current folder, with images of plain names and of awkward ones."""
     for name in ("dog.png", "red.png", "my dog.png", "a - b.png", "it's 2:1.png"):
         Image.new("RGB", (4, 4), "red").save(tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -147,14 +147,14 @@ def test_a_query_that_makes_no_sense_is_refused(tokens: str | list[str], message
         Query.parse(tokens)
 
 
-def test_a_term_is_a_picture_if_its_file_exists(folder: pathlib.Path) -> None:
+def test_a_term_is_a_image_if_its_file_exists(folder: pathlib.Path) -> None:
     query = Query.parse(["2:cat", "+", "./dog.png", "-", "red.png"])
     assert query.terms == (
         Term("cat", 2.0),
-        Term("./dog.png", 1.0, is_picture=True),
-        Term("red.png", -1.0, is_picture=True),
+        Term("./dog.png", 1.0, is_image=True),
+        Term("red.png", -1.0, is_image=True),
     )
-    assert not Query.parse("absent.png").terms[0].is_picture  # a bare name may be words
+    assert not Query.parse("absent.png").terms[0].is_image  # a bare name may be words
 
 
 @pytest.mark.parametrize("name", ["my dog.png", "a - b.png", "it's 2:1.png"])
@@ -166,7 +166,7 @@ def test_awkward_file_names_are_read_and_written_back(folder: pathlib.Path, name
         Query.parse(["night", "-" + name, "+", "dog"]),
         Query.parse(f'night + "{name}" + dog'),
     ):
-        assert Term(name, 1, True) in [Term(t.text, 1, t.is_picture) for t in query.terms]
+        assert Term(name, 1, True) in [Term(t.text, 1, t.is_image) for t in query.terms]
         assert Query.parse(str(query)) == query
         assert Query.parse([str(query)]) == query
 
@@ -176,18 +176,18 @@ def test_a_file_in_the_home_folder_is_found(
 ) -> None:
     monkeypatch.setenv("HOME", str(folder))
     query = Query.parse("~/dog.png")
-    assert query.terms[0].is_picture
+    assert query.terms[0].is_image
     assert query.points(encoder).side == "image"
 
 
-def test_a_missing_picture_file_is_named(folder: pathlib.Path) -> None:
+def test_a_missing_image_file_is_named(folder: pathlib.Path) -> None:
     with pytest.raises(QueryError, match=r"no file './absent.png'"):
         Query.parse("cat - ./absent.png")
     with pytest.raises(QueryError, match=r"no file '/x/ABSENT.JPEG'"):
         Query.parse(["/x/ABSENT.JPEG"])
 
 
-def test_a_picture_beside_words_needs_a_sign(folder: pathlib.Path) -> None:
+def test_a_image_beside_words_needs_a_sign(folder: pathlib.Path) -> None:
     for tokens in ("./dog.png night", ["night", "dog.png"], "night /x/absent.webp sky"):
         with pytest.raises(QueryError, match="side by side"):
             Query.parse(tokens)
@@ -241,11 +241,11 @@ def test_terms_add_as_weighted_directions_whatever_their_lengths_and_order(
     folder: pathlib.Path, encoder: FakeEncoder
 ) -> None:
     query = Query.parse("2:cat + ./dog.png - 0.5:night")
-    picture = encoder.encode_images(["dog.png"])
-    expected = 2 * vector_of("cat", 1) + picture.unit[0] - 0.5 * vector_of("night", 1)
+    image = encoder.encode_images(["dog.png"])
+    expected = 2 * vector_of("cat", 1) + image.unit[0] - 0.5 * vector_of("night", 1)
     points = query.points(encoder)
     np.testing.assert_allclose(points.unit[0], expected / np.linalg.norm(expected), atol=1e-6)
-    np.testing.assert_allclose(points.norms, (2 * 10 + picture.norms) / 3, rtol=1e-5)
+    np.testing.assert_allclose(points.norms, (2 * 10 + image.norms) / 3, rtol=1e-5)
     assert points.side == "image" and points.labels == (str(query),)
     other = Query.parse("./dog.png - 0.5:night + 2:cat").points(encoder)
     np.testing.assert_allclose(other.vectors, points.vectors, atol=1e-5)
@@ -268,7 +268,7 @@ def test_terms_that_cancel_out_are_refused(folder: pathlib.Path, encoder: FakeEn
             Query.parse(typed).points(encoder)
 
 
-def test_a_file_that_is_no_picture_is_refused_by_the_encoder(
+def test_a_file_that_is_no_image_is_refused_by_the_encoder(
     folder: pathlib.Path, encoder: FakeEncoder
 ) -> None:
     (folder / "page.png").write_text("<html>")
@@ -276,12 +276,12 @@ def test_a_file_that_is_no_picture_is_refused_by_the_encoder(
         Query.parse("./page.png").points(encoder)
 
 
-def test_to_decode_words_go_through_the_prior_and_pictures_stay(
+def test_to_decode_words_go_through_the_prior_and_images_stay(
     folder: pathlib.Path, encoder: FakeEncoder
 ) -> None:
     points = Query.parse("./dog.png + cat").decodable(encoder, FakePrior(), seed=7)
-    picture = encoder.encode_images(["dog.png"])
-    expected = picture.unit[0] + vector_of("cat/7", 1)
+    image = encoder.encode_images(["dog.png"])
+    expected = image.unit[0] + vector_of("cat/7", 1)
     np.testing.assert_allclose(points.unit[0], expected / np.linalg.norm(expected), atol=1e-6)
     assert points.side == "image" and encoder.text_batches == []
     points = Query.parse("cat").decodable(encoder, FakePrior())
@@ -289,7 +289,7 @@ def test_to_decode_words_go_through_the_prior_and_pictures_stay(
     points.require_image_side()
 
 
-def test_without_a_prior_pictures_decode_and_words_are_refused_by_name(
+def test_without_a_prior_images_decode_and_words_are_refused_by_name(
     folder: pathlib.Path, encoder: FakeEncoder
 ) -> None:
     query = Query.parse("./dog.png")

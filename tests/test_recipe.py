@@ -1,4 +1,4 @@
-"""A recipe makes the same pictures again, from what is written in a file alone."""
+"""A recipe makes the same images again, from what is written in a file alone."""
 
 import json
 from dataclasses import replace
@@ -27,7 +27,7 @@ def recipe(way, n=3, **changes):
     return Recipe(**(given | changes))
 
 
-PICTURE = Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3))
+IMAGE = Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3))
 MASK = Image.fromarray(np.eye(16, dtype=np.uint8) * 200)
 RECIPES = {
     "points": recipe("points"),
@@ -37,8 +37,8 @@ RECIPES = {
     "eta": recipe("points", eta=0.6),
     "fixed noise": recipe("through", noise=storable(Noise.random([9], SHAPE))),
     "options": recipe("points", options={"scale": 0.5, "prompt": "words"}),
-    "redrawn": recipe("points", picture=PICTURE, strength=0.4),
-    "painted": recipe("points", picture=PICTURE, mask=MASK, seeds=(2,)),
+    "redrawn": recipe("points", image=IMAGE, strength=0.4),
+    "painted": recipe("points", image=IMAGE, mask=MASK, seeds=(2,)),
     "noise that turns": recipe("through", noise=storable(Noise.random([1, 2, 3], SHAPE))),
 }
 
@@ -80,17 +80,17 @@ def test_stops_that_are_one_point_can_be_walked_with_their_noises():
 
 def test_a_redrawing_is_as_strong_as_the_recipe_says():
     for strength in (0.4, 0.9):
-        some = recipe("points", picture=PICTURE, strength=strength)
+        some = recipe("points", image=IMAGE, strength=strength)
         given = {"strength": strength, "steps": 3, "guidance": 2.0}
-        expected = [np.asarray(image) for image in Toy().redraw([PICTURE], some.points, **given)]
+        expected = [np.asarray(frame) for frame in Toy().redraw([IMAGE], some.points, **given)]
         np.testing.assert_array_equal(frames_of(some), expected)
 
 
-def test_options_that_are_pictures_points_or_pairs_are_kept():
-    options = {"hint": PICTURE, "negative": points(1), "image_size": (32, 16), "prompt": "a cat"}
+def test_options_that_are_images_points_or_pairs_are_kept():
+    options = {"hint": IMAGE, "negative": points(1), "image_size": (32, 16), "prompt": "a cat"}
     some = replace(RECIPES["points"], options=options)
     again = Recipe.from_dict(json.loads(json.dumps(some.to_dict()))).options
-    assert again["hint"].tobytes() == PICTURE.tobytes()
+    assert again["hint"].tobytes() == IMAGE.tobytes()
     assert (again["negative"].vectors == points(1).vectors).all()
     assert (again["image_size"], again["prompt"]) == ((32, 16), "a cat")
 
@@ -98,7 +98,7 @@ def test_options_that_are_pictures_points_or_pairs_are_kept():
 def test_a_recipe_of_an_older_version_is_still_read():
     some = RECIPES["points"]
     values = some.to_dict()
-    for name in ("decoder_from", "options", "picture", "mask", "strength"):
+    for name in ("decoder_from", "options", "image", "mask", "strength"):
         del values[name]
     np.testing.assert_array_equal(frames_of(Recipe.from_dict(values)), frames_of(some))
 

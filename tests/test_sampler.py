@@ -47,11 +47,11 @@ def gaussian(config, mean, deviation=0.25):
         noise = (1 - alpha).sqrt() * (latents - alpha.sqrt() * mean) / variance
         # the same thing without the cancellation near pure noise
         gain = alpha.sqrt() * deviation**2 / variance
-        picture = mean + gain * (latents - alpha.sqrt() * mean)
+        image = mean + gain * (latents - alpha.sqrt() * mean)
         return {
             "epsilon": noise,
-            "sample": picture,
-            "v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * picture,
+            "sample": image,
+            "v_prediction": alpha.sqrt() * noise - (1 - alpha).sqrt() * image,
         }[config.get("prediction_type", "epsilon")]
 
     return denoiser
@@ -184,7 +184,7 @@ REDRAWN = dict.fromkeys(SOLVERS, COSINE) | {
 
 
 @pytest.mark.parametrize("solver", REDRAWN)
-def test_less_strength_does_fewer_steps_and_stays_nearer_to_the_picture(solver):
+def test_less_strength_does_fewer_steps_and_stays_nearer_to_the_image(solver):
     config, original = REDRAWN[solver], torch.full((1, *SHAPE), 0.7)
     levels_of = config if "beta_schedule" in config else COSINE
     exact = gaussian(levels_of, torch.full((1, *SHAPE), -0.5), deviation=0.3)
@@ -316,16 +316,16 @@ def test_more_refinements_bring_inversion_closer():
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
-def test_a_raw_output_splits_into_the_picture_and_the_noise_it_was_made_of(prediction):
-    picture, noise, alpha = starts(1, 1), starts(1, 2), 0.3
-    latents = alpha**0.5 * picture + (1 - alpha) ** 0.5 * noise
+def test_a_raw_output_splits_into_the_image_and_the_noise_it_was_made_of(prediction):
+    image, noise, alpha = starts(1, 1), starts(1, 2), 0.3
+    latents = alpha**0.5 * image + (1 - alpha) ** 0.5 * noise
     output = {
         "epsilon": noise,
-        "sample": picture,
-        "v_prediction": alpha**0.5 * noise - (1 - alpha) ** 0.5 * picture,
+        "sample": image,
+        "v_prediction": alpha**0.5 * noise - (1 - alpha) ** 0.5 * image,
     }[prediction]
     found = sampler.split(output, latents, alpha, prediction)
-    assert torch.allclose(found[0], picture, atol=1e-5)
+    assert torch.allclose(found[0], image, atol=1e-5)
     assert torch.allclose(found[1], noise, atol=1e-5)
 
 
@@ -417,7 +417,7 @@ def test_settings_out_of_range_are_refused_with_what_would_be_right(knobs, words
         Settings(**knobs)
 
 
-def test_steps_that_do_not_lead_from_noise_to_picture_are_refused():
+def test_steps_that_do_not_lead_from_noise_to_image_are_refused():
     with pytest.raises(QueryError, match="1001 steps are more than the 1000"):
         next(sampler.denoise(gaussian(COSINE, 0.0), starts(1), COSINE, Settings(1001)))
     shifted = {**COSINE, "steps_offset": 1}

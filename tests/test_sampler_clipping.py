@@ -1,4 +1,4 @@
-"""Clipping in the DDIM loop: noise and picture of a step belong together."""
+"""Clipping in the DDIM loop: noise and image of a step belong together."""
 
 import pytest
 import torch
@@ -15,14 +15,14 @@ CONFIG = {
 
 
 @pytest.mark.parametrize("steps", [4, 50])
-def test_the_noise_of_a_step_stays_where_the_clipped_picture_stays(steps):
+def test_the_noise_of_a_step_stays_where_the_clipped_image_stays(steps):
     noise = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     settings = Settings(steps)
     scheduler = sampler.schedule(CONFIG, settings)
     levels = [float(scheduler.alphas_cumprod[t]) for t in scheduler.timesteps]
 
     def noise_in(latents, alpha):
-        return (latents - alpha**0.5) / (1 - alpha) ** 0.5  # of a picture that is 1 everywhere
+        return (latents - alpha**0.5) / (1 - alpha) ** 0.5  # of an image that is 1 everywhere
 
     walk = sampler.denoise(lambda x, t: torch.full_like(x, 3), noise, CONFIG, settings)
     for step, alpha in zip(walk, levels[1:], strict=False):

@@ -39,7 +39,7 @@ def model(folder):
 
 @pytest.fixture(scope="module")
 def points(model):
-    return model.encoder.encode_images(pictures(3))
+    return model.encoder.encode_images(images(3))
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def decoder(model):
     return model.decoder.with_options()
 
 
-def pictures(n):
+def images(n):
     rng = np.random.default_rng(0)
     small = [Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)) for _ in range(n)]
     return [image.resize((16, 16), Image.Resampling.BICUBIC) for image in small]
@@ -85,7 +85,7 @@ def pipeline(folder):
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("guidance", [1.0, 10.0])
 @pytest.mark.parametrize("words", ["", "a red cat"])
-def test_pictures_are_those_of_diffusers_pipeline(n, guidance, words, pipeline, decoder, points):
+def test_images_are_those_of_diffusers_pipeline(n, guidance, words, pipeline, decoder, points):
     """Its first draw is the noise on the points; without a prompt it cannot take several."""
     level = 400 if words else 0
     noise = Noise.random(range(n), decoder.latent_shape)
@@ -118,9 +118,9 @@ def test_the_autoencoder_is_used_as_diffusers_uses_it(pipeline, decoder, points)
     ).images[0]
     (ours,) = decoder.decode(points[0], seed=3, solver="own", steps=STEPS)
     assert far(ours, 255 * theirs) <= 0.51
-    pixels = pipeline.image_processor.preprocess(pictures(1))
+    pixels = pipeline.image_processor.preprocess(images(1))
     code = pipeline.vae.encode(pixels).latent_dist.mode() * pipeline.vae.config.scaling_factor
-    assert far(decoder.to_latent(pictures(1)), code.detach()) <= 1e-5
+    assert far(decoder.to_latent(images(1)), code.detach()) <= 1e-5
 
 
 def test_noise_hides_the_point_the_more_the_higher_its_level(decoder, points):
@@ -155,11 +155,11 @@ def test_words_stand_beside_the_point_and_opposite_to_it(decoder, points):
     assert far(paint(1.0), paint(1.0, negative_prompt="a red cat")) == 0
 
 
-def test_pictures_may_have_another_size(decoder, points):
+def test_images_may_have_another_size(decoder, points):
     wide = decoder.with_options(image_size=(32, 16))
-    (picture,) = wide.decode(points[0], steps=STEPS)
-    assert picture.size == (32, 16) and decoder.image_size == (16, 16)
-    assert wide.invert([picture], points[0], steps=STEPS).latents.shape == (1, 4, 8, 16)
+    (image,) = wide.decode(points[0], steps=STEPS)
+    assert image.size == (32, 16) and decoder.image_size == (16, 16)
+    assert wide.invert([image], points[0], steps=STEPS).latents.shape == (1, 4, 8, 16)
     with pytest.raises(QueryError, match="multiples of 2"):
         decoder.with_options(image_size=(17, 16))
 

@@ -1,4 +1,4 @@
-"""`unclip train`: a decoder and a prior for a CLIP that is not pocket's, on one's own pictures."""
+"""`unclip train`: a decoder and a prior for a CLIP that is not pocket's, on one's own images."""
 
 import csv
 import json
@@ -63,8 +63,8 @@ def clip(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pictures(sample, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("own") / "pictures"
+def images(sample, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own") / "images"
     shutil.copytree(sample / "flat", folder / "flat")
     for file in sorted((folder / "flat").iterdir())[COUNT:]:
         file.unlink()
@@ -73,9 +73,9 @@ def pictures(sample, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def library(clip, pictures, tmp_path_factory):
+def library(clip, images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("own") / "own.lib"
-    done("index", pictures, "--library", folder, "--model", f"openclip:{clip}", "--workers", 0)
+    done("index", images, "--library", folder, "--model", f"openclip:{clip}", "--workers", 0)
     return Library.open(folder)
 
 
@@ -106,8 +106,8 @@ def manifest(folder, name="decoder.json"):
 def test_a_decoder_says_what_it_is_and_how_well_it_does(trained, library):
     told = manifest(trained)
     assert told["space"]["fingerprint"] == library.space.fingerprint
-    assert (told["training"]["step"], told["training"]["pictures"]) == (10, COUNT)
-    assert told["held_out"]["pictures"] == SHOWN
+    assert (told["training"]["step"], told["training"]["images"]) == (10, COUNT)
+    assert told["held_out"]["images"] == SHOWN
     assert -1 <= told["held_out"]["round_trip"] <= 1
     assert "unet/diffusion_pytorch_model.safetensors" in told["sha256"]
     assert not any(name.startswith(("work", "samples")) for name in told["sha256"])
@@ -134,27 +134,27 @@ def test_a_decoder_without_its_work_files_is_whole(trained, clip, tmp_path):
         )
 
 
-def test_a_decoder_draws_pictures_its_own_way_at_128_pixels(library, tmp_path):
+def test_a_decoder_draws_images_its_own_way_at_128_pixels(library, tmp_path):
     decoder_training.train(
         library, tmp_path / "large", Design(128, "none", widths=(32, 64)), plan(1)
     )
     model = load(library.model, device="cpu", decoder=tmp_path / "large")
     assert (model.decoder.image_size, model.decoder.latent_shape) == ((128, 128), (192, 16, 16))
     points = library.points([0])
-    (picture,) = model.decoder.decode(points, steps=2)
-    assert picture.size == (128, 128)
-    seen = model.decoder.to_image(model.decoder.to_latent([picture]))
-    assert np.array_equal(seen[0], picture)
+    (image,) = model.decoder.decode(points, steps=2)
+    assert image.size == (128, 128)
+    seen = model.decoder.to_image(model.decoder.to_latent([image]))
+    assert np.array_equal(seen[0], image)
 
 
-def test_pictures_are_decoded_and_replayed_with_a_folder(trained, pictures, tmp_path):
-    picture = next(pictures.glob("flat/*.png"))
+def test_images_are_decoded_and_replayed_with_a_folder(trained, images, tmp_path):
+    image = next(images.glob("flat/*.png"))
     given = ("--decoder", trained, "--steps", 2)
-    done("decode", picture, *given, "-o", tmp_path / "a.png")
+    done("decode", image, *given, "-o", tmp_path / "a.png")
     done("replay", tmp_path / "a.png", "-o", tmp_path / "b.png")
     assert np.array_equal(open_image(tmp_path / "a.png"), open_image(tmp_path / "b.png"))
-    done("walk", picture, picture, *given, "--frames", 2, "-o", tmp_path / "w.png")
-    done("diff", picture, "--to", "a dog", *given, "--frames", 2, "-o", tmp_path / "d.png")
+    done("walk", image, image, *given, "--frames", 2, "-o", tmp_path / "w.png")
+    done("diff", image, "--to", "a dog", *given, "--frames", 2, "-o", tmp_path / "d.png")
 
 
 def test_words_are_decoded_through_a_prior_of_ones_own(trained, prior, tmp_path):
@@ -181,22 +181,20 @@ def test_a_decoder_of_another_space_is_refused_with_both_names(trained, prior, t
         assert all(said in result.stderr for said in ("pocket (", "openclip:tiny (", "load"))
 
 
-def test_a_replay_without_its_decoder_says_where_it_was(trained, pictures, tmp_path):
+def test_a_replay_without_its_decoder_says_where_it_was(trained, images, tmp_path):
     folder = shutil.copytree(trained, tmp_path / "mine")
-    picture = next(pictures.glob("flat/*.png"))
-    done("decode", picture, "--decoder", folder, "--steps", 1, "-o", tmp_path / "a.png")
+    image = next(images.glob("flat/*.png"))
+    done("decode", image, "--decoder", folder, "--steps", 1, "-o", tmp_path / "a.png")
     moved = folder.rename(tmp_path / "moved")
     gone = unclip_("replay", tmp_path / "a.png", "-o", tmp_path / "b.png")
     assert gone.exit_code == 2 and str(folder) in gone.stderr
     done("replay", tmp_path / "a.png", "--decoder", moved, "-o", tmp_path / "b.png")
 
 
-def test_a_replay_with_a_decoder_that_was_trained_on_is_refused(
-    library, trained, pictures, tmp_path
-):
+def test_a_replay_with_a_decoder_that_was_trained_on_is_refused(library, trained, images, tmp_path):
     folder = shutil.copytree(trained, tmp_path / "mine")
-    picture = next(pictures.glob("flat/*.png"))
-    done("decode", picture, "--decoder", folder, "--steps", 1, "-o", tmp_path / "a.png")
+    image = next(images.glob("flat/*.png"))
+    done("decode", image, "--decoder", folder, "--steps", 1, "-o", tmp_path / "a.png")
     decoder_training.train(library, folder, SMALL, plan(11), resume=True)
     other = unclip_("replay", tmp_path / "a.png", "-o", tmp_path / "b.png")
     assert other.exit_code == 2 and "fingerprint" in other.stderr
@@ -231,7 +229,7 @@ def test_a_folder_that_is_taken_is_refused(library, trained, tmp_path):
 
 
 @pytest.mark.parametrize("train", [decoder_training.train, prior_training.train])
-def test_an_empty_library_and_a_model_that_is_gone_are_refused(train, clip, pictures, tmp_path):
+def test_an_empty_library_and_a_model_that_is_gone_are_refused(train, clip, images, tmp_path):
     what = SMALL if train is decoder_training.train else "caption"
     model = load(f"openclip:{clip}", device="cpu")
     empty = Library.create(tmp_path / "empty.lib", model.space, model=model.name)
@@ -239,16 +237,14 @@ def test_an_empty_library_and_a_model_that_is_gone_are_refused(train, clip, pict
         train(empty, tmp_path / "out", what, plan(1))
     elsewhere = f"openclip:{tmp_path / 'gone'}"
     lost = Library.create(tmp_path / "lost.lib", model.space, model=elsewhere)
-    list(lost.add([pictures], model.encoder, workers=0))
+    list(lost.add([images], model.encoder, workers=0))
     with pytest.raises(WeightsMissing, match="gone.*cannot be loaded"):
         train(lost, tmp_path / "out", what, plan(1))
     assert not (tmp_path / "out").exists()
 
 
-def test_pictures_that_are_gone_are_counted_and_too_few_are_refused(
-    clip, pictures, tmp_path, capsys
-):
-    copy = shutil.copytree(pictures, tmp_path / "pictures")
+def test_images_that_are_gone_are_counted_and_too_few_are_refused(clip, images, tmp_path, capsys):
+    copy = shutil.copytree(images, tmp_path / "images")
     model = load(f"openclip:{clip}", device="cpu")
     library = Library.create(tmp_path / "own.lib", model.space, model=model.name)
     list(library.add([copy], model.encoder, workers=0))
@@ -256,11 +252,11 @@ def test_pictures_that_are_gone_are_counted_and_too_few_are_refused(
     for file in files[:5]:
         file.unlink()
     told = decoder_training.train(library, tmp_path / "out", SMALL, plan(1))
-    assert (told["training"]["pictures"], told["training"]["skipped"]) == (COUNT - 5, 5)
-    assert "5 of 80 pictures cannot be opened" in capsys.readouterr().err
+    assert (told["training"]["images"], told["training"]["skipped"]) == (COUNT - 5, 5)
+    assert "5 of 80 images cannot be opened" in capsys.readouterr().err
     for file in files[5:30]:
         file.unlink()
-    with pytest.raises(QueryError, match="50 rows.*64.*30 pictures cannot be opened"):
+    with pytest.raises(QueryError, match="50 rows.*64.*30 images cannot be opened"):
         decoder_training.train(library, tmp_path / "few", SMALL, plan(1))
 
 
@@ -349,7 +345,7 @@ def test_ctrl_c_leaves_a_decoder_and_a_training_that_goes_on(library, tmp_path, 
 # What is learnt
 
 
-def test_one_picture_in_twenty_is_held_out_and_never_drawn():
+def test_one_image_in_twenty_is_held_out_and_never_drawn():
     hashes = [f"{(i * 7919) % 65537:05x}" for i in range(400)]
     out = held_out(hashes + hashes[:40])
     assert 16 <= out.sum() <= 30 and list(out[:40]) == list(out[400:])
@@ -379,8 +375,8 @@ def _examples(dimension, count=20):
 
 
 @pytest.mark.slow
-def test_a_minute_on_32_pictures_learns_them(pocket, sample, tmp_path):
-    """Decodes of what was trained on come near their points, far above another picture's."""
+def test_a_minute_on_32_images_learns_them(pocket, sample, tmp_path):
+    """Decodes of what was trained on come near their points, far above another image's."""
     files = sorted((sample / "flat").iterdir())[::10][:32]
     images = [open_image(file) for file in files]
     points = pocket.encoder.encode_images(images)

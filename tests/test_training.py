@@ -24,7 +24,7 @@ from pocket.captions import (
     sample,
     write_vocabulary,
 )
-from pocket.data import Glyph, Pictures
+from pocket.data import Glyph, Images
 
 CAT = Glyph("1F431", "cat face", ("cat", "pet"), "1F431", 0, 3)
 DOG = Glyph("1F436", "dog face", ("dog", "pet"), "1F436", 0, 3)
@@ -33,13 +33,13 @@ DARK = Glyph("1F44B-1F3FF", "waving hand: dark skin tone", ("hand", "wave"), "1F
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def images():
     """Many glyphs of one colour each, in two styles."""
     rng = np.random.default_rng(0)
     known = [Glyph(f"{i:X}", f"thing {i}", ("thing",), f"{i:X}", i % 3, 0) for i in range(300)]
     colours = rng.integers(0, 255, (300, 1, 1, 3), dtype=np.uint8)
     pixels = np.concatenate([np.broadcast_to(colours, (300, 64, 64, 3))] * 2)
-    return Pictures(pixels, known * 2, ["noto"] * 300 + ["flat"] * 300)
+    return Images(pixels, known * 2, ["noto"] * 300 + ["flat"] * 300)
 
 
 def test_one_pair_in_twelve_is_held_out_by_the_hash_of_its_name():
@@ -50,11 +50,11 @@ def test_one_pair_in_twelve_is_held_out_by_the_hash_of_its_name():
     assert 1 / 12 - 0.01 < share < 1 / 12 + 0.01
 
 
-def test_held_out_pictures_are_never_drawn(pictures):
-    weights = clip.row_weights(pictures)
-    assert pictures.held_out.any()
-    assert not weights[pictures.held_out].any()
-    assert (weights[~pictures.held_out] > 0).all()
+def test_held_out_images_are_never_drawn(images):
+    weights = clip.row_weights(images)
+    assert images.held_out.any()
+    assert not weights[images.held_out].any()
+    assert (weights[~images.held_out] > 0).all()
     assert weights.sum() == pytest.approx(1)
 
 
@@ -87,21 +87,21 @@ def test_a_name_fits_every_style_and_a_keyword_every_glyph_that_has_it():
 
 
 def test_the_contrastive_loss_of_a_hand_computed_case():
-    """Two pictures, two captions, logits 2 and 0: log(1 + e⁻²) both ways."""
+    """Two images, two captions, logits 2 and 0: log(1 + e⁻²) both ways."""
     image = text = torch.eye(2)
     loss = clip.contrastive_loss(image, text, torch.tensor(2.0), torch.eye(2))
     assert loss.item() == pytest.approx(np.log(1 + np.exp(-2)), abs=1e-6)
 
 
-def test_two_captions_of_one_picture_share_its_probability():
+def test_two_captions_of_one_image_share_its_probability():
     image = torch.eye(2)[[0, 0]]
     fits = torch.ones(2, 2)
     loss = clip.contrastive_loss(image, image, torch.tensor(3.0), fits)
     assert loss.item() == pytest.approx(np.log(2), abs=1e-6)
 
 
-def test_a_vocabulary_reads_any_text(pictures, tmp_path):
-    size = write_vocabulary(pictures, tmp_path / "bpe.txt.gz")
+def test_a_vocabulary_reads_any_text(images, tmp_path):
+    size = write_vocabulary(images, tmp_path / "bpe.txt.gz")
     (tmp_path / "open_clip_config.json").write_text(json.dumps(clip.config(size)))
     _, tokenizer = clip.build(tmp_path)
     assert tokenizer.vocab_size == size
@@ -157,21 +157,21 @@ def test_averaged_weights_are_there_within_and_the_last_ones_after(tmp_path):
     assert torch.equal(module.weight, last)
 
 
-def test_a_decoder_and_a_prior_come_out_of_a_few_real_steps(pictures, tmp_path):
-    """From pictures and points to a folder that pocket's own classes can read."""
-    points = np.random.default_rng(0).normal(3, 5, (len(pictures), clip.DIMENSION))
+def test_a_decoder_and_a_prior_come_out_of_a_few_real_steps(images, tmp_path):
+    """From images and points to a folder that pocket's own classes can read."""
+    points = np.random.default_rng(0).normal(3, 5, (len(images), clip.DIMENSION))
     points = points.astype(np.float32)
-    size = write_vocabulary(pictures, tmp_path / "bpe.txt.gz")
+    size = write_vocabulary(images, tmp_path / "bpe.txt.gz")
     (tmp_path / "open_clip_config.json").write_text(json.dumps(clip.config(size)))
     model, tokenizer = clip.build(tmp_path)
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, tmp_path / "open_clip_model.safetensors")
     plan, work = Plan(1, steps=2, batch=4), tmp_path / "work"
-    examples = Examples(pictures.pixels, points, clip.row_weights(pictures))
+    examples = Examples(images.pixels, points, clip.row_weights(images))
     train.train_decoder(examples, tmp_path, work, plan)
-    train.train_prior(pictures, points, Reader(model, tokenizer, "cpu"), tmp_path, work, plan)
+    train.train_prior(images, points, Reader(model, tokenizer, "cpu"), tmp_path, work, plan)
     shutil.rmtree(work)
-    training = points[~pictures.held_out]
+    training = points[~images.held_out]
     train.finish(tmp_path, training)
     made = load("pocket", source=tmp_path, device="cpu")
     assert next(made.decoder.decode(made.prior.sample(["a cat"]), steps=1)).size == (64, 64)

@@ -18,10 +18,10 @@ def frames(n: int = 12, size: tuple[int, int] = (96, 64)) -> Iterator[Image.Imag
     y, x = np.mgrid[:height, :width]
     ground = np.stack([x * 255 / width, y * 255 / height, 128 + 0 * x], axis=2)
     for step in range(n):
-        picture = ground.copy()
+        image = ground.copy()
         start = step * (width - 8) // max(1, n - 1)
-        picture[height // 4 : height // 2, start : start + 8] = (255, 255, 255)
-        yield Image.fromarray(picture.astype(np.uint8))
+        image[height // 4 : height // 2, start : start + 8] = (255, 255, 255)
+        yield Image.fromarray(image.astype(np.uint8))
 
 
 def difference(a: Image.Image, b: Image.Image) -> float:
@@ -92,7 +92,7 @@ def seconds(file) -> float:
     ("size", "expected"),
     [((64, 64), (256, 256)), ((100, 60), (500, 300)), ((256, 300), (256, 300))],
 )
-def test_small_pictures_are_enlarged_by_a_whole_factor(tmp_path, size, expected):
+def test_small_images_are_enlarged_by_a_whole_factor(tmp_path, size, expected):
     file = write_video(frames(2, size), tmp_path / "walk.mp4")
     assert next(read_frames(file)).size == expected
 
@@ -103,10 +103,10 @@ def test_scale_overrules_the_enlargement(tmp_path):
 
 @pytest.mark.parametrize(("suffix", "size"), [(".mp4", (64, 72)), (".webp", (63, 71))])
 def test_odd_sides_gain_a_line_only_where_the_format_needs_it(tmp_path, suffix, size):
-    picture = next(frames(1, (63, 71)))
-    read = next(read_frames(write_video([picture], tmp_path / f"odd{suffix}", scale=1)))
+    image = next(frames(1, (63, 71)))
+    read = next(read_frames(write_video([image], tmp_path / f"odd{suffix}", scale=1)))
     assert read.size == size
-    assert difference(read.crop((0, 0, 63, 71)), picture) < 4
+    assert difference(read.crop((0, 0, 63, 71)), image) < 4
 
 
 def test_the_index_of_an_mp4_stands_before_its_frames(tmp_path):
@@ -122,7 +122,7 @@ def test_still_parts_of_a_gif_do_not_flicker(tmp_path):
     assert len(lower) == 6 and (lower == lower[0]).all()
 
 
-def test_transparent_pictures_stand_on_white(tmp_path):
+def test_transparent_images_stand_on_white(tmp_path):
     file = write_video([Image.new("RGBA", (64, 64), (255, 0, 0, 0))], tmp_path / "a.mp4")
     assert min(next(read_frames(file)).getpixel((10, 10))) > 250
 

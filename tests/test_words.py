@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from explorer.models.pocket import FOLDER
 from pocket import captions, clip, spelling, tuning, words
-from pocket.data import Glyph, Pictures
+from pocket.data import Glyph, Images
 
 CAT = Glyph("1F408", "cat", ("animal", "pet"), "1F408", 0, 3)
 BAT = Glyph("1F987", "bat", ("animal", "vampire", "wing"), "1F987", 0, 3)
@@ -115,8 +115,8 @@ def test_plurals(one, several):
 def test_glyphs_learn_words_beyond_their_own_and_plurals_of_both(folder, monkeypatch):
     monkeypatch.setattr(words, "fetch", lambda folder: None)
     toned = Glyph("1F408-1F3FF", "dark skin tone cat", CAT.keywords, CAT.base, 5, 3)
-    pictures = Pictures(np.zeros((3, 4, 4, 3), np.uint8), [CAT, toned, BAT], ["3d"] * 3)
-    cat, dark, bat = words.widen(pictures, folder).glyphs
+    images = Images(np.zeros((3, 4, 4, 3), np.uint8), [CAT, toned, BAT], ["3d"] * 3)
+    cat, dark, bat = words.widen(images, folder).glyphs
     assert cat.said == dark.said
     assert cat.said.index("cats") < cat.said.index("feline")
     assert "kitty" in cat.said
@@ -145,7 +145,7 @@ def test_a_slip_is_one_edit_of_one_long_word():
 
 
 @pytest.fixture
-def pictures():
+def images():
     """Sixty glyphs of one colour each, in two styles, some with another word."""
     rng = np.random.default_rng(0)
     glyphs = [
@@ -153,14 +153,14 @@ def pictures():
         for i in range(60)
     ]
     pixels = rng.integers(0, 255, (120, 64, 64, 3), dtype=np.uint8)
-    return Pictures(pixels, glyphs * 2, ["noto"] * 60 + ["flat"] * 60)
+    return Images(pixels, glyphs * 2, ["noto"] * 60 + ["flat"] * 60)
 
 
 @pytest.fixture
-def trained(pictures, tmp_path):
+def trained(images, tmp_path):
     """A folder with an untrained CLIP in half precision."""
     torch.manual_seed(0)
-    size = captions.write_vocabulary(pictures, tmp_path / "bpe.txt.gz")
+    size = captions.write_vocabulary(images, tmp_path / "bpe.txt.gz")
     (tmp_path / "open_clip_config.json").write_text(json.dumps(clip.config(size)))
     model, _ = clip.build(tmp_path)
     state = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
@@ -186,7 +186,7 @@ def test_texts_read_without_padding_are_read_the_same(trained):
     torch.testing.assert_close(short, padded, rtol=1e-4, atol=1e-5)
 
 
-def test_tuning_teaches_the_text_tower_and_leaves_the_image_tower(pictures, trained, monkeypatch):
+def test_tuning_teaches_the_text_tower_and_leaves_the_image_tower(images, trained, monkeypatch):
     start = tuning.Run.__init__
 
     def short(self, folder, name, modules, **given):
@@ -195,8 +195,8 @@ def test_tuning_teaches_the_text_tower_and_leaves_the_image_tower(pictures, trai
     monkeypatch.setattr(tuning.Run, "__init__", short)
     monkeypatch.setattr(tuning, "BATCH", 32)
     before = load_file(trained / clip.WEIGHTS)
-    points = np.random.default_rng(0).normal(0, 1, (len(pictures), clip.DIMENSION))
-    tuning.train(pictures, points.astype(np.float32), trained, trained, 1, "cpu")
+    points = np.random.default_rng(0).normal(0, 1, (len(images), clip.DIMENSION))
+    tuning.train(images, points.astype(np.float32), trained, trained, 1, "cpu")
     after = load_file(trained / clip.WEIGHTS)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert not any(name.startswith("visual.") for name in changed)

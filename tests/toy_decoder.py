@@ -32,7 +32,7 @@ class Network(torch.nn.Module):
 
 
 class Toy(Decoder):
-    """Pixel-space: latents are the picture's own values in -1 … 1."""
+    """Pixel-space: latents are the image's own values in -1 … 1."""
 
     space, fingerprint, latent_shape, image_size = TOY, "toy", SHAPE, (16, 16)
     steps, guidance, model, batch_size = 8, 3.0, "toy-model", 3

@@ -1,4 +1,4 @@
-"""Arithmetic: a is to b as c is to what, asked of words, of pictures, and of words on pictures.
+"""Arithmetic: a is to b as c is to what, asked of words, of images, and of words on images.
 
 The questions come from captions: a and b differ in one word, and c and d in the same word.
 """
@@ -33,7 +33,7 @@ SOURCE = (
     "word analogies”, for what needs no arithmetic"
 )
 MOST = 20_000  # captions that questions are made from
-GALLERY = 2000  # captions and pictures that answers are looked for among, questions included
+GALLERY = 2000  # captions and images that answers are looked for among, questions included
 TRIALS = 500  # questions
 TRIES = 20  # draws for each question before there are taken to be no more
 KS = (1, 10)
@@ -169,20 +169,20 @@ def centred(points: Points) -> Points:
 
 
 def section(material: Material) -> Section:
-    """Ask it of the captions of a library and of their pictures."""
+    """Ask it of the captions of a library and of their images."""
     import pandas as pd
 
     rows, questions = pose(material, "Arithmetic")
-    pictures = material.library.points(rows)
+    images = material.library.points(rows)
     texts = material.model.encoder.encode_text(list(material.captions.loc[rows]))
     settings = {
         "words": (texts, texts),
-        "pictures": (pictures, pictures),
-        "words on a picture": (texts, pictures),
+        "images": (images, images),
+        "words on an image": (texts, images),
     }
     tables = {name: compare(*points, questions) for name, points in settings.items()}
     told = pd.concat(tables, names=["asked of"]).reset_index(level=0)
-    best = scores(METHODS[SUM], texts, pictures, questions)
+    best = scores(METHODS[SUM], texts, images, questions)
     return Section(
         name="arithmetic",
         question=QUESTION,
@@ -190,17 +190,17 @@ def section(material: Material) -> Section:
         method=(
             f"{len(questions):,} questions from captions that differ in one word, drawn with seed "
             f"{material.seed}; answers among {len(rows):,} without a, b and c; 95 % Wilson "
-            "intervals. “Words on a picture”: a and b are words, c and d pictures; only one "
-            "picture of a caption is there."
+            "intervals. “Words on an image”: a and b are words, c and d images; only one "
+            "image of a caption is there."
         ),
         source=SOURCE,
         tables={
             "How often d is found": told.reset_index(drop=True),
-            f"Words on a picture: answers of {SUM}": _examples(material, rows, questions, best),
+            f"Words on an image: answers of {SUM}": _examples(material, rows, questions, best),
         },
         figures={
             **{f"Among the {KS[-1]} nearest: {n}": _figure(t) for n, t in tables.items()},
-            f"Words on a picture, {SUM}": _strip(material, rows, questions, best),
+            f"Words on an image, {SUM}": _strip(material, rows, questions, best),
         },
     )
 
@@ -272,8 +272,8 @@ def _strip(
     shown = [rows[asked["c"]], found, rows[asked["d"]]]
     exchanged = [f"{b} → {a}" for b, a in zip(asked["before"], asked["after"], strict=True)]
     labels = [*exchanged, *material.names(found), *material.names(shown[2])]
-    pictures = material.pictures(np.concatenate(shown))
-    return strip(pictures, labels, columns=len(asked), names=("c", "found", "d"))
+    images = material.images(np.concatenate(shown))
+    return strip(images, labels, columns=len(asked), names=("c", "found", "d"))
 
 
 def _figure(table: "pd.DataFrame") -> Figure:

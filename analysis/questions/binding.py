@@ -28,31 +28,31 @@ SOURCE = (
     "Ramesh et al. 2022, section 7 with figures 14 and 15; Thrush et al. 2022 (Winoground); "
     "Yuksekgonul et al. 2023 (ARO); Hsieh et al. 2023 (SugarCrepe)"
 )
-TO_CAPTION, TO_PICTURE = "caption of a picture", "picture of a caption"
+TO_CAPTION, TO_IMAGE = "caption of an image", "image of a caption"
 BOUND = tuple(kind for kind in KINDS if kind not in CONTROLS)
 COARSE = (16, 16)  # pixels at which arrangements are compared
 
 
 def cosines(asked: Sequence[Pair], encoder: Encoder) -> Float[np.ndarray, "N 2 2"]:
-    """Cosine of each picture of a pair (axis 1) with each of its captions (axis 2)."""
-    pictures = encoder.encode_images([p for pair in asked for p in pair.pictures])
+    """Cosine of each image of a pair (axis 1) with each of its captions (axis 2)."""
+    images = encoder.encode_images([p for pair in asked for p in pair.images])
     captions = encoder.encode_text([c for pair in asked for c in pair.captions])
     shape = len(asked), 2, -1
-    return pictures.unit.reshape(shape) @ captions.unit.reshape(shape).transpose(0, 2, 1)
+    return images.unit.reshape(shape) @ captions.unit.reshape(shape).transpose(0, 2, 1)
 
 
 def chosen(cosines: Float[np.ndarray, "N 2 2"]) -> dict[str, Bool[np.ndarray, " M"]]:
-    """Whether each picture takes its own caption, and each caption its own picture, of the two.
+    """Whether each image takes its own caption, and each caption its own image, of the two.
 
     A tie is wrong.
 
-    >>> chosen(np.array([[[0.9, 0.8], [0.7, 0.6]]]))["caption of a picture"].tolist()
+    >>> chosen(np.array([[[0.9, 0.8], [0.7, 0.6]]]))["caption of an image"].tolist()
     [True, False]
     """
     own = cosines[:, [0, 1], [0, 1]]
     return {
         TO_CAPTION: (own > cosines[:, [0, 1], [1, 0]]).ravel(),
-        TO_PICTURE: (own > cosines[:, [1, 0], [0, 1]]).ravel(),
+        TO_IMAGE: (own > cosines[:, [1, 0], [0, 1]]).ravel(),
     }
 
 
@@ -64,7 +64,7 @@ def accuracy(asked: Sequence[Pair], encoder: Encoder) -> "pd.DataFrame":
     scores = cosines(asked, encoder)
     answers = {kind: chosen(scores[kinds == kind]) for kind in dict.fromkeys(kinds.tolist())}
     parts = []
-    for way in (TO_CAPTION, TO_PICTURE):
+    for way in (TO_CAPTION, TO_IMAGE):
         table = shares({kind: answer[way] for kind, answer in answers.items()})
         table.insert(1, "choose", f"the {way}")
         parts.append(table)
@@ -74,22 +74,22 @@ def accuracy(asked: Sequence[Pair], encoder: Encoder) -> "pd.DataFrame":
 def kept(asked: Sequence[Pair], decodes: Sequence[Image.Image]) -> Bool[np.ndarray, " M"]:
     """Whether each decode looks more like its own scene than like the other one of its pair.
 
-    By the mean squared difference of pixels at 16 × 16. Decodes stand in the order of the pictures.
+    By the mean squared difference of pixels at 16 × 16. Decodes stand in the order of the images.
     """
-    shrunk = np.stack([_coarse(picture) for picture in decodes]).reshape(len(asked), 2, -1)
-    scenes = np.stack([[_coarse(p) for p in pair.pictures] for pair in asked])
+    shrunk = np.stack([_coarse(image) for image in decodes]).reshape(len(asked), 2, -1)
+    scenes = np.stack([[_coarse(p) for p in pair.images] for pair in asked])
     scenes = scenes.reshape(len(asked), 2, -1)
     own, other = (((shrunk - s) ** 2).mean(2) for s in (scenes, scenes[:, ::-1]))
     return (own < other).ravel()
 
 
-def _coarse(picture: Image.Image) -> Float[np.ndarray, "H W C"]:
-    small = picture.convert("RGB").resize(COARSE, Image.Resampling.BOX)
+def _coarse(image: Image.Image) -> Float[np.ndarray, "H W C"]:
+    small = image.convert("RGB").resize(COARSE, Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float64)
 
 
 def section(material: Material) -> Section:
-    """Ask it of the encoder, and of the decoder where there is one; no picture of the library."""
+    """Ask it of the encoder, and of the decoder where there is one; no image of the library."""
     each = max(1, material.count // 4)
     asked = {kind: pairs(kind, each, material.seed) for kind in KINDS}
     table = accuracy([pair for kind in asked.values() for pair in kind], material.model.encoder)
@@ -99,10 +99,10 @@ def section(material: Material) -> Section:
         question=QUESTION,
         finding=f"{_finding(table)} {told}",
         method=(
-            f"At most {each} pairs of drawn scenes a kind, seed {material.seed}; each picture "
+            f"At most {each} pairs of drawn scenes a kind, seed {material.seed}; each image "
             "chooses between the two captions of its pair, and each caption between the two "
-            "pictures. 95 % Wilson intervals, which take the choices as independent. The kinds "
-            f"{' and '.join(CONTROLS)} are controls with one thing a picture."
+            "images. 95 % Wilson intervals, which take the choices as independent. The kinds "
+            f"{' and '.join(CONTROLS)} are controls with one thing an image."
         ),
         source=SOURCE,
         tables={"Choosing one of two": table, **decoded},
@@ -115,7 +115,7 @@ def section(material: Material) -> Section:
                     interval=("low (95 %)", "high (95 %)"),
                     level=(0.5, "chance"),
                 )
-                for way in (TO_CAPTION, TO_PICTURE)
+                for way in (TO_CAPTION, TO_IMAGE)
             },
             **figures,
         },
@@ -127,7 +127,7 @@ def _finding(table: "pd.DataFrame") -> str:
     shares = [percent(hits, n) for hits, n in zip(rows["right"], rows["n"], strict=True)]
     said = {kind: f"{kind} {share}" for kind, share in zip(rows["kind"], shares, strict=True)}
     return (
-        f"Of two captions a picture takes its own: {'; '.join(said[kind] for kind in BOUND)}, "
+        f"Of two captions an image takes its own: {'; '.join(said[kind] for kind in BOUND)}, "
         f"where chance is 50 %. Controls: {'; '.join(said[kind] for kind in CONTROLS)}."
     )
 
@@ -142,17 +142,17 @@ def _decoded(
     answers, scenes, drawn = {}, [], []
     for kind in BOUND:
         few = asked[kind][:each]
-        pictures = [picture for pair in few for picture in pair.pictures]
-        decodes = list(material.model.decoder.decode(encoder.encode_images(pictures)))
+        images = [image for pair in few for image in pair.images]
+        decodes = list(material.model.decoder.decode(encoder.encode_images(images)))
         answers[kind] = kept(few, decodes)
-        scenes += pictures[:2]
+        scenes += images[:2]
         drawn += decodes[:2]
     captions = [caption for kind in BOUND for caption in asked[kind][0].captions]
     rows = {"the scene": scenes, "decoded from its point": drawn}
     if material.model.prior is not None:
         carried = material.model.prior.sample(captions, seed=material.seed)
         rows["decoded from its caption"] = list(material.model.decoder.decode(carried))
-    shown = [picture for row in rows.values() for picture in row]
+    shown = [image for row in rows.values() for image in row]
     labels = [*captions, *[""] * (len(shown) - len(captions))]
     figure = strip(shown, labels, columns=len(captions), names=list(rows))
     table = shares({"all": np.concatenate(list(answers.values())), **answers})

@@ -1,4 +1,4 @@
-"""Concepts: how much of a picture few words keep, what groups are in words, and editing by words.
+"""Concepts: how much of an image few words keep, what groups are in words, and editing by words.
 
 The nouns are in `vocabulary`, `sparse` and, for features that no words were given for,
 `autoencoder`.
@@ -27,18 +27,18 @@ from explorer.points import Points
 if TYPE_CHECKING:
     import pandas as pd
 
-QUESTION = "Which words make up a picture, and does it follow when they are exchanged?"
+QUESTION = "Which words make up an image, and does it follow when they are exchanged?"
 SOURCE = (
     "Bhalla et al. 2024, “Interpreting CLIP with sparse linear concept embeddings (SpLiCE)”; "
     "Gao et al. 2024 and Bussmann et al. 2025 for the learnt features"
 )
 PENALTIES = (0.05, 0.1, 0.2, 0.3, 0.4)
-MOST = 2000  # pictures that means are taken of
+MOST = 2000  # images that means are taken of
 CAPTIONS = 100_000  # that the vocabulary is made from
-EDITED = 25  # one picture is edited and decoded for so many that may be looked at
+EDITED = 25  # one image is edited and decoded for so many that may be looked at
 SHOWN = 8
-FEWEST = 12  # pictures
-WORDS, KEPT = "words a picture", "cosine with the picture"
+FEWEST = 12  # images
+WORDS, KEPT = "words an image", "cosine with the image"
 INTERVAL = ("low (95 %)", "high (95 %)")
 
 
@@ -66,7 +66,7 @@ def fidelity(
 def groups(
     points: Points, classes: "pd.DataFrame", vocabulary: Vocabulary, seed: int = 0
 ) -> "pd.DataFrame":
-    """What groups of pictures are in words: every value of the columns, and clusters.
+    """What groups of images are in words: every value of the columns, and clusters.
 
     Args:
         classes: of each point, a value or nothing in each column.
@@ -89,7 +89,7 @@ def section(material: Material) -> Section:
     captions = material.require_captions("Concepts")
     sample, rows = material.points(MOST)
     if len(rows) < FEWEST:
-        raise QueryError(f"Concepts need {FEWEST} pictures or more, not {len(rows)}.")
+        raise QueryError(f"Concepts need {FEWEST} images or more, not {len(rows)}.")
     texts = captions.loc[material.draw(captions.index.to_numpy(), CAPTIONS)]
     vocabulary = Vocabulary.of(material.model.encoder, words_of(list(texts)), sample)
     order = np.random.default_rng(material.seed).permutation(len(rows))[: material.count]
@@ -105,29 +105,29 @@ def section(material: Material) -> Section:
         finding=_finding(kept, learnt, said),
         method=(
             f"{len(vocabulary.words):,} words and pairs of words of the captions; "
-            f"{len(named)} pictures drawn with seed {material.seed}; the means, the groups and "
+            f"{len(named)} images drawn with seed {material.seed}; the means, the groups and "
             f"the features of {len(sample):,}; bootstrap intervals. A penalty of {PENALTY:g} where "
             "no other is named."
         ),
         source=SOURCE,
         tables={
             "How much words keep": kept,
-            "Pictures in words": _told(told, material.names(named)),
+            "Images in words": _told(told, material.names(named)),
             "Groups in words": known,
             **edited,
             "How much learnt features keep": learnt,
             "Learnt features": features,
         },
         figures={
-            "Pictures in words": _strip(told, material.pictures(named[:SHOWN])),
+            "Images in words": _strip(told, material.images(named[:SHOWN])),
             "How much words keep": lines(kept, WORDS, KEPT, band=INTERVAL),
             **figures,
         },
     )
 
 
-def _strip(told: Concepts, pictures: Sequence[Image.Image]) -> Figure:
-    return strip(pictures, [", ".join(told.words(i, 3)) for i in range(len(pictures))])
+def _strip(told: Concepts, images: Sequence[Image.Image]) -> Figure:
+    return strip(images, [", ".join(told.words(i, 3)) for i in range(len(images))])
 
 
 def _told(told: Concepts, names: Sequence[str]) -> "pd.DataFrame":
@@ -137,16 +137,16 @@ def _told(told: Concepts, names: Sequence[str]) -> "pd.DataFrame":
         ", ".join(f"{word} {weight:.2f}" for word, weight in told.words(i).items())
         for i in range(len(names))
     ]
-    return pd.DataFrame({"picture": names, "in words (weight)": words})
+    return pd.DataFrame({"image": names, "in words (weight)": words})
 
 
 def exchanges(told: Concepts) -> tuple[list[tuple[str, str]], Points]:
-    """Give each picture the next one's heaviest word, twice as heavy, for its own.
+    """Give each image the next one's heaviest word, twice as heavy, for its own.
 
     Gives the pairs of words, and the points recomposed of words alone.
 
     Args:
-        told: pictures that have a word.
+        told: images that have a word.
     """
     tops = [next(iter(told.words(i, 1).items())) for i in range(len(told.points))]
     pairs, made = [], []
@@ -160,21 +160,21 @@ def exchanges(told: Concepts) -> tuple[list[tuple[str, str]], Points]:
 def _edited(
     material: Material, told: Concepts
 ) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure], str]:
-    """Exchange a word in some pictures and decode them, if there is a decoder."""
+    """Exchange a word in some images and decode them, if there is a decoder."""
     if material.model.decoder is None:
         return {}, {}, f"{material.model.name} has no decoder to draw an exchange of words."
     some = np.flatnonzero(told.weights.any(1))[: max(2, material.count // EDITED)]
     if not len(some):
-        return {}, {}, "No picture has a word to exchange."
+        return {}, {}, "No image has a word to exchange."
     told = told[some]
     pairs, changed = exchanges(told)
     rows = {"decoded": told.points, "words alone": told.recompose(), "one word exchanged": changed}
-    seen, pictures = material.seen(Points.concat([*rows.values()]), keep=len(rows) * len(some))
+    seen, images = material.seen(Points.concat([*rows.values()]), keep=len(rows) * len(some))
     table = _followed(seen[len(some) :], pairs, told.vocabulary)
     gain = (table["new word, after"] - table["new word, before"]).to_numpy()
     low, high = bootstrap(gain, seed=material.seed)
     labels = [*[""] * (2 * len(some)), *(f"{old} → {new}" for old, new in pairs)]
-    figure = strip(pictures, labels, columns=len(some), names=list(rows))
+    figure = strip(images, labels, columns=len(some), names=list(rows))
     said = (
         f"Where a word is exchanged, the cosine of what is drawn with the new one grows by "
         f"{gain.mean():.2f} ({low:.2f} to {high:.2f})."
@@ -202,7 +202,7 @@ def _finding(kept: "pd.DataFrame", learnt: "pd.DataFrame", said: str) -> str:
     row = kept[kept["penalty"] == PENALTY].iloc[0]
     last = learnt.iloc[-1]
     return (
-        f"{row[WORDS]:.1f} words a picture keep a cosine of {row[KEPT]:.2f} with it, no words "
-        f"{kept[KEPT].iloc[-1]:.2f}. {said} {last['features a picture']:.1f} features that the "
+        f"{row[WORDS]:.1f} words an image keep a cosine of {row[KEPT]:.2f} with it, no words "
+        f"{kept[KEPT].iloc[-1]:.2f}. {said} {last['features an image']:.1f} features that the "
         f"library itself teaches keep {last['cosine from the middle']:.2f}, measured from the mean."
     )

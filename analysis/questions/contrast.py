@@ -1,4 +1,4 @@
-"""Contrast: does each caption find its own picture, and do words tell classes of pictures apart?
+"""Contrast: does each caption find its own image, and do words tell classes of images apart?
 
 The N × N matrix of similarities that CLIP is trained on, its loss both ways, and zero-shot
 classification with prompt templates.
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 Found = tuple[str, "dict[str, pd.DataFrame]", dict[str, Figure]]  # finding, tables, figures
 
-QUESTION = "Does each caption find its own picture, and do words tell kinds of pictures apart?"
+QUESTION = "Does each caption find its own image, and do words tell kinds of images apart?"
 SOURCE = "Radford et al. 2021, “Learning transferable visual models”, figure 3 and section 3.1"
-TEMPLATES = ("{}", "a picture of {}", "a photo of {}", "a drawing of {}")
+TEMPLATES = ("{}", "an image of {}", "a photo of {}", "a drawing of {}")
 ALL = "all, averaged"
-MOST = 2000  # pictures; encoding their captions takes seconds
+MOST = 2000  # images; encoding their captions takes seconds
 SHOWN = 12  # rows of the matrix that is drawn
 SCALES = tuple(float(scale) for scale in np.geomspace(1, 200, 24).round(1))
 CLASSES = (2, 50)  # how many different values make a column a set of classes
@@ -37,7 +37,7 @@ DRAWN = 16  # classes of a confusion matrix that can be read
 
 
 def losses(cosines: Float[np.ndarray, "N N"], scale: float) -> tuple[float, float]:
-    """The contrastive loss in nats: of choosing the picture of a caption, the caption of a picture.
+    """The contrastive loss in nats: of choosing the image of a caption, the caption of an image.
 
     Mean cross-entropy of the right one, on the diagonal, with cosines × scale as logits; chance is
     ln N.
@@ -61,12 +61,12 @@ def losses_by_scale(cosines: Float[np.ndarray, "N N"]) -> "pd.DataFrame":
     import pandas as pd
 
     rows = [(scale, *losses(cosines, scale)) for scale in SCALES]
-    table = pd.DataFrame(rows, columns=["scale", "caption to picture", "picture to caption"])
+    table = pd.DataFrame(rows, columns=["scale", "caption to image", "image to caption"])
     return table.assign(loss=table.iloc[:, 1:].mean(axis=1))
 
 
 def probabilities(cosines: Float[np.ndarray, "N M"], scale: float) -> Float[np.ndarray, "N M"]:
-    """How likely each picture is for a caption: the softmax of each row.
+    """How likely each image is for a caption: the softmax of each row.
 
     >>> probabilities(np.array([[0.0, np.log(3)]]), 1).round(2).tolist()
     [[0.25, 0.75]]
@@ -116,15 +116,15 @@ def confusion(
 
 
 def zero_shot(
-    pictures: Points, labels: "pd.Series[str]", encoder: Encoder
+    images: Points, labels: "pd.Series[str]", encoder: Encoder
 ) -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    """Classify pictures by the names of their classes alone.
+    """Classify images by the names of their classes alone.
 
     Gives hits at 1 and 5 for every template and for all of them averaged, with the share of the
     largest class, which always guessing it would reach; and the confusion of the latter.
 
     Args:
-        labels: the true class of each picture.
+        labels: the true class of each image.
     """
     import pandas as pd
 
@@ -133,7 +133,7 @@ def zero_shot(
     parts = []
     for template in (*TEMPLATES, ALL):
         templates = TEMPLATES if template == ALL else (template,)
-        scores = pictures.unit @ class_points(encoder, names, templates).unit.T
+        scores = images.unit @ class_points(encoder, names, templates).unit.T
         table = hits(scores, truth, (1, 5) if len(names) > 5 else (1,))
         table.insert(0, "template", template)
         parts.append(table.assign(**{"largest class": np.bincount(truth).max() / len(truth)}))
@@ -165,8 +165,8 @@ def section(material: Material) -> Section:
         question=QUESTION,
         finding=" ".join(filter(None, [told, named])),
         method=(
-            f"At most {MOST:,} pictures drawn with seed {material.seed}; 95 % Wilson intervals. "
-            "Only a picture's own caption counts as found, though another's may fit as well. The "
+            f"At most {MOST:,} images drawn with seed {material.seed}; 95 % Wilson intervals. "
+            "Only an image's own caption counts as found, though another's may fit as well. The "
             f"scale is the best of {len(SCALES)} between {SCALES[0]:g} and {SCALES[-1]:g}."
         ),
         source=SOURCE,
@@ -176,28 +176,28 @@ def section(material: Material) -> Section:
 
 
 def _captions(material: Material) -> Found:
-    """Captions against their pictures."""
+    """Captions against their images."""
     rows = np.random.default_rng(material.seed).permutation(
         material.draw(material.captions.index.to_numpy(), MOST)
     )
     texts = material.model.encoder.encode_text(list(material.captions.loc[rows]))
     cosines = texts.unit @ material.library.points(rows).unit.T
     right, by_scale = np.arange(len(rows)), losses_by_scale(cosines)
-    to_picture, to_caption = hits(cosines, right), hits(cosines.T, right)
+    to_image, to_caption = hits(cosines, right), hits(cosines.T, right)
     best, chance = by_scale.iloc[int(by_scale["loss"].argmin())], float(np.log(len(rows)))
     told = (
-        f"A caption finds its own picture first of {len(rows):,} in "
-        f"{percent(to_picture['found'].iloc[0], len(rows))}, a picture its caption in "
+        f"A caption finds its own image first of {len(rows):,} in "
+        f"{percent(to_image['found'].iloc[0], len(rows))}, an image its caption in "
         f"{percent(to_caption['found'].iloc[0], len(rows))}; the contrastive loss is "
         f"{best['loss']:.2f} nats at scale {best['scale']:g}, where chance is {chance:.2f}."
     )
     tables = {
-        "Captions that find their picture": to_picture,
-        "Pictures that find their caption": to_caption,
+        "Captions that find their image": to_image,
+        "Images that find their caption": to_caption,
         "Contrastive loss (nats) by scale": by_scale,
     }
     figures = _matrices(
-        cosines[:SHOWN, :SHOWN], texts.labels, material.pictures(rows[:SHOWN]), best["scale"]
+        cosines[:SHOWN, :SHOWN], texts.labels, material.images(rows[:SHOWN]), best["scale"]
     )
     figures["Loss by scale"] = lines(by_scale, "scale", "loss", level=(chance, "chance"))
     return told, tables, figures
@@ -206,16 +206,16 @@ def _captions(material: Material) -> Found:
 def _matrices(
     cosines: Float[np.ndarray, "N N"],
     words: Sequence[str],
-    pictures: Sequence[Image.Image],
+    images: Sequence[Image.Image],
     scale: float,
 ) -> dict[str, Figure]:
-    words, shares = words[: len(pictures)], probabilities(cosines, scale)
+    words, shares = words[: len(images)], probabilities(cosines, scale)
     return {
-        f"Cosines of {len(words)} captions with their pictures": matrix(
-            cosines, words, pictures, unit="cosine"
+        f"Cosines of {len(words)} captions with their images": matrix(
+            cosines, words, images, unit="cosine"
         ),
         f"The same as probabilities, at scale {scale:g}": matrix(
-            shares, words, pictures, unit="probability of the picture"
+            shares, words, images, unit="probability of the image"
         ),
     }
 
@@ -228,8 +228,8 @@ def _classes(material: Material, columns: Sequence[str]) -> Found:
     for name in columns:
         column = material.library.rows[name].dropna().astype(str)
         rows = material.draw(column.index.to_numpy(), MOST)
-        pictures = material.library.points(rows)
-        table, confused = zero_shot(pictures, column.loc[rows], material.model.encoder)
+        images = material.library.points(rows)
+        table, confused = zero_shot(images, column.loc[rows], material.model.encoder)
         table.insert(0, "column", name)
         parts.append(table)
         tables[f"Guesses of {name}"] = confused

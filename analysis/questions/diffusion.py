@@ -1,7 +1,7 @@
-"""Diffusion: a picture corrupted by noise, what undoing it brings back, and a picture from nothing.
+"""Diffusion: an image corrupted by noise, what undoing it brings back, and an image from nothing.
 
-For any decoder: the forward process on real pictures, and the reverse process step by step with
-what the decoder expects the picture to be along the way (its estimate of x₀).
+For any decoder: the forward process on real images, and the reverse process step by step with
+what the decoder expects the image to be along the way (its estimate of x₀).
 """
 
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 Row = tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]  # cosines, pixel distances
 
-QUESTION = "How does noise become a picture, and what can be brought back from a noised one?"
+QUESTION = "How does noise become an image, and what can be brought back from a noised one?"
 SOURCE = "Ho et al. 2020; Song et al. 2021 (DDIM); Meng et al. 2022 (SDEdit) for undoing"
 SHOWN = 8  # columns of a strip
 
 
 def levels(decoder: Decoder) -> "pd.DataFrame":
-    """The noise levels at which this decoder's default steps begin, from noise to picture.
+    """The noise levels at which this decoder's default steps begin, from noise to image.
 
     A latent at level t is signal · x₀ + noise · ε, with signal² + noise² = 1. The last column is
     their ratio in decibels.
@@ -58,9 +58,9 @@ def _scheduler(decoder: Decoder) -> Any:
 
 
 def corrupt(
-    decoder: Decoder, pictures: Sequence[Image.Image], step: int | None, seed: int = 0
+    decoder: Decoder, images: Sequence[Image.Image], step: int | None, seed: int = 0
 ) -> list[Image.Image]:
-    """Noise pictures to the level where a step begins, and show them; None only codes them.
+    """Noise images to the level where a step begins, and show them; None only codes them.
 
     The noise is that of `decode` and `redraw` with the same seed.
 
@@ -70,9 +70,9 @@ def corrupt(
     import torch
 
     with torch.inference_mode():
-        latents = decoder.to_latent(pictures).to(decoder.device, torch.float32)
+        latents = decoder.to_latent(images).to(decoder.device, torch.float32)
         if step is not None:
-            noise = Noise.random([seed] * len(pictures), decoder.latent_shape).latents
+            noise = Noise.random([seed] * len(images), decoder.latent_shape).latents
             known = sampler.Known(latents)
             fresh = torch.tensor(noise, device=decoder.device)
             latents = known.noised(_scheduler(decoder), fresh, step - 1)
@@ -80,28 +80,28 @@ def corrupt(
 
 
 def undone(
-    decoder: Decoder, encoder: Encoder, pictures: Sequence[Image.Image], points: Points
+    decoder: Decoder, encoder: Encoder, images: Sequence[Image.Image], points: Points
 ) -> tuple["pd.DataFrame", list[list[Image.Image]]]:
-    """Corrupt pictures to every level and let the decoder undo it, knowing their points.
+    """Corrupt images to every level and let the decoder undo it, knowing their points.
 
-    Columns beside the level: the mean cosine of each picture's point with what is seen in the
-    corrupted and in the restored picture, and the restored one's distance in pixels, RMS from 0 to
-    1. Also gives the first picture, corrupted and restored, at every level.
+    Columns beside the level: the mean cosine of each image's point with what is seen in the
+    corrupted and in the restored image, and the restored one's distance in pixels, RMS from 0 to
+    1. Also gives the first image, corrupted and restored, at every level.
     """
     import pandas as pd
 
-    coded, table = corrupt(decoder, pictures, None), levels(decoder)
+    coded, table = corrupt(decoder, images, None), levels(decoder)
     rows, shown = [], []
     for step in table["step"]:
         left = decoder.steps - step + 1
-        noised = corrupt(decoder, pictures, step)
-        restored = list(decoder.redraw(pictures, points, strength=_strength(left, decoder.steps)))
+        noised = corrupt(decoder, images, step)
+        restored = list(decoder.redraw(images, points, strength=_strength(left, decoder.steps)))
         before, after = (
             cosines(encoder.encode_images(each), points).mean() for each in (noised, restored)
         )
         rows.append((before, after, pixel_distances(restored, coded).mean()))
         shown.append([noised[0], restored[0]])
-    names = ["cosine, corrupted", "cosine, restored", "pixels from the picture"]
+    names = ["cosine, corrupted", "cosine, restored", "pixels from the image"]
     return table.join(pd.DataFrame(rows, columns=names)), shown
 
 
@@ -144,7 +144,7 @@ def reverse(
 def _traced(
     decoder: Decoder, points: Points, seeds: Sequence[int]
 ) -> tuple[list[list[Image.Image]], list[list[Image.Image]]]:
-    """Pictures of the latents and of the estimates, after every step."""
+    """Images of the latents and of the estimates, after every step."""
     import torch
 
     latents, estimates = [], []
@@ -156,31 +156,31 @@ def _traced(
 
 
 def section(material: Material) -> Section:
-    """Ask it of a few pictures drawn from a library."""
+    """Ask it of a few images drawn from a library."""
     decoder = material.require_decoder("Diffusion")
     encoder = material.model.encoder
     points, rows = material.points(max(2, material.count // 12))
     few = slice(max(2, material.count // 25))
-    restored, pairs = undone(decoder, encoder, material.pictures(rows[few]), points[few])
+    restored, pairs = undone(decoder, encoder, material.images(rows[few]), points[few])
     along, walk = reverse(decoder, encoder, points)
     return Section(
         name="diffusion",
         question=QUESTION,
         finding=_finding(restored, along),
         method=(
-            f"{len(points)} pictures drawn with seed {material.seed} for the reverse process, "
+            f"{len(points)} images drawn with seed {material.seed} for the reverse process, "
             f"{len(points[few])} for undoing; {decoder.steps} steps of {decoder.solver}, guidance "
-            f"{decoder.guidance:g}. Undoing knows the picture's point, so that it can draw from it "
+            f"{decoder.guidance:g}. Undoing knows the image's point, so that it can draw from it "
             "what the noise has hidden. Cosines are with that point; interval by bootstrap over "
-            "pictures."
+            "images."
         ),
         source=SOURCE,
         tables={"Corrupted and restored": restored, "The reverse process": along},
         figures={
-            "Above: a picture corrupted more and more. Below: restored from there": _strip(
+            "Above: an image corrupted more and more. Below: restored from there": _strip(
                 pairs[::-1], restored["t"].to_list()[::-1], ["corrupted", "restored"]
             ),
-            "From noise to picture: above the latents, below the estimate of x₀": _strip(
+            "From noise to image: above the latents, below the estimate of x₀": _strip(
                 walk, along["t"].to_list(), ["latents", "estimate"]
             ),
             "What is seen in the estimate": lines(
@@ -191,11 +191,11 @@ def section(material: Material) -> Section:
 
 
 def _strip(pairs: list[list[Image.Image]], t: list[int], names: list[str]) -> Figure:
-    """Two rows of pictures, at most eight of all steps, the last among them."""
+    """Two rows of images, at most eight of all steps, the last among them."""
     places = np.unique(np.linspace(0, len(pairs) - 1, SHOWN).round().astype(int))
-    pictures = [pairs[i][row] for row in (0, 1) for i in places]
+    images = [pairs[i][row] for row in (0, 1) for i in places]
     labels = [""] * len(places) + [f"t = {t[i]}" for i in places]
-    return strip(pictures, labels, columns=len(places), names=names)
+    return strip(images, labels, columns=len(places), names=names)
 
 
 def _finding(restored: "pd.DataFrame", along: "pd.DataFrame") -> str:
@@ -206,6 +206,6 @@ def _finding(restored: "pd.DataFrame", along: "pd.DataFrame") -> str:
         f"{first['cosine of the estimate']:.2f} with its point, after {half['step']:.0f} of "
         f"{half['cosine of the estimate']:.2f}, at the end of "
         f"{along['cosine of the estimate'].iloc[-1]:.2f}. Where noise is {middle['noise']:.2f} of "
-        f"unit, a corrupted picture has {middle['cosine, corrupted']:.2f}, a restored one "
+        f"unit, a corrupted image has {middle['cosine, corrupted']:.2f}, a restored one "
         f"{middle['cosine, restored']:.2f}."
     )

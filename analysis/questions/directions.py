@@ -1,4 +1,4 @@
-"""Directions: is a text diff one direction for all pictures, and what else changes on the way?
+"""Directions: is a text diff one direction for all images, and what else changes on the way?
 
 Measured on the points, on what the decoder draws of them, and on the columns of their neighbours.
 """
@@ -27,19 +27,19 @@ from explorer.points import Points
 if TYPE_CHECKING:
     import pandas as pd
 
-QUESTION = "Is a text diff the same direction for every picture, and how much else changes?"
+QUESTION = "Is a text diff the same direction for every image, and how much else changes?"
 SOURCE = (
     "Ramesh et al. 2022, sections 3.2 and 3.3; Spearman 1904 for the rank correlation; what else "
     "changes: total variation between the neighbours' columns"
 )
 CHANGES = 3  # text diffs that are followed
-STARTS = 60  # a text diff starts from one picture for so many that may be looked at
+STARTS = 60  # a text diff starts from one image for so many that may be looked at
 STEPS = 5  # points on a path, both ends included
 PAIRS = 25  # the chord is drawn between one pair for so many that may be looked at
 K = 10  # neighbours
 FRACTION = 0.5  # of the angle; Ramesh et al. 2022, section 3.3: "typically in [0.25, 0.50]"
 SAME_CHANGE, ANOTHER = "same change (cosine)", "another change (cosine)"
-GROWTH, ANY = "cosine with the text diff", "two pictures at random"
+GROWTH, ANY = "cosine with the text diff", "two images at random"
 POINTS, DRAWN = "the points", "what is drawn of them"
 INTERVAL = ("low (95 %)", "high (95 %)")
 
@@ -88,10 +88,10 @@ def variation(before: "pd.Series[str]", after: "pd.Series[str]") -> float:
     return float(one.sub(other, fill_value=0).abs().sum() / 2)
 
 
-def agreement(texts: Points, pictures: Points, questions: "pd.DataFrame") -> "pd.DataFrame":
+def agreement(texts: Points, images: Points, questions: "pd.DataFrame") -> "pd.DataFrame":
     """Cosines between what changes from a to b and from c to d, where the same word is exchanged.
 
-    Asked of words, of pictures, and of words (a and b) with pictures (c and d). `another change`
+    Asked of words, of images, and of words (a and b) with images (c and d). `another change`
     is the mean cosine where the words differ.
 
     Args:
@@ -103,8 +103,8 @@ def agreement(texts: Points, pictures: Points, questions: "pd.DataFrame") -> "pd
     words = (questions["before"] + "\0" + questions["after"]).to_numpy()
     kinds = {
         "words": (texts, texts),
-        "pictures": (pictures, pictures),
-        "words and pictures": (texts, pictures),
+        "images": (images, images),
+        "words and images": (texts, images),
     }
     table = []
     for kind, (first, second) in kinds.items():
@@ -118,7 +118,7 @@ def agreement(texts: Points, pictures: Points, questions: "pd.DataFrame") -> "pd
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """One text diff and the pictures that it starts from, which their captions allow."""
+    """One text diff and the images that it starts from, which their captions allow."""
 
     name: str
     direction: Points
@@ -131,8 +131,8 @@ class Change:
         return Points.concat([turn.sample(STEPS) for turn in turns])
 
 
-def changes(texts: Points, pictures: Points, questions: "pd.DataFrame", count: int) -> list[Change]:
-    """The words most often exchanged, each once, with `count` pictures whose captions hold them.
+def changes(texts: Points, images: Points, questions: "pd.DataFrame", count: int) -> list[Change]:
+    """The words most often exchanged, each once, with `count` images whose captions hold them.
 
     Raises:
         QueryError: the encoder sees no difference between any of them.
@@ -148,7 +148,7 @@ def changes(texts: Points, pictures: Points, questions: "pd.DataFrame", count: i
             continue
         starts = np.unique(rows[["a", "c"]].head(count).to_numpy())[:count]
         chosen.append(
-            Change(f"{first['before']} → {first['after']}", text_diff(a, b), pictures[starts])
+            Change(f"{first['before']} → {first['after']}", text_diff(a, b), images[starts])
         )
         used |= words
     if not chosen:
@@ -176,7 +176,7 @@ def followed(seen: Points, direction: Points) -> tuple[int, float, float, float,
 def collateral(
     library: Library, starts: Points, ends: Points, columns: Sequence[str]
 ) -> list[float]:
-    """How much the K nearest pictures change from starts to ends: mean variation of columns.
+    """How much the K nearest images change from starts to ends: mean variation of columns.
 
     0: they have the same values as before; 1: they have no value in common.
     """
@@ -186,16 +186,16 @@ def collateral(
 
 
 def section(material: Material) -> Section:
-    """Ask it of text diffs that the captions of a library give, and of its pictures."""
+    """Ask it of text diffs that the captions of a library give, and of its images."""
     rows, questions = pose(material, "A direction")
-    pictures = material.library.points(rows)
+    images = material.library.points(rows)
     texts = material.model.encoder.encode_text(list(material.captions.loc[rows]))
-    agreed = agreement(texts, pictures, questions)
-    chosen = changes(texts, pictures, questions, max(2, material.count // STARTS))
+    agreed = agreement(texts, images, questions)
+    chosen = changes(texts, images, questions, max(2, material.count // STARTS))
     table, growth, drawn = _follow(material, chosen)
-    order = np.random.default_rng(material.seed).permutation(len(pictures))
+    order = np.random.default_rng(material.seed).permutation(len(images))
     n = min(max(2, material.count // PAIRS), len(order) // 2)
-    pairs = pictures[order[:n]], pictures[order[n : 2 * n]]
+    pairs = images[order[:n]], images[order[n : 2 * n]]
     others = _others(material, chosen, pairs)
     return Section(
         name="directions",
@@ -204,14 +204,14 @@ def section(material: Material) -> Section:
         method=(
             f"{len(questions):,} pairs of changes from captions that differ in one word, drawn "
             f"with seed {material.seed}, with bootstrap intervals. {len(chosen)} text diffs are "
-            f"followed from {len(chosen[0].starts)} pictures in {STEPS} points, a turn by "
-            f"{FRACTION:g} of the angle; a picture's neighbours are the {K} nearest of the "
-            f"library; chord and arc run between {n} pairs of pictures."
+            f"followed from {len(chosen[0].starts)} images in {STEPS} points, a turn by "
+            f"{FRACTION:g} of the angle; an image's neighbours are the {K} nearest of the "
+            f"library; chord and arc run between {n} pairs of images."
         ),
         source=SOURCE,
         tables={
             "Is the same change the same direction": agreed,
-            "Text diffs from several pictures": table,
+            "Text diffs from several images": table,
             "What else changes among the neighbours": others,
             **chords.tables(material, *pairs),
         },
@@ -231,8 +231,8 @@ def _follow(
     ways = Points.concat([change.way for change in chosen])
     stages, figures = {POINTS: ways}, {}
     if material.model.decoder is not None:
-        stages[DRAWN], pictures = material.seen(ways, keep=len(ways))
-        figures["What is drawn on the way"] = _strip(chosen, pictures)
+        stages[DRAWN], images = material.seen(ways, keep=len(ways))
+        figures["What is drawn on the way"] = _strip(chosen, images)
     table, growth, first = [], [], 0
     for change in chosen:
         part = slice(first, first := first + len(change.starts) * STEPS)
@@ -250,10 +250,10 @@ def _follow(
     )
 
 
-def _strip(chosen: Sequence[Change], pictures: Sequence[Image.Image]) -> Figure:
+def _strip(chosen: Sequence[Change], images: Sequence[Image.Image]) -> Figure:
     """The first path of every change."""
     firsts = np.cumsum([0, *(len(change.starts) * STEPS for change in chosen)])[:-1]
-    shown = [pictures[i + step] for i in firsts for step in range(STEPS)]
+    shown = [images[i + step] for i in firsts for step in range(STEPS)]
     return strip(shown, columns=STEPS, names=[change.name for change in chosen])
 
 

@@ -1,6 +1,6 @@
-"""Encoders: do two encoders arrange the same pictures alike, and can points cross between Spaces?
+"""Encoders: do two encoders arrange the same images alike, and can points cross between Spaces?
 
-Asked of two libraries of the same files, each in its own Space. Pictures are matched by content.
+Asked of two libraries of the same files, each in its own Space. Images are matched by content.
 """
 
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from explorer.points import Points, Space
 if TYPE_CHECKING:
     import pandas as pd
 
-QUESTION = "Do two encoders arrange the same pictures alike, and can points cross between Spaces?"
+QUESTION = "Do two encoders arrange the same images alike, and can points cross between Spaces?"
 SOURCE = (
     "Kornblith et al. 2019 (linear CKA); Huh et al. 2024, “The platonic representation "
     "hypothesis” (mutual nearest neighbours); Schönemann 1966 (orthogonal Procrustes)"
 )
-MOST = 4000  # pictures drawn
+MOST = 4000  # images drawn
 K = 10  # neighbours
 GROUPS = 20  # of the jackknife
 SHOWN = 6
@@ -73,7 +73,7 @@ def _alignment(
 def cka_interval(
     a: Float[np.ndarray, "N D"], b: Float[np.ndarray, "N E"], groups: int = GROUPS
 ) -> tuple[float, float]:
-    """Where the CKA of such pictures lies with 95 % confidence: a jackknife over groups of rows.
+    """Where the CKA of such images lies with 95 % confidence: a jackknife over groups of rows.
 
     Drawing rows again with replacement would count pairs of a row with itself, which raises CKA.
 
@@ -158,12 +158,12 @@ class Turn:
 
 
 def section(material: Material) -> Section:
-    """Ask it of the pictures that are in both libraries; the map goes to the first one's Space."""
+    """Ask it of the images that are in both libraries; the map goes to the first one's Space."""
     other = material.require_other("Encoders")
     rows, other_rows = shared(material.library, other)
     if len(rows) < 4 * K:
         raise QueryError(
-            f"The libraries share {len(rows)} pictures, and {4 * K} are needed. Index the same "
+            f"The libraries share {len(rows)} images, and {4 * K} are needed. Index the same "
             "files with both models; copies that were changed or resized do not count."
         )
     drawn = material.draw(np.arange(len(rows)), MOST)
@@ -183,15 +183,15 @@ def section(material: Material) -> Section:
         question=QUESTION,
         finding=_finding(table, f"{others.space} to {own.space}"),
         method=(
-            f"{len(rows):,} pictures that both libraries hold, drawn with seed {material.seed}; "
+            f"{len(rows):,} images that both libraries hold, drawn with seed {material.seed}; "
             f"directions only. The turn was fitted to {half:,} of them and measured on the others. "
             "Intervals: jackknife for CKA, Wilson for the share found, else bootstrap over "
-            "pictures. By chance: with pairs shuffled."
+            "images. By chance: with pairs shuffled."
         ),
         source=SOURCE,
         tables={"How alike the Spaces are": table, **decoded},
         figures={
-            "Cosine of a point that crossed with the picture's own": histogram(errors, "cosine"),
+            "Cosine of a point that crossed with the image's own": histogram(errors, "cosine"),
             **figures,
         },
     )
@@ -214,18 +214,18 @@ def _table(
         ("linear CKA", n, cka(a, b), *cka_interval(a, b), cka(a, np.roll(b, 1, axis=0))),
         (f"share of {K} neighbours", n, common.mean(), *bootstrap(common, seed=seed), K / (n - 1)),
         ("cosine after crossing", m, held.mean(), *bootstrap(held, seed=seed), chance.mean()),
-        ("own picture found first after crossing", m, hits / m, *wilson(hits, m), 1 / m),
+        ("own image found first after crossing", m, hits / m, *wilson(hits, m), 1 / m),
     ]
-    columns = ["measure", "pictures", "value", "low (95 %)", "high (95 %)", "by chance"]
+    columns = ["measure", "images", "value", "low (95 %)", "high (95 %)", "by chance"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _finding(table: "pd.DataFrame", way: str) -> str:
     alike, common, held, first = table.itertuples(index=False, name=None)
     return (
-        f"Linear CKA is {alike[2]:.2f} (by chance {alike[5]:.2f}); of a picture's {K} neighbours "
+        f"Linear CKA is {alike[2]:.2f} (by chance {alike[5]:.2f}); of an image's {K} neighbours "
         f"the two agree on {100 * common[2]:.3g} % (by chance {100 * common[5]:.2g} %). After a "
-        f"turn from {way} the mean cosine of held-out points with the picture's own is "
+        f"turn from {way} the mean cosine of held-out points with the image's own is "
         f"{held[2]:.2f} (by chance {held[5]:.2f}), and that is the nearest of {first[1]:,} in "
         f"{percent(round(first[2] * first[1]), first[1])}."
     )
@@ -234,25 +234,25 @@ def _finding(table: "pd.DataFrame", way: str) -> str:
 def _decoded(
     material: Material, rows: Int[np.ndarray, " M"], own: Points, crossed: Points
 ) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure]]:
-    """Some held-out pictures decoded from their own points and from those that crossed."""
+    """Some held-out images decoded from their own points and from those that crossed."""
     import pandas as pd
 
     if material.model.decoder is None:
         return {}, {}
     rows, own, crossed = rows[:SHOWN], own[:SHOWN], crossed[:SHOWN]
     names = material.names(rows)
-    seen, pictures = material.seen(Points.concat([own, crossed]), keep=2 * SHOWN)
+    seen, images = material.seen(Points.concat([own, crossed]), keep=2 * SHOWN)
     error = cosines(crossed, own)
     table = pd.DataFrame(
         {
             "row": rows,
-            "picture": names,
+            "image": names,
             "cosine after crossing": error,
             "decode of own point: cosine with it": cosines(seen[: len(rows)], own),
             "decode of the point that crossed: cosine with own": cosines(seen[len(rows) :], own),
         }
     )
     labels = [*names, *[""] * len(rows), *(f"cosine {value:.2f}" for value in error)]
-    lines = ["the picture", "own point, decoded", "point that crossed, decoded"]
-    figure = strip([*material.pictures(rows), *pictures], labels, columns=len(rows), names=lines)
-    return {"Decoded through the map": table}, {"Held-out pictures decoded": figure}
+    lines = ["the image", "own point, decoded", "point that crossed, decoded"]
+    figure = strip([*material.images(rows), *images], labels, columns=len(rows), names=lines)
+    return {"Decoded through the map": table}, {"Held-out images decoded": figure}

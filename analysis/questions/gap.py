@@ -1,4 +1,4 @@
-"""Gap: points of words and of pictures share a space but not a region; what carries one over.
+"""Gap: points of words and of images share a space but not a region; what carries one over.
 
 Measures how far apart the two sides lie, where the prior puts words, and what a decoder makes of
 both: the three-way comparison of the DALL·E 2 paper's figure 8.
@@ -22,18 +22,18 @@ from explorer.points import Points
 if TYPE_CHECKING:
     import pandas as pd
 
-QUESTION = "How far do words lie from pictures, and does the prior carry them over?"
+QUESTION = "How far do words lie from images, and does the prior carry them over?"
 SOURCE = (
     "Liang et al. 2022, “Mind the gap”; Ramesh et al. 2022, section 5.1 and figure 8; "
     "Dowson & Landau 1982 and Heusel et al. 2017 for the Fréchet distance"
 )
-MOST = 2000  # captioned pictures; encoding their words takes seconds
+MOST = 2000  # captioned images; encoding their words takes seconds
 PAIRS = 20_000  # of a histogram
 AXES = 32  # at most, for the Fréchet distance
-SHOWN = 8  # pictures a row
+SHOWN = 8  # images a row
 
 
-def modality_gap(pictures: Points, texts: Points) -> float:
+def modality_gap(images: Points, texts: Points) -> float:
     """The length of the difference between the mean directions of the two sides, 0 to 2.
 
     Source: Liang et al. 2022, section 3.
@@ -43,23 +43,23 @@ def modality_gap(pictures: Points, texts: Points) -> float:
     >>> round(modality_gap(east, north), 4)
     1.4142
     """
-    return float(np.linalg.norm(pictures.unit.mean(0) - texts.unit.mean(0)))
+    return float(np.linalg.norm(images.unit.mean(0) - texts.unit.mean(0)))
 
 
-def shifts(pictures: Points, texts: Points) -> "pd.DataFrame":
-    """How far the mean of each dimension moves from words to pictures, the farthest first.
+def shifts(images: Points, texts: Points) -> "pd.DataFrame":
+    """How far the mean of each dimension moves from words to images, the farthest first.
 
     `shift in deviations` divides by the spread within the sides (root mean of the two variances).
     """
     import pandas as pd
 
-    sides = [points.unit.astype(np.float64) for points in (pictures, texts)]
+    sides = [points.unit.astype(np.float64) for points in (images, texts)]
     means = [rows.mean(0) for rows in sides]
     spread = np.sqrt(np.mean([rows.var(0) for rows in sides], axis=0))
     table = pd.DataFrame(
         {
             "dimension": np.arange(len(spread)),
-            "mean of pictures": means[0],
+            "mean of images": means[0],
             "mean of words": means[1],
             "shift": means[0] - means[1],
             "shift in deviations": (means[0] - means[1]) / np.maximum(spread, 1e-12),
@@ -70,79 +70,79 @@ def shifts(pictures: Points, texts: Points) -> "pd.DataFrame":
 
 
 def within_and_between(
-    pictures: Points, texts: Points, pairs: int = PAIRS, seed: int = 0
+    images: Points, texts: Points, pairs: int = PAIRS, seed: int = 0
 ) -> dict[str, Float[np.ndarray, " P"]]:
     """Cosines of seeded pairs within each side and between the sides; row i belongs to row i."""
-    if len(pictures) < 2:
-        raise QueryError("Two captioned pictures or more are needed to compare pairs.")
+    if len(images) < 2:
+        raise QueryError("Two captioned images or more are needed to compare pairs.")
     rng = np.random.default_rng(seed)
-    first = rng.integers(len(pictures), size=pairs)
-    second = (first + rng.integers(1, len(pictures), size=pairs)) % len(pictures)  # another one
-    p, t = pictures.unit, texts.unit
+    first = rng.integers(len(images), size=pairs)
+    second = (first + rng.integers(1, len(images), size=pairs)) % len(images)  # another one
+    p, t = images.unit, texts.unit
     return {
-        "a picture and its caption": cosines(pictures, texts),
-        "a picture and another's caption": np.einsum("nd,nd->n", p[first], t[second]),
-        "two pictures": np.einsum("nd,nd->n", p[first], p[second]),
+        "an image and its caption": cosines(images, texts),
+        "an image and another's caption": np.einsum("nd,nd->n", p[first], t[second]),
+        "two images": np.einsum("nd,nd->n", p[first], p[second]),
         "two captions": np.einsum("nd,nd->n", t[first], t[second]),
     }
 
 
 def positions(
-    groups: dict[str, Points], pictures: Points, texts: Points, seed: int = 0
+    groups: dict[str, Points], images: Points, texts: Points, seed: int = 0
 ) -> "pd.DataFrame":
-    """Where groups of points lie between the two sides; row i of each belongs to picture i.
+    """Where groups of points lie between the two sides; row i of each belongs to image i.
 
-    `position` is 0 at the mean of the words and 1 at the mean of the pictures, along the line
-    between them. The gap is to the pictures of the same rows; the interval is of the cosine.
+    `position` is 0 at the mean of the words and 1 at the mean of the images, along the line
+    between them. The gap is to the images of the same rows; the interval is of the cosine.
     """
     import pandas as pd
 
-    start, end = texts.unit.mean(0), pictures.unit.mean(0)
+    start, end = texts.unit.mean(0), images.unit.mean(0)
     table = []
     for name, points in groups.items():
-        own = pictures[: len(points)]
+        own = images[: len(points)]
         found = cosines(points, own)
         position = ((points.unit.mean(0) - start) @ (end - start)) / ((end - start) @ (end - start))
         apart = modality_gap(own, points)
         table.append(
             (name, len(points), apart, position, found.mean(), *bootstrap(found, seed=seed))
         )
-    columns = ["points", "n", "gap to pictures", "position", "cosine with own picture"]
+    columns = ["points", "n", "gap to images", "position", "cosine with own image"]
     return pd.DataFrame(table, columns=[*columns, "low (95 %)", "high (95 %)"])
 
 
 def ways(own: Points, texts: Points, carried: Points) -> dict[str, tuple[Points, dict[str, Any]]]:
     """What to decode, and with which options, for the comparison of figure 8.
 
-    Words as they are get the mean length of the pictures. "no point" is guidance 0: it shows what
+    Words as they are get the mean length of the images. "no point" is guidance 0: it shows what
     the decoder draws when it is told nothing, since it may read no text.
     """
-    as_picture = texts.as_image().with_vectors(texts.unit * own.norms.mean())
+    as_image = texts.as_image().with_vectors(texts.unit * own.norms.mean())
     return {
         "no point": (own, {"guidance": 0.0}),
-        "words as if a picture": (as_picture, {}),
+        "words as if an image": (as_image, {}),
         "prior": (carried, {}),
-        "own picture": (own, {}),
+        "own image": (own, {}),
     }
 
 
 def three_ways(
     material: Material, own: Points, texts: Points, carried: Points
 ) -> tuple["pd.DataFrame", dict[str, list[Image.Image]]]:
-    """Compare what the decoder makes of words by each way; also gives the first pictures of each.
+    """Compare what the decoder makes of words by each way; also gives the first images of each.
 
-    Columns: the Fréchet distance of the decodes to the pictures, on the leading axes of these; the
-    median cosine of a decode with its picture's own point; how often a decode finds its caption
-    among the 10 nearest, and chance. Every picture starts from a noise of its own.
+    Columns: the Fréchet distance of the decodes to the images, on the leading axes of these; the
+    median cosine of a decode with its image's own point; how often a decode finds its caption
+    among the 10 nearest, and chance. Every image starts from a noise of its own.
 
     Source: Ramesh et al. 2022, figure 8; Heusel et al. 2017.
     """
     import pandas as pd
 
     axes = leading_axes(own.unit, max(1, min(AXES, len(own) // 4)))
-    table, pictures = [], {}
+    table, images = [], {}
     for name, (points, options) in ways(own, texts, carried).items():
-        seen, pictures[name] = material.seen(points, keep=SHOWN, seed=range(len(points)), **options)
+        seen, images[name] = material.seen(points, keep=SHOWN, seed=range(len(points)), **options)
         found = recall(seen.unit @ texts.unit.T, np.arange(len(own)), 10)
         distance = frechet(seen.unit @ axes, own.unit @ axes)
         chance = min(1.0, 10 / len(own))
@@ -154,36 +154,36 @@ def three_ways(
         "caption among 10",
         "chance",
     ]
-    return pd.DataFrame(table, columns=columns), pictures
+    return pd.DataFrame(table, columns=columns), images
 
 
 def section(material: Material) -> Section:
-    """Ask it of the captioned pictures of a library."""
+    """Ask it of the captioned images of a library."""
     rows = material.draw(material.require_captions("The gap").index.to_numpy(), MOST)
     rows = np.random.default_rng(material.seed).permutation(rows)  # its beginning is a draw too
     if len(rows) < 8:
-        raise QueryError(f"The gap needs 8 captioned pictures or more, not {len(rows)}.")
-    pictures = material.library.points(rows)
+        raise QueryError(f"The gap needs 8 captioned images or more, not {len(rows)}.")
+    images = material.library.points(rows)
     texts = material.model.encoder.encode_text(list(material.captions.loc[rows]))
-    pairs = within_and_between(pictures, texts, seed=material.seed)
-    shift = shifts(pictures, texts)
+    pairs = within_and_between(images, texts, seed=material.seed)
+    shift = shifts(images, texts)
     first = slice(max(4, material.count))  # covariances need some rows
-    tables, figures, carried = _carried(material, rows[first], pictures[first], texts[first])
-    halves = modality_gap(pictures[::2], pictures[1::2])
+    tables, figures, carried = _carried(material, rows[first], images[first], texts[first])
+    halves = modality_gap(images[::2], images[1::2])
     means = {name: float(values.mean()) for name, values in pairs.items()}
     return Section(
         name="gap",
         question=QUESTION,
         finding=(
-            f"The mean directions of words and of pictures lie {modality_gap(pictures, texts):.2f} "
-            f"apart, two halves of the pictures {halves:.2f}; the mean cosine of a picture with "
-            f"its caption is {means['a picture and its caption']:.2f}, with another picture "
-            f"{means['two pictures']:.2f}. {carried}"
+            f"The mean directions of words and of images lie {modality_gap(images, texts):.2f} "
+            f"apart, two halves of the images {halves:.2f}; the mean cosine of an image with "
+            f"its caption is {means['an image and its caption']:.2f}, with another image "
+            f"{means['two images']:.2f}. {carried}"
         ),
         method=(
-            f"{len(rows):,} captioned pictures drawn with seed {material.seed}, {PAIRS:,} pairs of "
-            f"each kind; the prior and the decoder on {len(pictures[first])} of them, intervals by "
-            "bootstrap over pictures. A gap is the length of the difference of mean unit vectors."
+            f"{len(rows):,} captioned images drawn with seed {material.seed}, {PAIRS:,} pairs of "
+            f"each kind; the prior and the decoder on {len(images[first])} of them, intervals by "
+            "bootstrap over images. A gap is the length of the difference of mean unit vectors."
         ),
         source=SOURCE,
         tables={**tables, "Cosines of pairs": _summary(pairs), "Shift of each dimension": shift},
@@ -196,31 +196,31 @@ def section(material: Material) -> Section:
 
 
 def _carried(
-    material: Material, rows: Int[np.ndarray, " N"], pictures: Points, texts: Points
+    material: Material, rows: Int[np.ndarray, " N"], images: Points, texts: Points
 ) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure], str]:
     """What the prior does to the gap, and the comparison of figure 8, as far as there are both."""
     groups = {"words": texts}
     title, prior = "Where the points lie", material.model.prior
     if prior is None:
-        table = positions(groups, pictures, texts, material.seed)
+        table = positions(groups, images, texts, material.seed)
         return {title: table}, {}, f"{material.model.name} has no prior that carries words over."
     carried = prior.sample(texts.labels, seed=material.seed)
     groups["words carried over by the prior"] = carried
-    table = positions(groups, pictures, texts, material.seed)
-    cosine = table["cosine with own picture"]
+    table = positions(groups, images, texts, material.seed)
+    cosine = table["cosine with own image"]
     said = (
         f"The prior brings words to {table['position'].iloc[-1]:.2f} of the way, where their "
-        f"cosine with their own picture is {cosine.iloc[-1]:.2f} instead of {cosine.iloc[0]:.2f}."
+        f"cosine with their own image is {cosine.iloc[-1]:.2f} instead of {cosine.iloc[0]:.2f}."
     )
     if material.model.decoder is None:
         return {title: table}, {}, said
-    compared, drawn = three_ways(material, pictures, texts, carried)
+    compared, drawn = three_ways(material, images, texts, carried)
     score = dict(zip(compared["way"], compared["round trip (median cosine)"], strict=True))
     said += " Decoded, they reach a median cosine of " + ", ".join(
         f"{score[way]:.2f} ({way})" for way in score
     )
-    shown = [*material.pictures(rows[:SHOWN]), *(p for row in drawn.values() for p in row)]
-    names = ["the picture", *drawn]
+    shown = [*material.images(rows[:SHOWN]), *(p for row in drawn.values() for p in row)]
+    names = ["the image", *drawn]
     columns = len(shown) // len(names)
     labels = [*texts.labels[:columns], *[""] * (len(shown) - columns)]
     figure = strip(shown, labels, columns=columns, names=names)
@@ -237,7 +237,7 @@ def _summary(pairs: dict[str, Float[np.ndarray, " P"]]) -> "pd.DataFrame":
 
 
 def _ranked(shift: "pd.DataFrame") -> Figure:
-    """The dimensions' shifts, largest first: a few tall ones are the usual picture of CLIP."""
+    """The dimensions' shifts, largest first: a few tall ones are the usual image of CLIP."""
     import pandas as pd
 
     x, y = "rank of the dimension", "shift (deviations)"

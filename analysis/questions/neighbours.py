@@ -1,6 +1,6 @@
 """Neighbours: hubs, copies, outliers and groups of a library, and how true its map is to them.
 
-Pictures are drawn where a library is large; their neighbours are looked for in all of it.
+Images are drawn where a library is large; their neighbours are looked for in all of it.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ SOURCE = (
     "Radovanović et al. 2010, “Hubs in space”; Venna & Kaski 2001, “Neighborhood preservation in "
     "nonlinear projection methods”"
 )
-MOST = 3000  # pictures drawn
+MOST = 3000  # images drawn
 K = 10  # neighbours
 KS = (5, 10, 20, 50)
-COPIES = 0.98  # a cosine from which two pictures are called near-duplicates
+COPIES = 0.98  # a cosine from which two images are called near-duplicates
 GROUPS = 12
 SHOWN = 8
 NOBODYS = "nobody's neighbour"  # share
@@ -86,9 +86,9 @@ def _unit(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
 
 
 def hubness(found: Int[np.ndarray, "N K"], n: int, ks: Sequence[int] = KS) -> "pd.DataFrame":
-    """How unevenly neighbourhoods are filled: the k-occurrence of each of n pictures.
+    """How unevenly neighbourhoods are filled: the k-occurrence of each of n images.
 
-    Columns: its skewness (about 1/√k without hubs), its maximum, the share of pictures that are
+    Columns: its skewness (about 1/√k without hubs), its maximum, the share of images that are
     nobody's neighbour, and the share of all places that the most frequent 1 % hold.
 
     Args:
@@ -195,10 +195,10 @@ def medoids(points: Points, count: int = GROUPS, seed: int = 0) -> "pd.DataFrame
 
 
 def section(material: Material) -> Section:
-    """Ask it of pictures drawn from a library; their neighbours are looked for in all of it."""
+    """Ask it of images drawn from a library; their neighbours are looked for in all of it."""
     points, rows = material.points(MOST)
     if len(rows) < 12:
-        raise QueryError(f"Neighbours need 12 pictures or more, not {len(rows)}.")
+        raise QueryError(f"Neighbours need 12 images or more, not {len(rows)}.")
     scores, found = nearest(material.library.vectors, rows, K)
     _, among = nearest(points.vectors, np.arange(len(rows)), max(KS))
     hubs = hubness(among, len(rows))
@@ -211,9 +211,9 @@ def section(material: Material) -> Section:
         question=QUESTION,
         finding=_finding(hubs, scores, true),
         method=(
-            f"{len(rows):,} of {len(material.library):,} pictures drawn with seed {material.seed}; "
+            f"{len(rows):,} of {len(material.library):,} images drawn with seed {material.seed}; "
             f"their {K} nearest among all; hubs, groups and the map among those drawn. Wilson "
-            "interval; for the map, bootstrap over pictures."
+            "interval; for the map, bootstrap over images."
         ),
         source=SOURCE,
         tables={"Hubs": hubs, "How true the map is": true, "Most alike pairs": pairs, **lists},
@@ -221,7 +221,7 @@ def section(material: Material) -> Section:
             "How true the map is": lines(
                 true, "k", "score", by="kind", band=("low (95 %)", "high (95 %)")
             ),
-            f"How often a picture is among another's {K} nearest": histogram(
+            f"How often an image is among another's {K} nearest": histogram(
                 {"": counts}, "times", bins=int(counts.max()) + 1
             ),
             "Most alike pairs": _pairs(material, pairs),
@@ -235,7 +235,7 @@ def _finding(hubs: "pd.DataFrame", scores: Float[np.ndarray, "Q K"], true: "pd.D
     trust, continuity = true["score"].iloc[:2]
     return (
         f"The most frequent neighbour is among the {first['k']:.0f} nearest of "
-        f"{first['most often']:.0f} pictures, and {100 * first[NOBODYS]:.3g} % are nobody's; "
+        f"{first['most often']:.0f} images, and {100 * first[NOBODYS]:.3g} % are nobody's; "
         f"{percent(near, len(scores))} have a near-duplicate (cosine {COPIES} or more). At "
         f"{true['k'].iloc[0]} neighbours the map's trustworthiness is {trust:.2f} and its "
         f"continuity {continuity:.2f}, where 1 is perfect and chance about 0.5."
@@ -266,26 +266,25 @@ def _lists(
 
 
 def _named(material: Material, table: "pd.DataFrame") -> "pd.DataFrame":
-    """Put the name of each row's picture beside its number."""
+    """Put the name of each row's image beside its number."""
     for name in ("row", "other row"):
         if name in table:
-            place, pictures = list(table).index(name), material.names(table[name].to_numpy())
-            table.insert(place + 1, name.replace("row", "picture"), pictures)
+            place, images = list(table).index(name), material.names(table[name].to_numpy())
+            table.insert(place + 1, name.replace("row", "image"), images)
     return table
 
 
 def _strip(material: Material, table: "pd.DataFrame") -> Figure:
-    """The first pictures of a table, each with its name and the next column."""
+    """The first images of a table, each with its name and the next column."""
     first = table.head(SHOWN)
     labels = [
-        f"{value:.3g}: {name}"
-        for name, value in zip(first["picture"], first.iloc[:, 2], strict=True)
+        f"{value:.3g}: {name}" for name, value in zip(first["image"], first.iloc[:, 2], strict=True)
     ]
-    return strip(material.pictures(first["row"].to_numpy()), labels, columns=SHOWN)
+    return strip(material.images(first["row"].to_numpy()), labels, columns=SHOWN)
 
 
 def _pairs(material: Material, pairs: "pd.DataFrame") -> Figure:
     first = pairs.head(SHOWN)
-    pictures = [material.pictures(first[name].to_numpy()) for name in ("row", "other row")]
-    labels = [*first["picture"], *first["other picture"]]
-    return strip([*pictures[0], *pictures[1]], labels, columns=len(first))
+    images = [material.images(first[name].to_numpy()) for name in ("row", "other row")]
+    labels = [*first["image"], *first["other image"]]
+    return strip([*images[0], *images[1]], labels, columns=len(first))

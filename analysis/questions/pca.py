@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 QUESTION = "What does a decoder draw when a point keeps only its first principal components?"
 SOURCE = "Ramesh et al. 2022, section 4 and figure 7"
 LADDER = (5, 10, 20, 30, 40, 80, 120, 160, 200, 320)  # the paper's starts at 20
-SHOWN = 6  # pictures of the strip
+SHOWN = 6  # images of the strip
 TRIP = "round trip (mean cosine)"
 
 
@@ -94,23 +94,23 @@ def climb(
     """
     import pandas as pd
 
-    table, pictures, rungs = [], [], components.rungs()
+    table, images, rungs = [], [], components.rungs()
     for rung in rungs:
         seen, shown = material.seen(components.keep(points, rung), keep=SHOWN)
         found = cosines(seen, points)
         table.append((rung, len(points), found.mean(), *bootstrap(found, seed=material.seed)))
-        pictures.append(shown)
-    rows = [picture for shown in zip(*pictures, strict=True) for picture in shown]
+        images.append(shown)
+    rows = [image for shown in zip(*images, strict=True) for image in shown]
     labels = [""] * (len(rows) - len(rungs)) + [str(rung) for rung in rungs]
     columns = ["components", "n", TRIP, "low (95 %)", "high (95 %)"]
     return pd.DataFrame(table, columns=columns), strip(rows, labels, columns=len(rungs))
 
 
 def section(material: Material) -> Section:
-    """Ask it of pictures that the components were not found in."""
+    """Ask it of images that the components were not found in."""
     rows, rest = split(material, material.count)
     if not len(rows):
-        raise QueryError(f"The ladder needs 3 pictures or more, not {len(rest)}.")
+        raise QueryError(f"The ladder needs 3 images or more, not {len(rest)}.")
     components = Components.fit(material.library.points(rest))
     points = material.library.points(rows)
     table = variance(components, points)
@@ -121,12 +121,12 @@ def section(material: Material) -> Section:
         question=QUESTION,
         finding=(
             f"{most or 'Not even all'} of {components.axes.shape[1]} components keep 90 % of the "
-            f"variance of pictures that they were not found in. {told}"
+            f"variance of images that they were not found in. {told}"
         ),
         method=(
-            f"Components of {len(rest):,} pictures, drawn with seed {material.seed}, on raw "
+            f"Components of {len(rest):,} images, drawn with seed {material.seed}, on raw "
             f"vectors; variance of {len(rows)} others, some of them decoded, all from one noise; "
-            "intervals by bootstrap over pictures."
+            "intervals by bootstrap over images."
         ),
         source=SOURCE,
         tables={"Variance kept": table, **tables},
@@ -144,7 +144,7 @@ def _decoded(
     trips, ladder = climb(material, components, some)
     figures = {
         "Round trip by rung": lines(trips, "components", TRIP, band=("low (95 %)", "high (95 %)")),
-        "One picture a row, from more and more components": ladder,
+        "One image a row, from more and more components": ladder,
     }
     return {"Round trip by rung": trips}, figures, _climbed(trips)
 

@@ -1,6 +1,6 @@
 """Round trip: what the encoder sees in a decoded point, against the point itself.
 
-Over pictures, points between them, places on the map and words, with and without the prior; and
+Over images, points between them, places on the map and words, with and without the prior; and
 where the decoder is blind.
 """
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import bars, lines, strip
 from analysis.material import Material
-from analysis.places import PICTURES, places, split
+from analysis.places import IMAGES, places, split
 from analysis.questions.pca import Components
 from analysis.section import Section
 from analysis.statistics import bootstrap
@@ -24,7 +24,7 @@ from explorer.support import MEASURES, Support
 if TYPE_CHECKING:
     import pandas as pd
 
-QUESTION = "Does a decoded picture show what its point says, and where is the decoder blind?"
+QUESTION = "Does a decoded image show what its point says, and where is the decoder blind?"
 SOURCE = "Ramesh et al. 2022, section 3; the measures are plain cosines and correlations"
 EDGES = (0, 5, 10, 20, 40, 80, 160, 320, 640, 1280)  # of groups of principal components
 SHOWN = 8
@@ -114,7 +114,7 @@ def foretold(
 
 
 def section(material: Material) -> Section:
-    """Ask it of `count` / 4 pictures, and of `count` / 10 points of each other kind."""
+    """Ask it of `count` / 4 images, and of `count` / 10 points of each other kind."""
     decoder = material.require_decoder("The round trip")
     rows, rest = split(material, max(2, material.count // 4))
     groups = places(material, rows, max(2, material.count // 10))
@@ -122,7 +122,7 @@ def section(material: Material) -> Section:
     known = material.library.points(rest)
     table = scores(groups, seen, material.seed)
     axes = Components.fit(known).axes
-    through = by_component(groups[PICTURES], seen[PICTURES], axes, material.seed)
+    through = by_component(groups[IMAGES], seen[IMAGES], axes, material.seed)
     found = {name: cosines(points, seen[name]) for name, points in groups.items()}
     supported = Support.fit(known).score(Points.concat(list(groups.values())))
     foretelling = foretold(supported, np.concatenate(list(found.values())), material.seed)
@@ -131,9 +131,9 @@ def section(material: Material) -> Section:
         question=QUESTION,
         finding=_finding(table, through, foretelling),
         method=(
-            f"{len(rows)} pictures drawn with seed {material.seed}, and fewer points of other "
+            f"{len(rows)} images drawn with seed {material.seed}, and fewer points of other "
             f"kinds, decoded from one noise in {decoder.steps} steps; intervals by bootstrap over "
-            f"points. Principal components and support of {len(rest):,} other pictures."
+            f"points. Principal components and support of {len(rest):,} other images."
         ),
         source=SOURCE,
         tables={
@@ -148,8 +148,8 @@ def section(material: Material) -> Section:
             "What comes through, by principal component": lines(
                 through, "component", "correlation", band=("low (95 %)", "high (95 %)")
             ),
-            "Pictures, the best and the worst round trips": _extremes(
-                material, rows, groups[PICTURES], found[PICTURES]
+            "Images, the best and the worst round trips": _extremes(
+                material, rows, groups[IMAGES], found[IMAGES]
             ),
         },
     )
@@ -157,12 +157,12 @@ def section(material: Material) -> Section:
 
 def _finding(table: "pd.DataFrame", through: "pd.DataFrame", foretelling: "pd.DataFrame") -> str:
     cosine = dict(zip(table["points"], table["cosine"], strict=True))
-    others = ", ".join(f"{cosine[name]:.2f} for {name}" for name in cosine if name != PICTURES)
+    others = ", ".join(f"{cosine[name]:.2f} for {name}" for name in cosine if name != IMAGES)
     first, last = through.iloc[0], through.iloc[-1]
     best = foretelling.iloc[int(foretelling["rank correlation"].argmax())]
     return (
-        f"The mean cosine of a point with what is seen in its decode is {cosine[PICTURES]:.2f} for "
-        f"pictures, {others}. Of pictures, components 1 to {first['last component']:.0f} come "
+        f"The mean cosine of a point with what is seen in its decode is {cosine[IMAGES]:.2f} for "
+        f"images, {others}. Of images, components 1 to {first['last component']:.0f} come "
         f"through with a correlation of {first['correlation']:.2f}, {last['component']:.0f} to "
         f"{last['last component']:.0f} with {last['correlation']:.2f}. Of the measures of support, "
         f"{best['measure']} foretells the cosine best (rank correlation "
@@ -176,7 +176,7 @@ def _extremes(
     points: Points,
     found: Float[np.ndarray, " N"],
 ) -> Figure:
-    """The pictures of the highest and the lowest cosines, each above its decode."""
+    """The images of the highest and the lowest cosines, each above its decode."""
     order, half = np.argsort(-found), min(SHOWN // 2, len(found) // 2)
     chosen = np.concatenate([order[:half], order[len(order) - half :]])
     decoded = material.require_decoder("The round trip").decode(points[chosen])
@@ -184,7 +184,7 @@ def _extremes(
         f"{found[i]:.2f}: {name}"
         for i, name in zip(chosen, material.names(rows[chosen]), strict=True)
     ]
-    pictures = [*material.pictures(rows[chosen]), *decoded]
+    images = [*material.images(rows[chosen]), *decoded]
     return strip(
-        pictures, [""] * len(chosen) + labels, columns=len(chosen), names=["picture", "decoded"]
+        images, [""] * len(chosen) + labels, columns=len(chosen), names=["image", "decoded"]
     )

@@ -66,8 +66,8 @@ def flicker(frames: Sequence[Image.Image]) -> float:
     return float(np.mean(jumps))
 
 
-def _values(picture: Image.Image) -> Float[np.ndarray, "H W C"]:
-    return np.asarray(picture.convert("RGB"), dtype=np.float64) / 255
+def _values(image: Image.Image) -> Float[np.ndarray, "H W C"]:
+    return np.asarray(image.convert("RGB"), dtype=np.float64) / 255
 
 
 def path_length(distances: Float[np.ndarray, " T"]) -> float:
@@ -122,13 +122,13 @@ def both_timings(material: Material, path: Path) -> dict[str, Way]:
 
 
 def section(material: Material) -> Section:
-    """Ask it of great circles between pictures drawn from a library."""
+    """Ask it of great circles between images drawn from a library."""
     import pandas as pd
 
     material.require_decoder("Smoothness")
     points, rows = material.points(2 * max(1, material.count // (2 * FRAMES)))
     if len(points) < 2:
-        raise QueryError("A path needs two pictures, and the library has one.")
+        raise QueryError("A path needs two images, and the library has one.")
     order = np.random.default_rng(material.seed).permutation(len(points))
     table: list[dict[str, Any]] = []
     first: dict[str, Way] = {}
@@ -143,7 +143,7 @@ def section(material: Material) -> Section:
         question=QUESTION,
         finding=_finding(found),
         method=(
-            f"{len(found) // 2} great circles between pictures drawn with seed {material.seed}, "
+            f"{len(found) // 2} great circles between images drawn with seed {material.seed}, "
             f"{FRAMES} frames each, decoded from one noise; re-timed once, by the angles between "
             "what the encoder sees in the frames at equal times. Pixel distances are root mean "
             "squares from 0 to 1. No LPIPS: its weights cannot be fetched here. Over so few paths "
@@ -184,5 +184,5 @@ def _finding(found: "pd.DataFrame") -> str:
 
 def _compared(ways: dict[str, Way]) -> Figure:
     places = np.unique(np.linspace(0, FRAMES - 1, SHOWN).round().astype(int))
-    pictures = [frames[i] for _, frames in ways.values() for i in places]
-    return strip(pictures, columns=len(places), names=list(ways))
+    images = [frames[i] for _, frames in ways.values() for i in places]
+    return strip(images, columns=len(places), names=list(ways))

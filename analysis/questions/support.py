@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.figures import histogram
 from analysis.material import Material
-from analysis.places import PICTURES, RANDOM, places, split
+from analysis.places import IMAGES, RANDOM, places, split
 from analysis.section import Section
 from analysis.statistics import wilson
 from explorer.points import Points
@@ -67,7 +67,7 @@ def by_place(support: Support, groups: dict[str, Points]) -> "pd.DataFrame":
 
 
 def section(material: Material) -> Section:
-    """Ask it of pictures that were held out, and of points made of pictures, words and chance."""
+    """Ask it of images that were held out, and of points made of images, words and chance."""
     rows, rest = split(material, material.count)
     support = Support.fit(material.library.points(rest), seed=material.seed)
     groups = places(material, rows, max(2, material.count // 4))
@@ -79,7 +79,7 @@ def section(material: Material) -> Section:
         question=QUESTION,
         finding=_finding(table),
         method=(
-            f"Judged by {len(support.reference):,} pictures; percentiles among "
+            f"Judged by {len(support.reference):,} images; percentiles among "
             f"{len(support.held_out):,} others; asked of {len(rows)} more, and of fewer points of "
             f"each other kind, drawn with seed {material.seed}. Whitening acts on raw vectors, so "
             "that lengths count. 95 % Wilson intervals. A percentile near 100 of likelihood or "
@@ -101,9 +101,9 @@ def section(material: Material) -> Section:
 def _finding(table: "pd.DataFrame") -> str:
     near = table[table["measure"] == NAMES["nearest"]].set_index("points")[f"below {EDGE} %"]
     others = ", ".join(
-        f"{100 * share:.3g} % of {name}" for name, share in near.drop(PICTURES).items()
+        f"{100 * share:.3g} % of {name}" for name, share in near.drop(IMAGES).items()
     )
     return (
-        f"Farther from their neighbours than {100 - EDGE} % of real pictures are: {others}; and "
-        f"{100 * near[PICTURES]:.3g} % of pictures that were held out, where {EDGE} % are expected."
+        f"Farther from their neighbours than {100 - EDGE} % of real images are: {others}; and "
+        f"{100 * near[IMAGES]:.3g} % of images that were held out, where {EDGE} % are expected."
     )

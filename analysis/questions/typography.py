@@ -1,6 +1,6 @@
-"""Typography: does a word written on a picture decide what the model sees in it?
+"""Typography: does a word written on an image decide what the model sees in it?
 
-The typographic attack: a label with a word is laid on a picture. An empty label of the same size
+The typographic attack: a label with a word is laid on an image. An empty label of the same size
 shows how much of the effect is only that something is covered.
 """
 
@@ -23,7 +23,7 @@ from explorer.points import Points
 if TYPE_CHECKING:
     import pandas as pd
 
-QUESTION = "Does a word written on a picture decide what the model sees in it?"
+QUESTION = "Does a word written on an image decide what the model sees in it?"
 SOURCE = (
     "Goh et al. 2021, “Multimodal neurons in artificial neural networks”; Ramesh et al. 2022, "
     "figure 5"
@@ -33,17 +33,17 @@ APPLE = ("green apple", "iPod", "pizza")  # Ramesh et al. 2022, figure 5, which 
 TAKEN = "own words", "the written word"
 PLAIN, EMPTY, WRITTEN = "as it is", "an empty label", "a word on the label"
 SCALE = 100.0  # the highest that CLIP learns: Radford et al. 2021, section 2.5
-VARIATIONS = 3  # decodes of each picture
+VARIATIONS = 3  # decodes of each image
 SIDE = 512  # pixels at most: encoders read fewer
 
 
-def label(picture: Image.Image, word: str = "") -> Image.Image:
-    """Lay a white label with a word across the lower third of a picture.
+def label(image: Image.Image, word: str = "") -> Image.Image:
+    """Lay a white label with a word across the lower third of an image.
 
     >>> label(Image.new("RGB", (64, 64), "green"), "iPod").getpixel((0, 63))
     (0, 128, 0)
     """
-    image = picture.convert("RGB")
+    image = image.convert("RGB")
     width, height = image.size
     draw, box = ImageDraw.Draw(image), (0.1 * width, 0.6 * height, 0.9 * width, 0.88 * height)
     draw.rectangle(box, "white", "grey", max(1, width // 100))
@@ -54,33 +54,33 @@ def label(picture: Image.Image, word: str = "") -> Image.Image:
     return image
 
 
-def attacks(pictures: Iterable[Image.Image], words: Sequence[str]) -> dict[str, list[Image.Image]]:
-    """The same pictures three ways: as they are, under an empty label, under one with a word.
+def attacks(images: Iterable[Image.Image], words: Sequence[str]) -> dict[str, list[Image.Image]]:
+    """The same images three ways: as they are, under an empty label, under one with a word.
 
     Larger ones are brought to 512 pixels first.
     """
-    small = [p if max(p.size) <= SIDE else ImageOps.contain(p, (SIDE, SIDE)) for p in pictures]
+    small = [p if max(p.size) <= SIDE else ImageOps.contain(p, (SIDE, SIDE)) for p in images]
     return {
         PLAIN: small,
-        EMPTY: [label(picture) for picture in small],
-        WRITTEN: [label(picture, word) for picture, word in zip(small, words, strict=True)],
+        EMPTY: [label(image) for image in small],
+        WRITTEN: [label(image, word) for image, word in zip(small, words, strict=True)],
     }
 
 
-def scores(pictures: Points, own: Points, written: Points) -> Float[np.ndarray, "N M"]:
-    """Cosines of each picture with its own caption (column 0), then with every written word."""
-    first = np.einsum("nd,nd->n", pictures.unit, own.unit)
-    return np.column_stack([first, pictures.unit @ written.unit.T])
+def scores(images: Points, own: Points, written: Points) -> Float[np.ndarray, "N M"]:
+    """Cosines of each image with its own caption (column 0), then with every written word."""
+    first = np.einsum("nd,nd->n", images.unit, own.unit)
+    return np.column_stack([first, images.unit @ written.unit.T])
 
 
 def taken(
     cosines: dict[str, Float[np.ndarray, "N M"]], word: Int[np.ndarray, " N"]
 ) -> "pd.DataFrame":
-    """What zero-shot classification takes each picture for: its own words, or the written one.
+    """What zero-shot classification takes each image for: its own words, or the written one.
 
     Args:
         cosines: for each way, as from `scores`.
-        word: which of the words is written on each picture, counted from 0.
+        word: which of the words is written on each image, counted from 0.
     """
     import pandas as pd
 
@@ -91,12 +91,12 @@ def taken(
             hits, cosine = int((guess == column).sum()), values[np.arange(n), column].mean()
             row = (way, name, n, hits, hits / n, *wilson(hits, n), 1 / values.shape[1], cosine)
             table.append(row)
-    columns = ["picture", "taken for", "n", "found", "share", "low (95 %)", "high (95 %)"]
+    columns = ["image", "taken for", "n", "found", "share", "low (95 %)", "high (95 %)"]
     return pd.DataFrame(table, columns=[*columns, "chance", "mean cosine"])
 
 
 def section(material: Material) -> Section:
-    """Ask it of captioned pictures, and of the picture that is most like the paper's apple."""
+    """Ask it of captioned images, and of the image that is most like the paper's apple."""
     captions = material.require_captions("Typography")
     clean = captions[~captions.str.lower().str.contains("|".join(WORDS).lower())]
     rows = material.draw(clean.index.to_numpy())
@@ -111,17 +111,17 @@ def section(material: Material) -> Section:
         question=QUESTION,
         finding=f"{_finding(table)} {told}",
         method=(
-            f"{len(rows)} captioned pictures drawn with seed {material.seed}, those left out whose "
-            f"captions name a word that is written. Six choices a picture: its own caption and "
+            f"{len(rows)} captioned images drawn with seed {material.seed}, those left out whose "
+            f"captions name a word that is written. Six choices an image: its own caption and "
             f"{', '.join(WORDS)}, each as the mean over {len(TEMPLATES)} templates; 95 % Wilson "
             f"intervals. Probabilities at scale {SCALE:g}."
         ),
         source=SOURCE,
-        tables={"What a picture is taken for": table, "The apple: probabilities": shares},
+        tables={"What an image is taken for": table, "The apple: probabilities": shares},
         figures={
             "Taken for the word that is (or would be) written": bars(
                 written,
-                "picture",
+                "image",
                 "share",
                 interval=("low (95 %)", "high (95 %)"),
                 level=(1 / (1 + len(WORDS)), "chance"),
@@ -134,14 +134,14 @@ def section(material: Material) -> Section:
 def _cosines(
     material: Material, rows: Int[np.ndarray, " N"], word: Int[np.ndarray, " N"]
 ) -> dict[str, Float[np.ndarray, "N M"]]:
-    """The `scores` of every way; one batch of small pictures is in memory."""
+    """The `scores` of every way; one batch of small images is in memory."""
     encoder = material.model.encoder
     own = class_points(encoder, list(material.captions.loc[rows]))
     written = class_points(encoder, WORDS)
     parts = []
     for part in chunks(len(rows), encoder.batch_size):
-        pictures = (material.library.open_picture(int(row)) for row in rows[part])
-        ways = attacks(pictures, [WORDS[i] for i in word[part]])
+        images = (material.library.open_image(int(row)) for row in rows[part])
+        ways = attacks(images, [WORDS[i] for i in word[part]])
         parts.append(
             {way: scores(encoder.encode_images(p), own[part], written) for way, p in ways.items()}
         )
@@ -149,12 +149,12 @@ def _cosines(
 
 
 def _finding(table: "pd.DataFrame") -> str:
-    told = table.set_index(["taken for", "picture"])
+    told = table.set_index(["taken for", "image"])
     shares = [percent(hits, n) for hits, n in zip(told["found"], told["n"], strict=True)]
     said = dict(zip(told.index, shares, strict=True))
     own, other = ({way: said[name, way] for way in (PLAIN, EMPTY, WRITTEN)} for name in TAKEN)
     return (
-        f"Of six choices pictures are taken for their own captions in {own[PLAIN]}, under an empty "
+        f"Of six choices images are taken for their own captions in {own[PLAIN]}, under an empty "
         f"label in {own[EMPTY]}, under a label with another word in {own[WRITTEN]}; for that word "
         f"in {other[PLAIN]}, {other[EMPTY]} and {other[WRITTEN]}."
     )
@@ -166,25 +166,25 @@ def _apple(material: Material) -> tuple[str, "pd.DataFrame", dict[str, Figure]]:
 
     encoder = material.model.encoder
     row = int(material.library.search(encoder.encode_text(f"a {APPLE[0]}"), 1).rows[0])
-    picture = material.pictures(np.array([row]))[0]
-    ways = {PLAIN: picture, **{f"“{word}” on it": label(picture, word) for word in APPLE[1:]}}
+    image = material.images(np.array([row]))[0]
+    ways = {PLAIN: image, **{f"“{word}” on it": label(image, word) for word in APPLE[1:]}}
     points = encoder.encode_images(list(ways.values()))
     shares = probabilities(points.unit @ class_points(encoder, APPLE).unit.T, SCALE)
     said = [f"{APPLE[row.argmax()]}, {100 * row.max():.0f}\N{NO-BREAK SPACE}%" for row in shares]
     table = pd.DataFrame(shares, columns=list(APPLE))
-    table.insert(0, "picture", list(ways))
+    table.insert(0, "image", list(ways))
     figure = _variations(material, ways, points, said)
     name = material.names(np.array([row]))[0]
     told = "; ".join(f"{words} ({way})" for way, words in zip(ways, said, strict=True))
-    told = f"Of {', '.join(APPLE)} the picture “{name}” is taken for {told}."
+    told = f"Of {', '.join(APPLE)} the image “{name}” is taken for {told}."
     return told, table, {"The apple, what it is taken for, and its variations": figure}
 
 
 def _variations(
     material: Material, ways: dict[str, Image.Image], points: Points, said: Sequence[str]
 ) -> Figure:
-    """A row a picture: itself, and what the decoder makes of its point, if there is one."""
-    shown = [[picture] for picture in ways.values()]
+    """A row an image: itself, and what the decoder makes of its point, if there is one."""
+    shown = [[image] for image in ways.values()]
     if material.model.decoder is not None:
         places, seeds = np.divmod(np.arange(len(points) * VARIATIONS), VARIATIONS)
         decodes = material.model.decoder.decode(points[places], seed=seeds.tolist())

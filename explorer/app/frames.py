@@ -22,7 +22,7 @@ from explorer.rendering import Made
 
 COLUMNS = 8  # frames of a strip
 WIDTH = 72  # pixels of a frame in it
-INVERTED, FIXED = "the pictures' own", "one for all frames"
+INVERTED, FIXED = "the images' own", "one for all frames"
 IMPORTS = """from pathlib import Path
 
 import explorer as ex
@@ -35,7 +35,7 @@ class Painting:
     """How the frames of a way are painted.
 
     Args:
-        inverted: start from the pictures' own noise, where all stops are pictures.
+        inverted: start from the images' own noise, where all stops are images.
     """
 
     frames: int
@@ -88,7 +88,7 @@ def in_python(*lines: str, needed: str = "") -> str:
 
 
 def strip(made: Made) -> None:
-    """Frames beside each other, and under each its nearest real pictures."""
+    """Frames beside each other, and under each its nearest real images."""
     library = state.library()
     chosen = np.unique(np.linspace(0, len(made.frames) - 1, COLUMNS).round().astype(int))
     found = neighbours(library, made.recipe.points[chosen]) if len(library) else []
@@ -101,7 +101,7 @@ def strip(made: Made) -> None:
                 for row in map(int, found[i].rows if found else ()):
                     outputs.show(state.thumbnail(row), caption(library, row), width=WIDTH)
     if found:
-        st.caption(f"Under each frame, the {NEIGHBOURS} real pictures nearest to its point.")
+        st.caption(f"Under each frame, the {NEIGHBOURS} real images nearest to its point.")
 
 
 def seen(made: Made) -> Points | None:

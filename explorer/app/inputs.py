@@ -1,4 +1,4 @@
-"""Asking for one thing to look for or to start from: words, an upload, or a library's picture.
+"""Asking for one thing to look for or to start from: words, an upload, or a library's image.
 
 What a person types is words, never a file of the server: `Query.parse` is not asked here.
 """
@@ -20,7 +20,7 @@ from explorer.query import Query, Term
 
 WORDS, UPLOAD, LIBRARY = "words", "upload", "library"
 KINDS = {WORDS: "Words", UPLOAD: "Upload", LIBRARY: "Library"}
-FOUND = 8  # pictures to choose from
+FOUND = 8  # images to choose from
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Asked:
     """What a person asked for.
 
     Args:
-        term: as queries have it; a picture's file is the one on the server.
+        term: as queries have it; an image's file is the one on the server.
         label: what the person calls it.
         word: what stands for it in a command; differs from the term's text for uploads.
     """
@@ -38,17 +38,17 @@ class Asked:
     word: str
 
     def stop(self, model: Model, seed: int = 0) -> Stop:
-        """The point to start from, on the side of pictures, and the picture if it is one."""
+        """The point to start from, on the side of images, and the image if it is one."""
         point = Query((self.term,)).decodable(model.encoder, model.prior, seed)
-        picture = open_image(self.term.text) if self.term.is_picture else None
-        return Stop(point.with_labels([self.label]), picture)
+        image = open_image(self.term.text) if self.term.is_image else None
+        return Stop(point.with_labels([self.label]), image)
 
     @property
     def note(self) -> str:
         """What has to be done before the command works elsewhere."""
         if self.word == self.term.text:
             return ""
-        return f"Save the picture as {self.word} first, in the folder where you run this."
+        return f"Save the image as {self.word} first, in the folder where you run this."
 
 
 def ask(label: str, key: str, *, default: str = "") -> Asked | None:
@@ -61,7 +61,7 @@ def ask(label: str, key: str, *, default: str = "") -> Asked | None:
     kind = st.segmented_control(label, list(KINDS), default=WORDS, format_func=KINDS.__getitem__,
                                 key=f"{key}_kind", bind="query-params", required=True)  # fmt: skip
     if kind == UPLOAD:
-        given = uploaded(f"{label}: a picture", key=f"{key}_file")
+        given = uploaded(f"{label}: an image", key=f"{key}_file")
         return _of_upload(given[0].file, given[0].name) if given else None
     if kind == LIBRARY:
         return _of_library(label, key)
@@ -72,7 +72,7 @@ def ask(label: str, key: str, *, default: str = "") -> Asked | None:
 
 
 def take(key: str, row: int | None) -> None:
-    """Make a picture of the library what `ask` with this key gives; for callbacks."""
+    """Make an image of the library what `ask` with this key gives; for callbacks."""
     st.session_state[f"{key}_kind"] = LIBRARY
     if row is None:
         st.query_params.pop(f"{key}_row", None)
@@ -97,16 +97,16 @@ def _of_library(label: str, key: str) -> Asked | None:
 
 
 def of_row(row: int) -> Asked:
-    """A picture of the library, from its own file, or unpacked from its tar."""
+    """An image of the library, from its own file, or unpacked from its tar."""
     shown = state.library()
     record, label = shown.rows.iloc[row], caption(shown, row)
     if record["member"]:
         identity = repr((str(shown.folder), shown.cache_key, row)).encode()
-        return _of_upload(kept(identity, lambda: shown.open_picture(row)), label)
+        return _of_upload(kept(identity, lambda: shown.open_image(row)), label)
     file = str(record["item"])
-    return Asked(Term(file, is_picture=True), label, file)
+    return Asked(Term(file, is_image=True), label, file)
 
 
 def _of_upload(file: FilePath, name: str) -> Asked:
-    stem = re.sub(r"[^\w-]+", "-", FilePath(name).stem).strip("-") or "picture"
-    return Asked(Term(str(file), is_picture=True), name, f"./{stem}.png")
+    stem = re.sub(r"[^\w-]+", "-", FilePath(name).stem).strip("-") or "image"
+    return Asked(Term(str(file), is_image=True), name, f"./{stem}.png")

@@ -1,4 +1,4 @@
-"""How pages show things: grids of pictures, text as it is, results to take away, and errors."""
+"""How pages show things: grids of images, text as it is, results to take away, and errors."""
 
 import functools
 import logging
@@ -56,18 +56,18 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
 
 
 def tiles(
-    pictures: Sequence[Image.Image | bytes], captions: Sequence[str], *, width: int = TILE
+    images: Sequence[Image.Image | bytes], captions: Sequence[str], *, width: int = TILE
 ) -> None:
-    """Pictures beside each other, as many a line as the window holds."""
+    """Images beside each other, as many a line as the window holds."""
     with st.container(horizontal=True):
-        for picture, text in zip(pictures, captions, strict=True):
-            show(picture, text, width=width)
+        for image, text in zip(images, captions, strict=True):
+            show(image, text, width=width)
 
 
-def show(picture: Image.Image | bytes, text: str, *, width: int = TILE) -> None:
-    """One picture, with its caption below it and as what screen readers say."""
-    exact: Literal["auto", "PNG"] = "auto" if isinstance(picture, bytes) else "PNG"
-    st.image(picture, escaped(text), width=width, alt=text, output_format=exact)
+def show(image: Image.Image | bytes, text: str, *, width: int = TILE) -> None:
+    """One image, with its caption below it and as what screen readers say."""
+    exact: Literal["auto", "PNG"] = "auto" if isinstance(image, bytes) else "PNG"
+    st.image(image, escaped(text), width=width, alt=text, output_format=exact)
 
 
 def found(
@@ -77,7 +77,7 @@ def found(
     width: int = TILE,
     key: str = "hits",
 ) -> None:
-    """Pictures that a search found, with their scores.
+    """Images that a search found, with their scores.
 
     Args:
         action: what stands on a button under each, and what it calls with the row.

@@ -1,4 +1,4 @@
-"""A slider with the picture of every place on it: dragging is answered in the browser."""
+"""A slider with the image of every place on it: dragging is answered in the browser."""
 
 from collections.abc import Sequence
 from pathlib import Path as FilePath
@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 import streamlit as st
 from PIL import Image
 
-from explorer.app.server.media import picture_address
+from explorer.app.server.media import image_address
 
 HERE = FilePath(__file__).parent
 _HTML = """<div class="scrub"><img alt=""><div><label for="t"></label><output></output></div>
@@ -25,7 +25,7 @@ def scrub(
 
     Args:
         at: where it stands.
-        exact: the picture at `at`, where the frames are rough.
+        exact: the image at `at`, where the frames are rough.
 
     Returns:
         Where it was just let go; None if it was not, or if the frames are not rough.
@@ -39,8 +39,8 @@ def scrub(
     data = {
         "name": name,
         "at": at,
-        "pictures": [picture_address(frame, f"{key}{i}") for i, frame in enumerate(frames)],
-        "exact": picture_address(exact, f"{key}-exact") if exact else "",
+        "images": [image_address(frame, f"{key}{i}") for i, frame in enumerate(frames)],
+        "exact": image_address(exact, f"{key}-exact") if exact else "",
     }
     told = mounted(key=key, data=data, on_at_change=lambda: None).at
     return told if isinstance(told, float | int) and 0 <= told <= 1 else None

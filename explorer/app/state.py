@@ -16,7 +16,7 @@ from PIL import ImageOps
 from explorer.errors import QueryError
 from explorer.library import Library
 from explorer.library.manifest import versions
-from explorer.library.sheet import thumbnail as picture_of
+from explorer.library.sheet import thumbnail as image_of
 from explorer.models import Model, load
 from explorer.sample_library import sample_library
 
@@ -115,7 +115,7 @@ def thumbnail(row: int) -> bytes:
     return _small(shown, str(shown.folder), shown.cache_key, row)
 
 
-@st.cache_resource(show_spinner="Indexing the sample pictures, once …")
+@st.cache_resource(show_spinner="Indexing the sample images, once …")
 def sample() -> str:
     """The folder of the sample library, made in the user's cache if it is not there."""
     return str(sample_library(loaded_model("pocket", "", "").encoder).folder)
@@ -149,9 +149,9 @@ def _opened(folder: str, version: int = 0) -> Library:  # noqa: ARG001
 
 @st.cache_resource(max_entries=MOST_THUMBNAILS, show_spinner=False)
 def _small(_library: Library, folder: str, key: str, row: int) -> bytes:  # noqa: ARG001
-    picture = picture_of(_library, row)
-    if max(picture.size) > THUMBNAIL:
-        picture = ImageOps.contain(picture, (THUMBNAIL, THUMBNAIL))
+    image = image_of(_library, row)
+    if max(image.size) > THUMBNAIL:
+        image = ImageOps.contain(image, (THUMBNAIL, THUMBNAIL))
     content = io.BytesIO()
-    picture.save(content, "jpeg", quality=90, subsampling=0)
+    image.save(content, "jpeg", quality=90, subsampling=0)
     return content.getvalue()

@@ -1,4 +1,4 @@
-"""Small pictures and captions of library rows, each at an address of its own.
+"""Small images and captions of library rows, each at an address of its own.
 
 The map asks for them one by one, as they are pointed at or come close. Addresses name a version of
 the library, so that a browser may keep what it has seen.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import Route
 
-PICTURE = "/pictures/{key}/{row:int}"
+IMAGE = "/images/{key}/{row:int}"
 CAPTION = "/captions/{key}/{row:int}"
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
@@ -30,7 +30,7 @@ def routes() -> "list[Route]":
         def respond(request: "Request") -> Response:
             row, library = request.path_params["row"], state.library()
             if request.path_params["key"] != library.cache_key or row >= len(library):
-                return Response("There is no such picture in this version.", 404)
+                return Response("There is no such image in this version.", 404)
             return Response(content(row), media_type=media, headers=FOREVER)
 
         return respond
@@ -38,19 +38,19 @@ def routes() -> "list[Route]":
     def words(row: int) -> bytes:
         return caption(state.library(), row).encode("utf-8", "replace")
 
-    pictures = answer(state.thumbnail, "image/jpeg")
-    return [Route(PICTURE, pictures), Route(CAPTION, answer(words, "text/plain"))]
+    images = answer(state.thumbnail, "image/jpeg")
+    return [Route(IMAGE, images), Route(CAPTION, answer(words, "text/plain"))]
 
 
 def addresses(library: Library) -> tuple[str, str]:
-    """Where the picture and the caption of a row are, with "{row}" for its number."""
+    """Where the image and the caption of a row are, with "{row}" for its number."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     forms = (
         form.replace("{key}", library.cache_key).replace("{row:int}", "{row}")
-        for form in (PICTURE, CAPTION)
+        for form in (IMAGE, CAPTION)
     )
-    picture, words = (f"/{base}{form}" if base else form for form in forms)
-    return picture, words
+    image, words = (f"/{base}{form}" if base else form for form in forms)
+    return image, words
 
 
 def caption(library: Library, row: int) -> str:

@@ -9,7 +9,7 @@ unclip = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help comes twice as fast
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Explore CLIP's embedding space, and decode any point of it back into a picture.",
+    help="Explore CLIP's embedding space, and decode any point of it back into an image.",
 )
 unclip.command()(demo.demo)
 unclip.command()(app.app)

@@ -1,4 +1,4 @@
-"""Commands that paint pictures one by one: decode, invert, inpaint."""
+"""Commands that paint images one by one: decode, invert, inpaint."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from explorer.models import Model
     from explorer.recipe import Recipe
 
-Each = Annotated[int, typer.Option("-n", min=1, help="How many pictures of each point.")]
+Each = Annotated[int, typer.Option("-n", min=1, help="How many images of each point.")]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Start:
     """What a decoding starts from, if not from noise alone."""
 
     eta: Annotated[
-        float, typer.Option("--eta", help="0 … 1: vary around a picture's own inverted noise.")
+        float, typer.Option("--eta", help="0 … 1: vary around an image's own inverted noise.")
     ] = 0.0
     noise: Annotated[
         FilePath | None,
@@ -34,7 +34,7 @@ class Start:
     ] = None
     strength: Annotated[
         float | None,
-        typer.Option("--strength", help="0 … 1: redraw the query's picture, so much of it."),
+        typer.Option("--strength", help="0 … 1: redraw the query's image, so much of it."),
     ] = None
     rescale: Annotated[
         bool,
@@ -50,12 +50,12 @@ def decode(
     chosen: Chosen,
     query: Annotated[
         list[str] | None,
-        typer.Argument(help="A picture, words, an algebra of both, or vectors.npy."),
+        typer.Argument(help="An image, words, an algebra of both, or vectors.npy."),
     ] = None,
     n: Each = 1,
     as_json: Json = False,
 ) -> None:
-    """Draw the picture of any point; with several decoders, one sheet of all.
+    """Draw the image of any point; with several decoders, one sheet of all.
 
     Examples: unclip decode cat.png -n 4 --eta 0.7 -o variations.png
     · unclip decode "a cat" + "a red heart" -o cat.png
@@ -74,15 +74,15 @@ def decode(
 
 @door
 def invert(
-    image: Annotated[FilePath, typer.Argument(help="A picture.")],
+    image: Annotated[FilePath, typer.Argument(help="An image.")],
     out: Annotated[FilePath, typer.Option("-o", "--out", help="The .npz file to write.")],
     knobs: Knobs,
     chosen: Chosen,
     as_json: Json = False,
 ) -> None:
-    """Find the noise that a picture is decoded from, for `unclip decode --noise`.
+    """Find the noise that an image is decoded from, for `unclip decode --noise`.
 
-    Decoded without changes it gives the picture back; with --eta, variations of it.
+    Decoded without changes it gives the image back; with --eta, variations of it.
 
     Example: unclip invert cat.png -o cat.npz
     """
@@ -92,7 +92,7 @@ def invert(
     if out.suffix != ".npz" or not out.parent.is_dir():
         raise QueryError(f"{out} cannot be written: a .npz in a folder that exists is needed.")
     model = chosen.open()
-    stop = edits.Stop.of_picture(model, image)
+    stop = edits.Stop.of_image(model, image)
     given = knobs.settings() | {"solver": None, "guidance": None}
     noise = edits.noise_of(model, [stop], **given)
     recipe = edits.plan(model, stop.point, noise, way="points", count=1, title=str(image), **given)
@@ -103,12 +103,12 @@ def invert(
 
 @door
 def inpaint(
-    image: Annotated[FilePath, typer.Argument(help="A picture.")],
+    file: Annotated[FilePath, typer.Argument(metavar="IMAGE", help="An image.")],
     out: Out,
     knobs: Knobs,
     chosen: Chosen,
     mask: Annotated[
-        FilePath | None, typer.Option(help="A picture of its size; white is painted anew.")
+        FilePath | None, typer.Option(help="An image of its size; white is painted anew.")
     ] = None,
     box: Annotated[
         str | None, typer.Option(help="LEFT,TOP,WIDTH,HEIGHT in pixels, instead of a mask.")
@@ -119,7 +119,7 @@ def inpaint(
     n: Each = 1,
     as_json: Json = False,
 ) -> None:
-    """Paint a part of a picture anew; the rest stays as it is.
+    """Paint a part of an image anew; the rest stays as it is.
 
     Example: unclip inpaint cat.png --box 10,10,40,20 --text "a cat with a hat" -o hat.png
     """
@@ -129,23 +129,23 @@ def inpaint(
 
     check_output(out, video=False)
     _check_room(out)
-    picture = open_image(image)
-    where = _mask(picture, mask, box)
+    image = open_image(file)
+    where = _mask(image, mask, box)
     model = chosen.open()
-    stop = edits.Stop.of_picture(model, image)
+    stop = edits.Stop.of_image(model, file)
     point = edits.point_to_paint(model, stop, text, knobs.seed)
-    given = knobs.settings() | {"mask": where, "title": f"{image}: {text or 'as it was'}"}
-    recipe = edits.plan_painted(model, picture, point, n, seed=knobs.seed, **given)
+    given = knobs.settings() | {"mask": where, "title": f"{file}: {text or 'as it was'}"}
+    recipe = edits.plan_painted(model, image, point, n, seed=knobs.seed, **given)
     _write([(recipe, model)], out, as_json)
 
 
 def _check_room(out: FilePath) -> None:
     if out.suffix.lower() != ".png":
-        raise QueryError("The recipe holds the picture itself, for which only a .png has room.")
+        raise QueryError("The recipe holds the image itself, for which only a .png has room.")
 
 
-def _mask(picture: "Image.Image", mask: FilePath | None, box: str | None) -> "Image.Image":
-    """Where to paint, in the picture's own pixels."""
+def _mask(image: "Image.Image", mask: FilePath | None, box: str | None) -> "Image.Image":
+    """Where to paint, in the image's own pixels."""
     from PIL import Image
 
     from explorer.images import open_image
@@ -154,11 +154,11 @@ def _mask(picture: "Image.Image", mask: FilePath | None, box: str | None) -> "Im
     if (mask is None) == (box is None):
         raise QueryError("Say where to paint: --mask FILE, or --box LEFT,TOP,WIDTH,HEIGHT.")
     if mask is not None:
-        return as_grey(open_image(mask), picture)
+        return as_grey(open_image(mask), image)
     left, top, width, height = numbers(box or "", 4, "LEFT,TOP,WIDTH,HEIGHT")
-    drawn = Image.new("L", picture.size)
+    drawn = Image.new("L", image.size)
     drawn.paste(255, (left, top, left + width, top + height))
-    return as_grey(drawn, picture)
+    return as_grey(drawn, image)
 
 
 def _from_noise(
@@ -179,11 +179,11 @@ def _from_noise(
     decoder = edits.decoder_of(model)
     model = replace(model, decoder=decoder.with_options(**{**kept.options, **decoder.options}))
     if edits.decoder_of(model).fingerprint != kept.decoder:
-        raise QueryError(f"{start.noise} was found with another decoder: invert the picture again.")
+        raise QueryError(f"{start.noise} was found with another decoder: invert the image again.")
     stops = _stops(model, query, knobs.seed) if query else [edits.Stop(kept.stops, None)]
     given = knobs.settings() | {"noise": kept.noise, "title": " ".join(query) or kept.title}
     given["steps"] = knobs.steps or kept.steps
-    return edits.plan_pictures(model, stops, n, eta=start.eta, seed=knobs.seed, **given), model
+    return edits.plan_images(model, stops, n, eta=start.eta, seed=knobs.seed, **given), model
 
 
 def _each_decoder(
@@ -193,7 +193,7 @@ def _each_decoder(
     from explorer import edits
 
     if not query:
-        raise QueryError("Say what to decode: a picture, words, vectors.npy, or --noise FILE.")
+        raise QueryError("Say what to decode: an image, words, vectors.npy, or --noise FILE.")
     models = chosen.open_each()
     reader = next((model for model in models if model.prior is not None), models[0])
     for model in models:
@@ -204,21 +204,21 @@ def _each_decoder(
     for model in models:
         own = [_rescaled(stop, model) for stop in stops] if start.rescale else stops
         if start.strength is None:
-            recipe = edits.plan_pictures(model, own, n, seed=knobs.seed, **given)
+            recipe = edits.plan_images(model, own, n, seed=knobs.seed, **given)
         else:
-            picture, given["strength"] = _picture_in(query), start.strength
-            recipe = edits.plan_painted(model, picture, own[0].point, n, seed=knobs.seed, **given)
+            image, given["strength"] = _image_in(query), start.strength
+            recipe = edits.plan_painted(model, image, own[0].point, n, seed=knobs.seed, **given)
         planned.append((recipe, model))
     return planned
 
 
-def _picture_in(query: list[str]) -> "Image.Image":
+def _image_in(query: list[str]) -> "Image.Image":
     from explorer.images import open_image
     from explorer.query import Query
 
-    files = [term.text for term in Query.parse(query).terms if term.is_picture]
+    files = [term.text for term in Query.parse(query).terms if term.is_image]
     if not files:
-        raise QueryError("--strength redraws a picture: name one in the query.")
+        raise QueryError("--strength redraws an image: name one in the query.")
     return open_image(files[0])
 
 
@@ -242,7 +242,7 @@ def _rescaled(stop: "Stop", model: "Model") -> "Stop":
 
 
 def _write(planned: "list[tuple[Recipe, Model]]", out: FilePath, as_json: bool) -> None:
-    """Decode and write: one picture, a sheet, or a sheet with a row for every decoder."""
+    """Decode and write: one image, a sheet, or a sheet with a row for every decoder."""
     from explorer.rendering import write_compared
 
     made = [decoded(recipe, model) for recipe, model in planned]
@@ -252,4 +252,4 @@ def _write(planned: "list[tuple[Recipe, Model]]", out: FilePath, as_json: bool) 
         write_compared(made, out)
     rows = [row for each in made for row in each.roundtrips()]
     mean = sum(row["roundtrip"] for row in rows) / len(rows)
-    report(rows, as_json, [f"{out}: {len(rows)} pictures, round trip {mean:.3f} on average"])
+    report(rows, as_json, [f"{out}: {len(rows)} images, round trip {mean:.3f} on average"])

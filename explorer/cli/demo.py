@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from explorer.models import Model
 
 SAMPLE = FilePath(__file__).parent.parent / "sample"
-CAT = SAMPLE / "pictures/noto/1f431.png"
-FARMER = SAMPLE / "pictures/flat/1f468-200d-1f33e.png"
+CAT = SAMPLE / "images/noto/1f431.png"
+FARMER = SAMPLE / "images/flat/1f468-200d-1f33e.png"
 TURN = ("man farmer", "man farmer: dark skin tone")
-WALK = [SAMPLE / f"pictures/noto/{code}.png" for code in ("2600", "26c4", "1f47b")]
+WALK = [SAMPLE / f"images/noto/{code}.png" for code in ("2600", "26c4", "1f47b")]
 
 
 @door
@@ -28,7 +28,7 @@ def demo(
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False,
 ) -> None:
-    """Try everything on the sample pictures, offline.
+    """Try everything on the sample images, offline.
 
     Searches, a text diff, a walk and a map; says what each file is.
     """
@@ -45,7 +45,7 @@ def demo(
     with ProcessPoolExecutor(1, mp_context=apart) as beside:  # the map takes one core meanwhile
         laid_out = beside.submit(_map, library.folder, out)
         files = {
-            "sample.lib/": f"the library: {len(library)} pictures with their points",
+            "sample.lib/": f"the library: {len(library)} images with their points",
             **_searches(model, library, out),
             **_diff(model, library, out),
             **_walk(model, out),
@@ -59,7 +59,7 @@ def demo(
 
 
 def _indexed(model: "Model", folder: FilePath) -> "Library":
-    """The library of the sample pictures, brought up to date."""
+    """The library of the sample images, brought up to date."""
     from explorer.cli.library import add
     from explorer.library import Library
 
@@ -70,18 +70,18 @@ def _indexed(model: "Model", folder: FilePath) -> "Library":
             f"{folder} was made with another version of pocket. Remove it, or choose another "
             "folder with --out."
         ) from None
-    add(library, [SAMPLE / "pictures"], model.encoder)
+    add(library, [SAMPLE / "images"], model.encoder)
     return library
 
 
 def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
-    """One query by words, one by picture, one by arithmetic."""
+    """One query by words, one by image, one by arithmetic."""
     from explorer.library.sheet import write_sheet
     from explorer.query import Query
 
     queries = {
         "search-words.png": ["a smiling cat"],
-        "search-picture.png": [str(CAT)],
+        "search-image.png": [str(CAT)],
         "search-arithmetic.png": ["woman farmer", "-", "woman", "+", "man"],
     }
     files = {}
@@ -103,16 +103,16 @@ def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     made.write(out / "text-diff.mp4")
     made.write(out / "text-diff.png", library)
     return {
-        "text-diff.mp4": f"a text diff: a picture turned from {TURN[0]!r} to {TURN[1]!r}",
-        "text-diff.png": "the same as a strip, with the nearest pictures under each frame",
+        "text-diff.mp4": f"a text diff: an image turned from {TURN[0]!r} to {TURN[1]!r}",
+        "text-diff.png": "the same as a strip, with the nearest images under each frame",
     }
 
 
 def _walk(model: "Model", out: FilePath) -> dict[str, str]:
-    """An interpolation between three pictures."""
+    """An interpolation between three images."""
     from explorer import edits
 
-    stops = [edits.Stop.read(model, [str(picture)], 0) for picture in WALK]
+    stops = [edits.Stop.read(model, [str(image)], 0) for image in WALK]
     recipe = edits.plan_walk(model, stops, count=48, fps=24)
     made = decoded(recipe, model)
     made.write(out / "walk.mp4")
@@ -120,7 +120,7 @@ def _walk(model: "Model", out: FilePath) -> dict[str, str]:
 
 
 def _map(folder: FilePath, out: FilePath) -> dict[str, str]:
-    """The map as a page and as a picture; runs in a process of its own."""
+    """The map as a page and as an image; runs in a process of its own."""
     from explorer.cli.maps import write_map
     from explorer.library import Library
     from explorer.projection import Projection
@@ -131,5 +131,5 @@ def _map(folder: FilePath, out: FilePath) -> dict[str, str]:
         write_map(library, projection, out / name, title="The sample library")
     return {
         "map.html": "the map, one page that opens offline: hover, zoom, search",
-        "map.png": "the map as a picture",
+        "map.png": "the map as an image",
     }

@@ -1,4 +1,4 @@
-"""Commands that make moving pictures, and any picture again: diff, walk, replay."""
+"""Commands that make moving images, and any image again: diff, walk, replay."""
 
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated
@@ -19,19 +19,19 @@ Out = Annotated[
     FilePath, typer.Option("-o", "--out", help="The file to write; its suffix says as what.")
 ]
 LibraryFolder = Annotated[
-    FilePath | None, typer.Option("--library", help="Show the nearest pictures of this library.")
+    FilePath | None, typer.Option("--library", help="Show the nearest images of this library.")
 ]
 Frames = Annotated[int, typer.Option("--frames", min=2, help="How many frames.")]
 Fps = Annotated[float, typer.Option("--fps", help="Frames a second in a video.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 FixedNoise = Annotated[
-    bool, typer.Option("--fixed-noise", help="Start from --seed even where a picture is given.")
+    bool, typer.Option("--fixed-noise", help="Start from --seed even where an image is given.")
 ]
 
 
 @door
 def diff(
-    start: Annotated[str, typer.Argument(help="A picture, words, or an algebra of both.")],
+    start: Annotated[str, typer.Argument(help="An image, words, or an algebra of both.")],
     after: Annotated[str, typer.Option("--to", help="What it shall become.")],
     out: Out,
     knobs: Knobs,
@@ -48,7 +48,7 @@ def diff(
     fixed_noise: FixedNoise = False,
     as_json: Json = False,
 ) -> None:
-    """Change a picture by words, step by step.
+    """Change an image by words, step by step.
 
     Example: unclip diff cat.png --from "cat face" --to "dog face" -o dog.mp4
     """
@@ -68,7 +68,7 @@ def diff(
 
 @door
 def walk(
-    stops: Annotated[list[str], typer.Argument(help="Two or more pictures, words or algebras.")],
+    stops: Annotated[list[str], typer.Argument(help="Two or more images, words or algebras.")],
     out: Out,
     knobs: Knobs,
     chosen: Chosen,
@@ -81,10 +81,10 @@ def walk(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Interpolate between pictures or words.
+    """Interpolate between images or words.
 
-    Goes along great circles and decodes on the way. Between pictures the inverted noises turn
-    into each other too, so that the ends are the pictures themselves.
+    Goes along great circles and decodes on the way. Between images the inverted noises turn
+    into each other too, so that the ends are the images themselves.
 
     Example: unclip walk cat.png dog.png "a red car" -o walk.mp4
     """
@@ -107,14 +107,14 @@ def walk(
 
 @door
 def replay(
-    file: Annotated[FilePath, typer.Argument(help="A picture or video that unclip wrote.")],
+    file: Annotated[FilePath, typer.Argument(help="An image or video that unclip wrote.")],
     out: Out,
     decoder: Annotated[
         str | None, typer.Option("--decoder", help="Where its decoder is now, if it was moved.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a picture or video again from its recipe."""
+    """Make an image or video again from its recipe."""
     from explorer.library import Library
     from explorer.recipe import Recipe
     from explorer.rendering import check_output, recipe_of, write_compared

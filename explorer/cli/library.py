@@ -17,7 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.
 @door
 def index(
     sources: Annotated[
-        list[str], typer.Argument(help="Folders, pictures, webdataset tars or tables of files.")
+        list[str], typer.Argument(help="Folders, images, webdataset tars or tables of files.")
     ],
     library: Annotated[FilePath, typer.Option("--library", help="The library; made if new.")],
     model: Annotated[str, typer.Option(help="The model of a new library.")] = "pocket",
@@ -26,11 +26,11 @@ def index(
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store a new library as float16.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes that read pictures; default: all cores.")
+        int | None, typer.Option(min=0, help="Processes that read images; default: all cores.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring a library up to date with your pictures.
+    """Bring a library up to date with your images.
 
     What did not change is not embedded again.
 
@@ -77,14 +77,14 @@ def add(
         TimeRemainingColumn(),
     )
     with Progress(*look, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading pictures", total=None)
+        task = bar.add_task("reading images", total=None)
         for last in library.add(sources, encoder, columns=columns, workers=workers):
             bar.update(task, completed=last.done, total=last.total)
     counted = ("embedded", "unchanged", "failed", "removed")
     return {
         "library": str(library.folder),
         **{name: getattr(last, name, 0) for name in counted},
-        "pictures": len(library),
+        "images": len(library),
         "before": before,
         "errors": library.errors.to_dict("records"),
     }
@@ -93,7 +93,7 @@ def add(
 def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -> list[str]:
     """Say what `add` did, and what it could not read."""
     lines = [
-        f"{summary['library']}: {summary['pictures']} pictures "
+        f"{summary['library']}: {summary['images']} images "
         f"({summary['embedded']} embedded, {summary['unchanged']} unchanged, "
         f"{summary['removed']} removed, {summary['failed']} unreadable)"
     ]
@@ -110,18 +110,18 @@ def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -
 def search(
     library: Folder,
     query: Annotated[
-        list[str], typer.Argument(help='Words, pictures and signs: "2:cat" + ./dog.png - "night"')
+        list[str], typer.Argument(help='Words, images and signs: "2:cat" + ./dog.png - "night"')
     ],
-    k: Annotated[int, typer.Option("-k", min=1, help="How many pictures.")] = 12,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many images.")] = 12,
     where: Annotated[
         list[str] | None, typer.Option(help="column=value; several values of one column are or-ed.")
     ] = None,
     sheet: Annotated[
-        FilePath | None, typer.Option(help="Write the pictures found as one picture.")
+        FilePath | None, typer.Option(help="Write the images found as one image.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the pictures nearest to a query.
+    """Find the images nearest to a query.
 
     Example: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
     """
@@ -164,7 +164,7 @@ def conditions(where: list[str]) -> dict[str, list[str]]:
 def map_command(
     library: Folder,
     out: Annotated[
-        FilePath, typer.Option("-o", "--out", help="A .html page, .png picture or .parquet table.")
+        FilePath, typer.Option("-o", "--out", help="A .html page, .png image or .parquet table.")
     ],
     colour: Annotated[str | None, typer.Option(help="The column that colours the points.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives another map.")] = 0,
@@ -183,8 +183,8 @@ def map_command(
     for _ in fitted:
         projection = Projection.cached(kept.cache_folder, kept.points(), seed=seed)
     write_map(kept, projection, out, colour=colour, title=kept.folder.name)
-    value = {"file": str(out), "pictures": len(kept)}
-    report(value, as_json, [f"{out}: a map of {len(kept)} pictures"])
+    value = {"file": str(out), "images": len(kept)}
+    report(value, as_json, [f"{out}: a map of {len(kept)} images"])
 
 
 @door

@@ -1,5 +1,5 @@
 "use strict";
-// Draws the map of map.html: dots from afar, the pictures themselves from near. It asks no network,
+// Draws the map of map.html: dots from afar, the images themselves from near. It asks no network,
 // and every text reaches the page through textContent, because names and captions can be hostile.
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -11,7 +11,7 @@ const PALETTE = ["#4269d0", "#ef7d22", "#3ca951", "#e0457b", "#6cc5b0", "#a463f2
 const OTHER = "#8d9299";
 const RAMP = ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"]; // viridis
 const CELL = 40; // buckets a side, for finding the point under the pointer
-const SIZES = [112, 88, 72, 60, 48, 40, 32, 26]; // pixels a picture; where even 26 is too much: dots
+const SIZES = [112, 88, 72, 60, 48, 40, 32, 26]; // pixels an image; where even 26 is too much: dots
 
 let width = 0, height = 0, ratio = 1;
 let view = { x: 0, y: 0, scale: 1 }; // map place in the middle, pixels a map unit
@@ -20,7 +20,7 @@ let group = new Int32Array(n); // legend entry of every point, -1: none
 let picked = -1; // chosen legend entry
 let found = null; // Uint8Array: which points the search keeps; null: all
 let hovered = -1, pinned = -1;
-let size = 0; // of the pictures on the map, in pixels; 0: dots
+let size = 0; // of the images on the map, in pixels; 0: dots
 let waiting = false;
 
 // ---- where things are -------------------------------------------------------------------------
@@ -73,7 +73,7 @@ const sheets = data.sheets.map((source) => {
   return image;
 });
 
-function picture(context, i, x, y, size) {
+function image(context, i, x, y, size) {
   const tile = data.tiles[i];
   if (tile < 0) return false;
   const sheet = sheets[Math.floor(tile / data.perSheet)];
@@ -95,7 +95,7 @@ function framed(i, x, y, size, line) {
   pen.fillRect(x - size / 2 - line, y - size / 2 - line, size + 2 * line, size + 2 * line);
   pen.fillStyle = "#fff";
   pen.fillRect(x - size / 2, y - size / 2, size, size);
-  return picture(pen, i, x - size / 2, y - size / 2, size);
+  return image(pen, i, x - size / 2, y - size / 2, size);
 }
 
 function draw() {
@@ -104,7 +104,7 @@ function draw() {
   requestAnimationFrame(paint);
 }
 
-function choose(places) { // pictures fit where points lie far apart, or where few are left in view
+function choose(places) { // images fit where points lie far apart, or where few are left in view
   let many = 0;
   for (let i = 0; i < n; i++) many += data.tiles[i] >= 0 && kept(i) && inside(places[2 * i], places[2 * i + 1], 0);
   const room = Math.max(data.spacing * view.scale * 0.9, Math.min(60, Math.sqrt((0.22 * width * height) / (many || 1))));

@@ -1,6 +1,6 @@
-"""The map of a library as one picture: coloured points, and the pictures that live there.
+"""The map of a library as one image: coloured points, and the images that live there.
 
-It takes places and a way to open pictures, and returns the bytes of a PNG.
+It takes places and a way to open images, and returns the bytes of a PNG.
 """
 
 import io
@@ -31,15 +31,15 @@ Values = Sequence[str | None] | Sequence[float | None]
 
 def draw_map(
     xy: Float[np.ndarray, "N 2"],
-    open_picture: Callable[[int], Image.Image],
+    open_image: Callable[[int], Image.Image],
     title: str,
     column: str | None = None,
     values: Values | None = None,
 ) -> bytes:
-    """Draw the points, a sprinkling of their pictures, and what the colours mean.
+    """Draw the points, a sprinkling of their images, and what the colours mean.
 
     Args:
-        open_picture: gives the picture of a row; ImageError leaves that picture out.
+        open_image: gives the image of a row; ImageError leaves that image out.
         column: heading of the legend.
         values: one text or number a point; None colours by how crowded the place is.
     """
@@ -54,7 +54,7 @@ def draw_map(
     figure.text(0.015, 0.955, _plain(title), fontsize=18, color="#1d1d1f")
     extent = _frame(axes, xy)
     colours = _colour_points(axes, xy, column, values)
-    _place_pictures(axes, xy, open_picture, extent, colours)
+    _place_images(axes, xy, open_image, extent, colours)
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return content.getvalue()
@@ -87,7 +87,7 @@ def _colour_points(
     if values is not None and any(isinstance(value, str) for value in values):
         return _colour_groups(axes, xy, column, values, style)
     if values is None:
-        label, numbers = "pictures nearby", _crowding(xy)
+        label, numbers = "images nearby", _crowding(xy)
     else:
         label = column or ""
         numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
@@ -139,10 +139,10 @@ def _crowding(xy: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, " N"]:
     return np.asarray(KDTree(xy).query_ball_point(xy, radius, return_length=True), np.float64)
 
 
-def _place_pictures(
+def _place_images(
     axes: "Axes",
     xy: Float[np.ndarray, "N 2"],
-    open_picture: Callable[[int], Image.Image],
+    open_image: Callable[[int], Image.Image],
     extent: float,
     colours: list[Any],
 ) -> None:
@@ -151,16 +151,14 @@ def _place_pictures(
     side = THUMBNAIL * extent
     for row in _representatives(xy, side * 1.5, int(SHARE / THUMBNAIL**2)):
         try:
-            picture = open_picture(row)
+            image = open_image(row)
         except ImageError:
             continue
-        picture.thumbnail((96, 96))
-        half = np.array(picture.size) / max(picture.size) * side / 2
+        image.thumbnail((96, 96))
+        half = np.array(image.size) / max(image.size) * side / 2
         left, lower = xy[row] - half
         box = (left, left + 2 * half[0], lower, lower + 2 * half[1])
-        axes.imshow(
-            np.asarray(picture), extent=box, zorder=3, aspect="auto", interpolation="lanczos"
-        )
+        axes.imshow(np.asarray(image), extent=box, zorder=3, aspect="auto", interpolation="lanczos")
         frame = Rectangle((left, lower), *(2 * half), fill=False, ec=colours[row], lw=1.8, zorder=4)
         axes.add_patch(frame)
 

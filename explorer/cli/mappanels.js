@@ -1,7 +1,7 @@
 "use strict";
-// The card of a picture, the search, the legend, and the start; it follows map.js in the page.
+// The card of an image, the search, the legend, and the start; it follows map.js in the page.
 
-// ---- the card of one picture ------------------------------------------------------------------
+// ---- the card of one image ------------------------------------------------------------------
 
 const element = (name, text) => {
   const made = document.createElement(name);
@@ -21,7 +21,7 @@ function show(i, speak) {
     large.width = large.height = 160 * ratio;
     large.style.width = large.style.height = "160px";
     large.getContext("2d").imageSmoothingQuality = "high";
-    if (picture(large.getContext("2d"), one, 0, 0, 160 * ratio)) card.append(large);
+    if (image(large.getContext("2d"), one, 0, 0, 160 * ratio)) card.append(large);
     card.append(element("b", data.labels[one]));
     const list = element("dl");
     for (const column of data.columns) {
@@ -58,7 +58,7 @@ function find() {
 function state() {
   let count = 0;
   for (let i = 0; i < n; i++) count += kept(i);
-  const all = n.toLocaleString("en") + (n === 1 ? " picture" : " pictures");
+  const all = n.toLocaleString("en") + (n === 1 ? " image" : " images");
   $("state").textContent = count === n ? all : count.toLocaleString("en") + " of " + all;
 }
 

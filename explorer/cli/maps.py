@@ -1,8 +1,8 @@
-"""Maps as files: a page to walk about in (.html), a picture (.png), a table (.parquet).
+"""Maps as files: a page to walk about in (.html), an image (.png), a table (.parquet).
 
 It takes a library and its fitted Projection. The page is one file that opens offline: `map.html`,
 `map.js` and `mappanels.js` beside this module, filled with the places, the user's columns and
-small pictures.
+small images.
 """
 
 import base64
@@ -30,32 +30,32 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".html", ".png", ".parquet")
-MAX_PICTURES = 5000  # small pictures in a page: about 5 MB
-TILE = 64  # pixels; pictures in a page
+MAX_IMAGES = 5000  # small images in a page: about 5 MB
+TILE = 64  # pixels; images in a page
 TILES_A_ROW = 32  # a sheet of 32 × 32 is 2048 pixels wide, which every browser draws
 LONGEST_TEXT = 300  # characters of a cell in a page
 MOST_COLOURS = 20  # a text column with more different values tells no groups apart
 
 
-class Pictures(Protocol):
+class Images(Protocol):
     """What a map needs of a Library."""
 
     @property
     def rows(self) -> "pd.DataFrame":
-        """One row a picture, with its name in "item"."""
+        """One row an image, with its name in "item"."""
 
     @property
     def columns(self) -> list[str]:
         """Which columns of `rows` are the user's."""
 
-    def open_picture(self, row: int) -> Image.Image:
-        """The picture of a row; ImageError if it cannot be read any more."""
+    def open_image(self, row: int) -> Image.Image:
+        """The image of a row; ImageError if it cannot be read any more."""
 
     def __len__(self) -> int: ...
 
 
 def write_map(
-    library: Pictures,
+    library: Images,
     projection: Projection,
     file: str | os.PathLike[str],
     *,
@@ -64,13 +64,13 @@ def write_map(
 ) -> pathlib.Path:
     """Write the map of a library; the suffix says as what.
 
-    `.html` is one page that opens offline, with up to 5,000 of the pictures. `.parquet` has x and y
+    `.html` is one page that opens offline, with up to 5,000 of the images. `.parquet` has x and y
     (map_x and map_y if the user has such columns) before all columns of `library.rows`.
 
     Args:
         projection: of all points of the library, in the order of its rows.
         colour: a user's column. None: the first that tells 2 to 20 groups apart, if any.
-        title: None: "Map of N pictures".
+        title: None: "Map of N images".
 
     Raises:
         QueryError: another suffix, no such folder or column, or another number of points.
@@ -84,19 +84,19 @@ def write_map(
             f"The library has no column {name_of(colour)} to colour by; known: {known}."
         )
     colour = colour or next((name for name in columns if _tells_groups(columns[name])), None)
-    title = title or f"Map of {len(library):,} picture{'s' * (len(library) != 1)}"
+    title = title or f"Map of {len(library):,} image{'s' * (len(library) != 1)}"
     if file.suffix.lower() == ".parquet":
         content = _table(library.rows, projection.xy)
     elif file.suffix.lower() == ".png":
         values = columns[colour]["values"] if colour else None
-        content = draw_map(projection.xy, library.open_picture, title, colour, values)
+        content = draw_map(projection.xy, library.open_image, title, colour, values)
     else:
         content = _page(library, projection.xy, columns, colour, title)
     write_file(file, content)
     return file
 
 
-def _check(file: pathlib.Path, projection: Projection, library: Pictures) -> None:
+def _check(file: pathlib.Path, projection: Projection, library: Images) -> None:
     if file.suffix.lower() not in SUFFIXES:
         raise QueryError(f"A map ends in {' or '.join(SUFFIXES)}; {name_of(file)} does not.")
     if not file.parent.is_dir():
@@ -104,7 +104,7 @@ def _check(file: pathlib.Path, projection: Projection, library: Pictures) -> Non
     if len(projection.xy) != len(library):
         raise QueryError(
             f"The projection has {len(projection.xy)} points, but the library has {len(library)} "
-            "pictures. Fit it to library.points()."
+            "images. Fit it to library.points()."
         )
 
 
@@ -143,7 +143,7 @@ def _table(rows: "pd.DataFrame", xy: Float[np.ndarray, "N 2"]) -> bytes:
 
 
 def _page(
-    library: Pictures,
+    library: Images,
     xy: Float[np.ndarray, "N 2"],
     columns: dict[str, dict[str, Any]],
     colour: str | None,
@@ -152,10 +152,10 @@ def _page(
     sheets, tiles = _sheets(library)
     n, shown = len(library), sum(tile >= 0 for tile in tiles)
     note = (
-        "Pictures that look or mean alike lie near each other; distances across the map say little."
+        "Images that look or mean alike lie near each other; distances across the map say little."
     )
     if shown < n:
-        note += f" Small pictures for {shown:,} of {n:,}."
+        note += f" Small images for {shown:,} of {n:,}."
     data = {
         "title": title,
         "note": note,
@@ -193,37 +193,37 @@ def _spacing(xy: Float[np.ndarray, "N 2"]) -> float:
     return max(float(np.median(fourth)), extent / 1000)
 
 
-def _sheets(library: Pictures) -> tuple[list[str], list[int]]:
-    """Small pictures on a few large ones, as data URIs; and which tile is whose, -1: none."""
+def _sheets(library: Images) -> tuple[list[str], list[int]]:
+    """Small images on a few large ones, as data URIs; and which tile is whose, -1: none."""
     chosen: Sequence[int] = range(len(library))
-    if len(library) > MAX_PICTURES:
-        drawn = np.random.default_rng(0).permutation(len(library))[:MAX_PICTURES]
+    if len(library) > MAX_IMAGES:
+        drawn = np.random.default_rng(0).permutation(len(library))[:MAX_IMAGES]
         chosen = sorted(drawn.tolist())
     tiles = [-1] * len(library)
     sheets: list[str] = []
-    pictures: list[Image.Image] = []
+    images: list[Image.Image] = []
     for row in chosen:
         try:
-            picture = library.open_picture(row)
+            image = library.open_image(row)
         except ImageError:
             continue  # it went away after it was indexed; its dot and its words are still true
-        picture.thumbnail((TILE, TILE))
-        tiles[row] = len(sheets) * TILES_A_ROW**2 + len(pictures)
-        pictures.append(picture)
-        if len(pictures) == TILES_A_ROW**2:
-            sheets.append(_sheet(pictures))
-            pictures = []
-    if pictures:
-        sheets.append(_sheet(pictures))
+        image.thumbnail((TILE, TILE))
+        tiles[row] = len(sheets) * TILES_A_ROW**2 + len(images)
+        images.append(image)
+        if len(images) == TILES_A_ROW**2:
+            sheets.append(_sheet(images))
+            images = []
+    if images:
+        sheets.append(_sheet(images))
     return sheets, tiles
 
 
-def _sheet(pictures: list[Image.Image]) -> str:
-    sheet = Image.new("RGB", (TILE * TILES_A_ROW, TILE * -(-len(pictures) // TILES_A_ROW)), "white")
-    for i, picture in enumerate(pictures):
-        left = TILE * (i % TILES_A_ROW) + (TILE - picture.width) // 2
-        top = TILE * (i // TILES_A_ROW) + (TILE - picture.height) // 2
-        sheet.paste(picture, (left, top))
+def _sheet(images: list[Image.Image]) -> str:
+    sheet = Image.new("RGB", (TILE * TILES_A_ROW, TILE * -(-len(images) // TILES_A_ROW)), "white")
+    for i, image in enumerate(images):
+        left = TILE * (i % TILES_A_ROW) + (TILE - image.width) // 2
+        top = TILE * (i // TILES_A_ROW) + (TILE - image.height) // 2
+        sheet.paste(image, (left, top))
     content = io.BytesIO()
     sheet.save(content, "WEBP", quality=80)
     return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode("ascii")

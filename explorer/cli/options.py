@@ -114,10 +114,10 @@ class Chosen:
 
 
 def value_of(name: str, text: str, model: "Model") -> Any:
-    """Read an option's value: a picture, a point, a size, words, or a number as JSON writes it.
+    """Read an option's value: an image, a point, a size, words, or a number as JSON writes it.
 
     Raises:
-        ExplorerError: a picture, point or size cannot be read.
+        ExplorerError: an image, point or size cannot be read.
     """
     from explorer.images import open_image
     from explorer.query import Query

@@ -58,10 +58,10 @@ def decoder(
         str | None,
         typer.Option(help="Whose weights to start from: pocket (the default at 64) or none."),
     ] = None,
-    pictures: Annotated[int, typer.Option(min=1, help="Use at most so many pictures.")] = 50_000,
+    images: Annotated[int, typer.Option(min=1, help="Use at most so many images.")] = 50_000,
     as_json: Json = False,
 ) -> None:
-    """Train a decoder, for the points of a library's CLIP, on the library's own pictures.
+    """Train a decoder, for the points of a library's CLIP, on the library's own images.
 
     Ctrl-C leaves a decoder that can be used, and a training that can go on.
 
@@ -72,16 +72,16 @@ def decoder(
     from explorer.training.loop import Interrupt
 
     kept, interrupt = Library.open(library), Interrupt()
-    design = decoder.Design(size, start or ("pocket" if size == 64 else "none"), pictures)
+    design = decoder.Design(size, start or ("pocket" if size == 64 else "none"), images)
     plan = how.plan(minutes)
     made = decoder.train(kept, out, design, plan, resume=how.resume, interrupt=interrupt)
     lines = [f"{out}: a decoder for {made['space']['name']}"]
     if score := made["held_out"]:
         lines += [
-            f"  round trip of {score['pictures']} held-out pictures: {score['round_trip']:.3f} "
+            f"  round trip of {score['images']} held-out images: {score['round_trip']:.3f} "
             f"(chance {score['chance']:.3f}), found first: {score['found_first']:.0%}"
         ]
-    lines += [f"  try it: unclip decode PICTURE --decoder {out} -o decoded.png"]
+    lines += [f"  try it: unclip decode IMAGE --decoder {out} -o decoded.png"]
     _finish(made, as_json, lines, interrupt.asked)
 
 
@@ -97,7 +97,7 @@ def prior(
     minutes: Annotated[float, HOW_LONG] = 10,
     as_json: Json = False,
 ) -> None:
-    """Train a prior, which carries words over to the picture side, on a library's captions.
+    """Train a prior, which carries words over to the image side, on a library's captions.
 
     Example: unclip train prior photos.lib -o words --caption-column title
     """
@@ -110,7 +110,7 @@ def prior(
     score = made["held_out"]
     lines = [
         f"{out}: a prior for {made['space']['name']}",
-        f"  a held-out caption finds its picture first among {score['pictures']}: "
+        f"  a held-out caption finds its image first among {score['images']}: "
         f"{score['prior_recall_at_1']:.0%}, among the first ten: {score['prior_recall_at_10']:.0%}",
         f"  without the prior: {score['words_alone_recall_at_1']:.0%} and "
         f"{score['words_alone_recall_at_10']:.0%} (ten by chance: {score['chance_at_10']:.0%})",

@@ -65,7 +65,7 @@ def write_vectors(library: Library, file: FilePath) -> FilePath:
 
 
 def write_noise(recipe: Recipe, file: FilePath) -> None:
-    """Write inverted noise and points as arrays, with the recipe that gives the pictures back."""
+    """Write inverted noise and points as arrays, with the recipe that gives the images back."""
     assert recipe.noise is not None
     rest = json.dumps(replace(recipe, noise=None).to_dict())
     part = file.with_name(f".{file.name}.part.npz")

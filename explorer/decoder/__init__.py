@@ -1,4 +1,4 @@
-"""Decoder: turns points back into pictures, once a family supplies the network and the codec.
+"""Decoder: turns points back into images, once a family supplies the network and the codec.
 
 A decoder is a network conditioned on a point, plus an image codec. A family supplies `condition`,
 `predict`, `to_latent`, `to_image` and a diffusers scheduler config (see `Family`); decoding,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Decoder(Family):
-    """Turns image-side Points of one Space back into pictures."""
+    """Turns image-side Points of one Space back into images."""
 
     def decode(
         self,
@@ -43,14 +43,14 @@ class Decoder(Family):
         eta: float = 0.0,
         solver: Solver | None = None,
     ) -> Iterator[Image.Image]:
-        """Yield one picture a point, in order, each as soon as its batch is done.
+        """Yield one image a point, in order, each as soon as its batch is done.
 
-        Close the iterator to stop. A picture does not depend on the batch that it was computed in.
+        Close the iterator to stop. An image does not depend on the batch that it was computed in.
 
         Args:
-            seed: one for all, so that pictures differ only because points differ; or one a point.
+            seed: one for all, so that images differ only because points differ; or one a point.
             noise: x_T instead of the seed's own, one row for all or one a point. What `invert`
-                found reconstructs its picture at guidance 1, eta 0, solver "ddim", the same steps.
+                found reconstructs its image at guidance 1, eta 0, solver "ddim", the same steps.
             steps, guidance: None is this decoder's own default.
             eta: 0 is deterministic, 1 as random as DDPM: variations around a point.
             solver: None is this decoder's own default where eta is 0, and "ddim" where it is not.
@@ -59,7 +59,7 @@ class Decoder(Family):
             SpaceMismatch, SideMismatch: these points are not for this decoder.
             QueryError: a value is out of range, or lengths are far from those of training.
         """
-        return self._pictures(self._task(points, seed, noise, steps, guidance, eta, solver))
+        return self._images(self._task(points, seed, noise, steps, guidance, eta, solver))
 
     def trace(
         self,
@@ -74,7 +74,7 @@ class Decoder(Family):
     ) -> Iterator[Step]:
         """Yield all points together, as latents, after every step; arguments as for `decode`.
 
-        `to_image(step.estimate)` shows the picture expected at that step; `to_image(step.latents)`
+        `to_image(step.estimate)` shows the image expected at that step; `to_image(step.latents)`
         of the last step is what `decode` gives.
         """
         return self._steps(self._task(points, seed, noise, steps, guidance, eta, solver))
@@ -87,10 +87,10 @@ class Decoder(Family):
         steps: int | None = None,
         refinements: int = 4,
     ) -> Noise:
-        """Find the x_T from which `decode` gives these pictures back, one picture a point.
+        """Find the x_T from which `decode` gives these images back, one image a point.
 
         By DDIM run backwards; decode with the same steps, guidance 1, eta 0 and solver "ddim".
-        Another point, or eta > 0, gives variations of the picture. Where a decoder clips its
+        Another point, or eta > 0, gives variations of the image. Where a decoder clips its
         estimates (`clip_sample`) it reconstructs less exactly: clipping cannot be undone.
 
         Args:
@@ -105,8 +105,8 @@ class Decoder(Family):
         self.check(points)
         if len(images) != len(points) or refinements < 0:
             raise QueryError(
-                "Inversion needs one picture a point, and no fewer than 0 refinements, but there "
-                f"are {len(images)} pictures, {len(points)} points and {refinements} refinements."
+                "Inversion needs one image a point, and no fewer than 0 refinements, but there "
+                f"are {len(images)} images, {len(points)} points and {refinements} refinements."
             )
         found, steps = [], self.steps if steps is None else steps
         task = Task(points, (0,) * len(points), Settings(steps))
@@ -129,27 +129,27 @@ class Decoder(Family):
         eta: float = 0.0,
         solver: Solver | None = None,
     ) -> Iterator[Image.Image]:
-        """Yield every picture with its masked part painted anew, as its point says.
+        """Yield every image with its masked part painted anew, as its point says.
 
-        A picture of the decoder's own size keeps every pixel outside the mask exactly (grey
-        blends); one of another size comes back at the decoder's size. One picture, mask or point
+        An image of the decoder's own size keeps every pixel outside the mask exactly (grey
+        blends); one of another size comes back at the decoder's size. One image, mask or point
         goes with all the others. The rest is as for `decode`.
 
         Args:
-            masks: white (or true, or 1) is painted anew; each of its picture's size.
+            masks: white (or true, or 1) is painted anew; each of its image's size.
 
         Raises:
             QueryError: counts or sizes do not match, or a mask is all black.
 
         Source: Lugmayr et al. 2022 (RePaint), eq. 8, with the noise of x_T at all levels.
         """
-        n = _together({"pictures": images, "masks": masks, "points": points})
+        n = _together({"images": images, "masks": masks, "points": points})
         points = points[np.arange(n) % len(points)]
-        pictures = [images[i % len(images)].convert("RGB") for i in range(n)]
-        greys = [as_grey(masks[i % len(masks)], picture) for i, picture in enumerate(pictures)]
+        images = [images[i % len(images)].convert("RGB") for i in range(n)]
+        greys = [as_grey(masks[i % len(masks)], image) for i, image in enumerate(images)]
         painter = self.painter()
         task = painter._task(points, seed, noise, steps, guidance, eta, solver)
-        return painter._pictures(replace(task, images=tuple(pictures), masks=tuple(greys)))
+        return painter._images(replace(task, images=tuple(images), masks=tuple(greys)))
 
     def redraw(
         self,
@@ -163,24 +163,24 @@ class Decoder(Family):
         eta: float = 0.0,
         solver: Solver | None = None,
     ) -> Iterator[Image.Image]:
-        """Yield every picture drawn again as its point says, keeping its large forms.
+        """Yield every image drawn again as its point says, keeping its large forms.
 
-        The picture is noised part of the way and denoised from there. One picture or point goes
+        The image is noised part of the way and denoised from there. One image or point goes
         with all the others. The rest is as for `decode`.
 
         Args:
-            strength: the part of the steps that is done: near 0 keeps the picture, 1 is `decode`.
+            strength: the part of the steps that is done: near 0 keeps the image, 1 is `decode`.
 
         Raises:
             QueryError: counts do not match, or the strength leaves no step to do.
 
         Source: Meng et al. 2022 (SDEdit).
         """
-        n = _together({"pictures": images, "points": points})
+        n = _together({"images": images, "points": points})
         points = points[np.arange(n) % len(points)]
-        pictures = tuple(images[i % len(images)].convert("RGB") for i in range(n))
+        images = [images[i % len(images)].convert("RGB") for i in range(n)]
         task = self._task(points, seed, None, steps, guidance, eta, solver, strength)
-        return self._pictures(replace(task, images=pictures))
+        return self._images(replace(task, images=tuple(images)))
 
     def _task(
         self,
@@ -201,7 +201,7 @@ class Decoder(Family):
             solver or ("ddim" if eta else self.solver),
             strength,
         )
-        sampler.schedule(self.scheduler_config, settings)  # complains now, not at the first picture
+        sampler.schedule(self.scheduler_config, settings)  # complains now, not at the first image
         n = len(points)
         noise = None if noise is None else noise.for_each(n, self.latent_shape)
         return Task(points, seeds_for(seed, n), settings, noise)
@@ -250,7 +250,7 @@ class Decoder(Family):
             self.own_step,
         )
 
-    def _pictures(self, task: Task) -> Iterator[Image.Image]:
+    def _images(self, task: Task) -> Iterator[Image.Image]:
         return progress(self._batches(task), len(task.points), "decoding")
 
     def _batches(self, task: Task) -> Iterator[Image.Image]:
@@ -260,10 +260,10 @@ class Decoder(Family):
             batch = task[rows]
             latents = sampler.last(self._steps(batch)).latents
             with torch.inference_mode():
-                pictures = self.to_image(latents)
+                images = self.to_image(latents)
             if batch.masks:
-                pictures = list(map(paste, pictures, batch.images, batch.masks))
-            yield from pictures
+                images = list(map(paste, images, batch.images, batch.masks))
+            yield from images
 
 
 def _together(parts: dict[str, Sequence[object] | Points]) -> int:

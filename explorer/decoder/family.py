@@ -31,7 +31,7 @@ RIGHT: dict[str, tuple[Callable[[Any], bool], str]] = {
     "negative": (lambda v: v is None or (isinstance(v, Points) and len(v) == 1), "one point"),
     "noise_level": (lambda v: type(v) is int and 0 <= v <= 999, "a whole number from 0 to 999"),
     "scale": (lambda v: isinstance(v, int | float) and math.isfinite(v), "a finite number"),
-    "hint": (lambda v: v is None or isinstance(v, Image.Image), "a picture"),
+    "hint": (lambda v: v is None or isinstance(v, Image.Image), "an image"),
     "image_size": (
         lambda v: isinstance(v, tuple) and len(v) == 2 and all(type(x) is int and x > 0 for x in v),
         "width and height in pixels, such as (768, 512)",
@@ -51,7 +51,7 @@ class Family(ABC):
     space: Space
     fingerprint: str  # of the decoder's own weights, for recipes
     latent_shape: tuple[int, int, int]  # C h w
-    image_size: tuple[int, int]  # width and height of the pictures that it paints
+    image_size: tuple[int, int]  # width and height of the images that it paints
     scheduler_config: dict[str, Any]  # of diffusers, whole: class, betas, prediction, clipping
     steps: int  # default number of steps
     guidance: float  # default guidance; 1 = off
@@ -82,16 +82,16 @@ class Family(ABC):
 
     @abstractmethod
     def to_latent(self, images: Sequence[Image.Image]) -> "torch.Tensor":
-        """Give N C h w for upright RGB pictures of any size."""
+        """Give N C h w for upright RGB images of any size."""
 
     @abstractmethod
     def to_image(self, latents: "torch.Tensor") -> list[Image.Image]:
-        """Give RGB pictures of `image_size` for latents N C h w, float32 on `device`."""
+        """Give RGB images of `image_size` for latents N C h w, float32 on `device`."""
 
     def mask_to_latent(self, mask: Image.Image) -> Bool[np.ndarray, "h w"]:
         """Find the cells of the latent grid that a grey mask touches, however little.
 
-        For a codec that does not stretch a picture over the grid, such as one that cuts it square.
+        For a codec that does not stretch an image over the grid, such as one that cuts it square.
         """
         return touched(mask, *self.latent_shape[1:])
 
@@ -110,8 +110,8 @@ class Family(ABC):
         both sides of `condition`.
 
         Args:
-            images: N upright RGB pictures.
-            masks: one a picture and of its size, mode "L"; white is painted anew.
+            images: N upright RGB images.
+            masks: one an image and of its size, mode "L"; white is painted anew.
         """
         return None
 

@@ -26,5 +26,5 @@ class Task:
 
     def __getitem__(self, rows: slice) -> "Task":
         noise = None if self.noise is None else self.noise[rows]
-        pictures = self.images[rows], self.masks[rows]
-        return Task(self.points[rows], self.seeds[rows], self.settings, noise, *pictures)
+        images = self.images[rows], self.masks[rows]
+        return Task(self.points[rows], self.seeds[rows], self.settings, noise, *images)

@@ -1,8 +1,8 @@
-"""Library: a durable folder of pictures' points; add to it, search it, verify it.
+"""Library: a durable folder of images' points; add to it, search it, verify it.
 
 What is acknowledged is on disk: segments are immutable, the manifest is swapped atomically, one
 writer holds a lock, readers need none. A Library stays at the version that it was opened at until
-it adds or refreshes. It keeps vectors and names, not the pictures themselves.
+it adds or refreshes. It keeps vectors and names, not the images themselves.
 """
 
 from collections.abc import Generator, Sequence
@@ -92,15 +92,15 @@ class Library(Reader):
     ) -> Generator[Progress]:
         """Bring the library up to date with the sources; iterate to make it happen.
 
-        New and changed pictures are embedded; unchanged and moved ones are not embedded again;
-        those that are gone from a source are retired. A picture that cannot be read is listed in
+        New and changed images are embedded; unchanged and moved ones are not embedded again;
+        those that are gone from a source are retired. An image that cannot be read is listed in
         `errors` and tried again only once it has changed. Closing the iterator, or Ctrl-C, keeps
         what is done, and the same call goes on from there; `Progress.committed` is on disk.
 
         Args:
-            sources: folders, pictures, webdataset tars, or tables of paths (CSV, TSV, Parquet,
+            sources: folders, images, webdataset tars, or tables of paths (CSV, TSV, Parquet,
                 JSON lines); one or several.
-            columns: a table whose file column names the pictures, relative to the table's folder
+            columns: a table whose file column names the images, relative to the table's folder
                 or to the source, or by file name; its other columns become the library's. A
                 captions.* or metadata.* at the top of a folder is used by itself.
             workers: see `Encoder.embed`.
@@ -127,7 +127,7 @@ class Library(Reader):
     def repair(self) -> list[str]:
         """Move damaged segments and manifests to `quarantine/`, and say what was moved.
 
-        Add the pictures again afterwards to embed anew those that were lost.
+        Add the images again afterwards to embed anew those that were lost.
 
         Raises:
             LibraryLocked: another process is writing.

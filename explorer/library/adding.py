@@ -35,7 +35,7 @@ class Progress:
     embedded: int
     unchanged: int  # known already, under this name or another: not embedded again
     failed: int
-    removed: int  # rows whose picture is no longer there
+    removed: int  # rows whose image is no longer there
     current: str  # the item that was last dealt with
 
 
@@ -163,9 +163,9 @@ class _Job:
         self.forgive(item.key)
 
     def fail(self, item: Item, reason: str) -> None:
-        """List an item as failed; the row that it had is not its picture any more."""
+        """List an item as failed; the row that it had is not its image any more."""
         self.failed += 1
-        reason = reason.replace("This picture", item.name, 1)
+        reason = reason.replace("This image", item.name, 1)
         failure = Failure(*item.key, item.name, reason, item.source, item.size, item.changed_ns)
         if self.known.failures.get(item.key) != failure:
             self.pending.failures.append(failure)
@@ -178,7 +178,7 @@ class _Job:
             self.pending.failures.append(replace(failure, reason=""))
 
     def remove_missing(self) -> None:
-        """Retire the rows, and forget the failures, whose pictures are no longer there."""
+        """Retire the rows, and forget the failures, whose images are no longer there."""
         records = (*self.store.manifest.sources, *self.found.records)
         kinds: dict[str, str] = {record.path: record.kind for record in records}
         for key, index in self.known.by_key.items():

@@ -24,10 +24,10 @@ _CHUNK = 4096  # vectors
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """The K nearest pictures of one query, best first; K may be 0.
+    """The K nearest images of one query, best first; K may be 0.
 
     `scores` are cosines, `rows` count the library's rows from 0, `table` has their columns,
-    `points` their image-side points (None if K is 0), `open_picture` opens the picture of a row,
+    `points` their image-side points (None if K is 0), `open_image` opens the image of a row,
     and `note` says what the user should know.
 
     Iterating gives a dict a hit: rank (from 1), score, item, row, and the user's columns.
@@ -38,7 +38,7 @@ class Hits:
     items: tuple[str, ...]
     table: "pd.DataFrame"
     points: Points | None
-    open_picture: Callable[[int], Image.Image]
+    open_image: Callable[[int], Image.Image]
     note: str = ""
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class Hits:
 
     def _repr_html_(self) -> str:
         return jupyter.card(
-            f"{len(self)} hits", pictures_of(self.open_picture, self.rows, self.captions), self.note
+            f"{len(self)} hits", images_of(self.open_image, self.rows, self.captions), self.note
         )
 
     @property
@@ -78,17 +78,17 @@ class Hits:
         return table
 
 
-def pictures_of(
-    open_picture: Callable[[int], Image.Image],
+def images_of(
+    open_image: Callable[[int], Image.Image],
     rows: Int[np.ndarray, " K"],
     captions: Sequence[str],
 ) -> Iterator[str]:
     """Cells of a card in Jupyter, for the first rows."""
     for row, caption in zip(rows[: jupyter.SHOWN], captions, strict=False):
         try:
-            yield jupyter.picture(open_picture(int(row)), caption)
+            yield jupyter.image(open_image(int(row)), caption)
         except ImageError as error:
-            yield jupyter.picture(None, str(error))
+            yield jupyter.image(None, str(error))
 
 
 def matching(

@@ -49,7 +49,7 @@ class SegmentRecord:
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """Where pictures came from: a folder, file, tar or table, by its absolute name."""
+    """Where images came from: a folder, file, tar or table, by its absolute name."""
 
     kind: Literal["folder", "file", "tar", "table"]
     path: str  # os.fsdecode, so that any name survives

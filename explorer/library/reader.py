@@ -15,7 +15,7 @@ from explorer.errors import QueryError, SpaceMismatch
 from explorer.images import name_of, open_image
 from explorer.index import Index
 from explorer.library.contents import Vectors
-from explorer.library.hits import Hits, load_index, matching, pictures_of
+from explorer.library.hits import Hits, images_of, load_index, matching
 from explorer.library.segments import OWN_COLUMNS
 from explorer.library.sources.tars import read_member
 from explorer.library.store import Store
@@ -36,15 +36,13 @@ class Reader:
         return len(self._store.contents.living)
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({str(self.folder)!r}: {len(self):,} pictures in {self.space})"
-        )
+        return f"{type(self).__name__}({str(self.folder)!r}: {len(self):,} images in {self.space})"
 
     def _repr_html_(self) -> str:
         spread = np.linspace(0, max(len(self) - 1, 0), min(len(self), jupyter.SHOWN)).astype(int)
         names = self.rows["item"].iloc[spread]
         columns = f"columns: {', '.join(self.columns) or 'none'}"
-        cells = pictures_of(self.open_picture, spread, list(names))
+        cells = images_of(self.open_image, spread, list(names))
         return jupyter.card(repr(self), cells, columns)
 
     @property
@@ -83,7 +81,7 @@ class Reader:
 
     @property
     def rows(self) -> "pd.DataFrame":
-        """Where every picture is, what it was when it was read, and the user's columns."""
+        """Where every image is, what it was when it was read, and the user's columns."""
         return self._derive("rows", self._read_rows)
 
     def _read_rows(self) -> "pd.DataFrame":
@@ -123,8 +121,8 @@ class Reader:
         labels = tuple(_label(m or p) for p, m in zip(paths, members, strict=True))
         return Points(self.vectors[chosen], self.space, "image", labels)
 
-    def open_picture(self, row: int) -> Image.Image:
-        """Open the picture of a row, upright RGB, from its file or tar.
+    def open_image(self, row: int) -> Image.Image:
+        """Open the image of a row, upright RGB, from its file or tar.
 
         Raises:
             ImageError: it is not there any more, or cannot be read.
@@ -144,7 +142,7 @@ class Reader:
         where: Mapping[str, Any] | None = None,
         exclude: Sequence[int] | None = None,
     ) -> Hits:
-        """Find the `k` pictures nearest to one point, by cosine; fewer if there are fewer.
+        """Find the `k` images nearest to one point, by cosine; fewer if there are fewer.
 
         Args:
             where: column → wanted value, or list of values; all columns must match.
@@ -166,7 +164,7 @@ class Reader:
         where: Mapping[str, Any] | None = None,
         exclude: Sequence[int] | None = None,
     ) -> list[Hits]:
-        """Find the `k` nearest pictures of every point; see `search`."""
+        """Find the `k` nearest images of every point; see `search`."""
         self._check(points.space)
         allowed = None
         if where or exclude is not None:
@@ -179,7 +177,7 @@ class Reader:
     def _hits(self, scores: np.ndarray, rows: np.ndarray, note: str) -> Hits:
         table = self.rows.iloc[rows].reset_index(drop=True)
         points = self.points(rows) if len(rows) else None
-        return Hits(scores, rows, tuple(table["item"]), table, points, self.open_picture, note)
+        return Hits(scores, rows, tuple(table["item"]), table, points, self.open_image, note)
 
     def save_index(self) -> None:
         """Keep the search index as a cache. An exact one is made anew about as fast."""

@@ -1,7 +1,7 @@
 """Segments: immutable folders of vectors and rows, each `segments/<uuid>/`.
 
     vectors.npy      N × D, float16 or float32, raw
-    rows.parquet     one row a vector: where the picture is, what it was, the user's columns
+    rows.parquet     one row a vector: where the image is, what it was, the user's columns
     errors.parquet   what could not be read, with the reason; an empty reason takes one back
     retired.npy      row numbers of earlier segments that are no more
 
@@ -43,12 +43,12 @@ OWN_COLUMNS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One picture as it is stored."""
+    """One image as it is stored."""
 
     path: bytes  # absolute
     member: bytes  # within a tar, or b""
     item: str  # for people
-    sha256: str  # of the picture's bytes
+    sha256: str  # of the image's bytes
     width: int  # pixels, upright
     height: int
     size: int  # bytes
@@ -189,7 +189,7 @@ def _read_checked(folder: FilePath, segment: SegmentRecord, name: str) -> bytes:
     return content
 
 
-REMEDY = "Run verify to see all damage, and repair to set it aside; then add the pictures again."
+REMEDY = "Run verify to see all damage, and repair to set it aside; then add the images again."
 
 
 def map_vectors(folder: FilePath, segment: SegmentRecord, dimension: int) -> np.ndarray:

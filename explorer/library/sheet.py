@@ -1,4 +1,4 @@
-"""Sheet: pictures of a library on one contact sheet, and what stands under each."""
+"""Sheet: images of a library on one contact sheet, and what stands under each."""
 
 from pathlib import Path as FilePath
 
@@ -15,25 +15,25 @@ TILE = 128
 
 
 def write_sheet(library: Library, hits: Hits, file: FilePath) -> None:
-    """Write the pictures of the hits with score and caption under each.
+    """Write the images of the hits with score and caption under each.
 
     Raises:
         QueryError: there are no hits.
     """
-    pictures = [thumbnail(library, int(row)) for row in hits.rows]
+    images = [thumbnail(library, int(row)) for row in hits.rows]
     labels = [f"{hits.scores[i]:.2f} {caption(hits, i)}" for i in range(len(hits))]
-    save_image(grid(pictures, labels=labels, size=TILE), file)
+    save_image(grid(images, labels=labels, size=TILE), file)
 
 
 def neighbours(library: Library, points: Points) -> list[Hits]:
-    """The nearest pictures of each point."""
+    """The nearest images of each point."""
     return library.search_many(points, NEIGHBOURS)
 
 
 def thumbnail(library: Library, row: int) -> Image.Image:
-    """The picture of a row; grey if its file is not there any more."""
+    """The image of a row; grey if its file is not there any more."""
     try:
-        return library.open_picture(row)
+        return library.open_image(row)
     except ExplorerError:
         return Image.new("RGB", (TILE, TILE), "lightgrey")
 

@@ -75,7 +75,7 @@ class Store:
             raise LibraryDamaged(
                 f"No manifest of the library {self.folder} can be trusted: "
                 f"{' '.join(self.warnings)} Bring the folder back from a backup, or index the "
-                "pictures again into a new one."
+                "images again into a new one."
             )
         manifest, problems = partial
         whole = tuple(s for s in manifest.segments if not damage(self.folder, s, False))

@@ -1,4 +1,4 @@
-"""A library of chosen rows of another: the same pictures and vectors, nothing embedded again."""
+"""A library of chosen rows of another: the same images and vectors, nothing embedded again."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from explorer.library.store import create_store
 def write_subset(
     library: Reader, rows: Sequence[int] | np.ndarray, folder: str | os.PathLike[str]
 ) -> FilePath:
-    """Write a new library of these rows; pictures stay where they are.
+    """Write a new library of these rows; images stay where they are.
 
     It has no sources: what is added to it later comes on top.
 
@@ -25,7 +25,7 @@ def write_subset(
         LibraryError: the folder is not empty, or the disk refuses.
     """
     if not len(rows):
-        raise QueryError("A library of no pictures was asked for. Choose some first.")
+        raise QueryError("A library of no images was asked for. Choose some first.")
     points, manifest = library.points(rows), library._store.manifest
     contents = library._store.contents
     positions = np.flatnonzero(contents.live)[np.asarray(rows, dtype=np.int64)]

@@ -78,7 +78,7 @@ class IpAdapter(StableDiffusion):
     ) -> "torch.Tensor":
         given: dict[str, Any] = {k: v.to(latents.dtype) for k, v in condition.items()}
         words = given.pop("words")
-        given["image_embeds"] = [given["image_embeds"][:, None]]  # one adapter, one picture a row
+        given["image_embeds"] = [given["image_embeds"][:, None]]  # one adapter, one image a row
         unet = self._network("unet")
         for layer in unet.of_adapter:
             layer.scale = [self.scale]
@@ -111,7 +111,7 @@ def _width(file: FilePath) -> int:
     except (OSError, SafetensorError) as error:
         raise WeightsMissing(
             f"{file} is no plain IP-Adapter as safetensors ({error}). The plus and the full-face "
-            "ones do not serve: they read more of a picture than its point."
+            "ones do not serve: they read more of an image than its point."
         ) from error
 
 

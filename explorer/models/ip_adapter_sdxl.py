@@ -27,7 +27,7 @@ NETWORKS = {  # as small as published, but for the autoencoder, which works in f
 
 
 class IpAdapterXl(IpAdapter):
-    """Two text towers side by side, and the picture's size, tell the UNet more than in 1.5."""
+    """Two text towers side by side, and the image's size, tell the UNet more than in 1.5."""
 
     guidance = 5.0
 

@@ -129,19 +129,19 @@ def part_folder(part: str, source: str) -> FilePath:
 class KandinskyDecoder(LatentDecoder):
     """A UNet over the latents of a MoVQ autoencoder, told what to paint by a point alone.
 
-    Guidance leads away from the point of an all-zero picture, or from the option `negative`. The
-    sides of a picture are rounded up to whole cells of the UNet's coarsest grid. In-painting runs a
+    Guidance leads away from the point of an all-zero image, or from the option `negative`. The
+    sides of an image are rounded up to whole cells of the UNet's coarsest grid. In-painting runs a
     network of its own where that is on this machine, and the option `hint` another.
 
     Args:
         source: of its parts, as for `part_folder`.
-        encoder: gives the point of an all-zero picture.
+        encoder: gives the point of an all-zero image.
         norms: mean and deviation of the lengths of points.
     """
 
     choices: ClassVar = {
-        "negative": "one point to keep away from, instead of an all-zero picture's",
-        "hint": "a picture of depth (near is white) whose layout is kept",
+        "negative": "one point to keep away from, instead of an all-zero image's",
+        "hint": "an image of depth (near is white) whose layout is kept",
         "image_size": "width and height in pixels, rounded up to multiples of 64",
         "low_memory": "true: only the network at work is on the device",
     }
@@ -183,7 +183,7 @@ class KandinskyDecoder(LatentDecoder):
     def _check_option(self, name: str, value: Any) -> None:
         super()._check_option(name, value)
         if name == "hint" and value is not None:
-            part_folder("controlnet", self._source)  # complains now, not at the first picture
+            part_folder("controlnet", self._source)  # complains now, not at the first image
 
     def painter(self) -> Self:
         source = self._source
@@ -221,7 +221,7 @@ class KandinskyDecoder(LatentDecoder):
             return None
         painted = torch.tensor(np.stack([self.mask_to_latent(mask) for mask in masks]))
         kept = (~painted[:, None]).to(self.device, torch.float32)
-        return {"picture": self._latents(images) * kept, "kept": kept}
+        return {"image": self._latents(images) * kept, "kept": kept}
 
     def mask_to_latent(self, mask: Image.Image) -> Bool[np.ndarray, "h w"]:
         cells = super().mask_to_latent(mask)
@@ -234,7 +234,7 @@ class KandinskyDecoder(LatentDecoder):
         from diffusers import UNet2DConditionModel
 
         given = {name: value.to(latents.dtype) for name, value in condition.items()}
-        seen = [latents, *(given.pop(name) for name in ("picture", "kept") if name in given)]
+        seen = [latents, *(given.pop(name) for name in ("image", "kept") if name in given)]
         unet = self._network(UNet2DConditionModel, self._folder / "unet", self.dtype)
         return unet(torch.cat(seen, 1), t, None, added_cond_kwargs=given).sample
 

@@ -96,10 +96,10 @@ def _folder(release: Release, source: str) -> FilePath:
 
 
 class KarloDecoder(Decoder):
-    """A UNet on the pixels of a small picture; to show it, it is enlarged by two further networks.
+    """A UNet on the pixels of a small image; to show it, it is enlarged by two further networks.
 
-    Enlarging is random: every picture gets the same noise for it, so that pictures differ only
-    because points differ. It is no part of the latents, so inversion finds the small picture's x_T.
+    Enlarging is random: every image gets the same noise for it, so that images differ only
+    because points differ. It is no part of the latents, so inversion finds the small image's x_T.
     """
 
     choices: ClassVar = {

@@ -34,7 +34,7 @@ PARTS = (
 class StableUnclip(StableDiffusion):
     """The point, noised to a level, goes in through the time embedding with that level beside it.
 
-    All points get the same noise, so that pictures differ only because points differ. "No point"
+    All points get the same noise, so that images differ only because points differ. "No point"
     is zeros.
     """
 

@@ -1,7 +1,7 @@
 """Sampler: the one denoising loop, its inverse, and guidance, over diffusers' schedulers.
 
 Works on latents (torch, float32) and a `Denoiser`, any function from latents and timesteps to a
-network's raw output. Knows no points, no pictures and no model.
+network's raw output. Knows no points, no images and no model.
 """
 
 from typing import TYPE_CHECKING

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    Condition = dict[str, torch.Tensor]  # every tensor has one row a picture
+    Condition = dict[str, torch.Tensor]  # every tensor has one row an image
     Denoiser = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # latents, t (N,) -> raw output
 
 

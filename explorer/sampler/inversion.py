@@ -45,10 +45,10 @@ def invert(
             start, rows = latents, t.to(latents.device).expand(len(latents))
             for _ in range(1 + refinements):
                 output = denoiser(latents, rows)[:, : latents.shape[1]]
-                picture, epsilon = split(output, latents, alpha, prediction)
+                image, epsilon = split(output, latents, alpha, prediction)
                 if alpha + alpha_before < 1:
-                    epsilon = (start - alpha_before**0.5 * picture) / (1 - alpha_before) ** 0.5
+                    epsilon = (start - alpha_before**0.5 * image) / (1 - alpha_before) ** 0.5
                 else:
-                    picture = (start - (1 - alpha_before) ** 0.5 * epsilon) / alpha_before**0.5
-                latents = alpha**0.5 * picture + (1 - alpha) ** 0.5 * epsilon
-        yield Step(index, steps, int(t), latents, picture)
+                    image = (start - (1 - alpha_before) ** 0.5 * epsilon) / alpha_before**0.5
+                latents = alpha**0.5 * image + (1 - alpha) ** 0.5 * epsilon
+        yield Step(index, steps, int(t), latents, image)

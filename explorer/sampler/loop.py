@@ -38,10 +38,10 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """The pictures that a process starts from, or must keep a part of.
+    """The images that a process starts from, or must keep a part of.
 
     Args:
-        latents: N C h w, of the original pictures.
+        latents: N C h w, of the original images.
         mask: N 1 h w, true where new content is wanted; None: everywhere.
     """
 
@@ -95,7 +95,7 @@ def denoise(
 ) -> Iterator[Step]:
     """Run the reverse process from x_T = `noise`, yielding after every step.
 
-    Close the iterator to stop early. A picture's row depends on no other row.
+    Close the iterator to stop early. An image's row depends on no other row.
 
     Args:
         config: a diffusers scheduler config: betas, prediction type, spacing, clipping.
@@ -119,7 +119,7 @@ def denoise(
             done = step(scheduler, output, index, latents, generators)
             estimate = getattr(done, "pred_original_sample", None)
             if estimate is None:
-                estimate = _picture(scheduler, output, index, latents, config)
+                estimate = _image(scheduler, output, index, latents, config)
             latents = done.prev_sample
             if known is not None:
                 latents = known.keep(latents, scheduler, noise, index + 1)
@@ -152,7 +152,7 @@ def _ddim_step(
         rows = [torch.randn(latents.shape[1:], generator=g) for g in generators]
         fresh = torch.stack(rows).to(latents.device)
     t, output = scheduler.timesteps[index], output[:, : latents.shape[1]]
-    # ε must be that of the clipped picture, or the error grows with the number of steps.
+    # ε must be that of the clipped image, or the error grows with the number of steps.
     return scheduler.step(
         output, t, latents, eta, use_clipped_model_output=True, variance_noise=fresh
     )
@@ -166,12 +166,12 @@ def _fast_step(
     generators: "Sequence[torch.Generator]",  # noqa: ARG001 - one signature for all steps
     config: dict[str, Any],
 ) -> Any:
-    picture = _picture(scheduler, output, index, latents, config)
-    done = scheduler.step(picture, scheduler.timesteps[index], latents)
-    return SimpleNamespace(prev_sample=done.prev_sample, pred_original_sample=picture)
+    image = _image(scheduler, output, index, latents, config)
+    done = scheduler.step(image, scheduler.timesteps[index], latents)
+    return SimpleNamespace(prev_sample=done.prev_sample, pred_original_sample=image)
 
 
-def _picture(
+def _image(
     scheduler: Any,
     output: "torch.Tensor",
     index: int,
@@ -181,11 +181,11 @@ def _picture(
     """The estimated x_0, in range if the config clips."""
     alpha = float(scheduler.alphas_cumprod[scheduler.timesteps[index]])
     prediction = config.get("prediction_type", "epsilon")
-    picture, _ = split(output[:, : latents.shape[1]], latents, alpha, prediction)
+    image, _ = split(output[:, : latents.shape[1]], latents, alpha, prediction)
     if config["clip_sample"] and not config.get("thresholding", False):
         limit = config.get("clip_sample_range", 1.0)
-        picture = picture.clamp(-limit, limit)
-    return picture
+        image = image.clamp(-limit, limit)
+    return image
 
 
 def split(

@@ -29,7 +29,7 @@ class Settings:
         steps: from 1 to the number of steps that the decoder was trained with.
         guidance: 1 is off, 0 ignores the point, above 1 follows it more closely.
         eta: 0 is deterministic, 1 as random as DDPM; above 0 only with "ddim".
-        strength: the part of the steps that is done, the last ones; below 1 starts from a picture.
+        strength: the part of the steps that is done, the last ones; below 1 starts from an image.
 
     Raises:
         QueryError: a value is out of its range.
@@ -62,7 +62,7 @@ class Settings:
         if not 0 < self.strength <= 1 or self.skipped == self.steps:
             raise QueryError(
                 f"Strength {self.strength} of {self.steps} steps leaves none to do. It lies above "
-                f"0 (keep the picture) and up to 1 (all new); here from {1 / self.steps:.2g} up."
+                f"0 (keep the image) and up to 1 (all new); here from {1 / self.steps:.2g} up."
             )
 
     @property
@@ -114,7 +114,7 @@ def schedule(config: dict[str, Any], settings: Settings) -> Any:
     if not _cut(scheduler, settings, train_steps):
         raise QueryError(
             f"{settings.solver!r} cannot cut {train_steps} timesteps into {settings.steps} steps "
-            "from noise to picture. Ask for another number, such as 50."
+            "from noise to image. Ask for another number, such as 50."
         )
     return scheduler
 
@@ -134,7 +134,7 @@ def _own(config: dict[str, Any]) -> Any:
 
 
 def _cut(scheduler: Any, settings: Settings, train_steps: int) -> bool:
-    """Set the timesteps, and say whether they lead from noise to picture."""
+    """Set the timesteps, and say whether they lead from noise to image."""
     try:
         scheduler.set_timesteps(settings.steps)
     except ZeroDivisionError:  # UnCLIPScheduler with one step

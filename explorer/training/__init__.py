@@ -1,4 +1,4 @@
-"""How pocket was made: pictures from openly licensed packages, a CLIP, an unCLIP decoder, a prior.
+"""How pocket was made: images from openly licensed packages, a CLIP, an unCLIP decoder, a prior.
 
     python -m pocket.train --minutes 120      # from an empty folder to weights
 

@@ -1,6 +1,6 @@
 """Writing weights and manifests so that a full disk or a cut spoils nothing that was saved before.
 
-Knows tensors and files; no model, no pictures.
+Knows tensors and files; no model, no images.
 """
 
 import json

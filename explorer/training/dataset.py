@@ -1,4 +1,4 @@
-"""A library's own pictures as training material: read once into a folder, then mapped.
+"""A library's own images as training material: read once into a folder, then mapped.
 
 Returns arrays. Knows no model and no network.
 """
@@ -22,30 +22,30 @@ from explorer.models.shared.patch_decoder import as_seen
 from explorer.training.checkpoints import explained
 from explorer.training.run_folder import check_count, chosen_rows, has_begun, held_out
 
-PIXELS, POINTS, INDEX = "pictures.bin", "points.npy", "pictures.json"
+PIXELS, POINTS, INDEX = "images.bin", "points.npy", "images.json"
 AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Pictures as their encoder sees them, their raw points, and which are kept from training."""
+    """Images as their encoder sees them, their raw points, and which are kept from training."""
 
     pixels: UInt8[np.ndarray, "N H W C"]
     points: Float[np.ndarray, "N D"]
     held_out: Bool[np.ndarray, " N"]
-    skipped: int  # pictures that could not be opened
+    skipped: int  # images that could not be opened
 
 
 def gather(
     library: Library, work: Path, size: int, most: int, seed: int, framing: dict[str, Any]
 ) -> Material:
-    """Read at most `most` pictures at size × size into `work`; a run that goes on has them there.
+    """Read at most `most` images at size × size into `work`; a run that goes on has them there.
 
     Args:
-        framing: how the encoder cuts a picture; see `as_seen`.
+        framing: how the encoder cuts an image; see `as_seen`.
 
     Raises:
-        QueryError: too few pictures can be opened.
+        QueryError: too few images can be opened.
         TrainingError: the disk is full.
     """
     if not has_begun(work):
@@ -66,11 +66,9 @@ def _read(
             kept.append(row)
             file.write(pixels.tobytes())
     skipped = len(rows) - len(kept)
-    check_count(library, len(kept), f"{skipped} pictures cannot be opened. Add pictures to it.")
+    check_count(library, len(kept), f"{skipped} images cannot be opened. Add images to it.")
     if skipped:
-        print(
-            f"{skipped} of {len(rows)} pictures cannot be opened and are left out", file=sys.stderr
-        )
+        print(f"{skipped} of {len(rows)} images cannot be opened and are left out", file=sys.stderr)
     with explained(work, len(kept) * library.space.dimension * 4):
         np.save(work / POINTS, library.points(kept).vectors)
         hashes = library.rows["sha256"].to_numpy()[kept].tolist()
@@ -80,12 +78,12 @@ def _read(
 def _opened(
     library: Library, rows: Sequence[int] | np.ndarray, size: int, framing: dict[str, Any]
 ) -> Iterator[tuple[int, UInt8[np.ndarray, "H W C"]]]:
-    """Rows and pixels of the pictures that can be opened, in order."""
+    """Rows and pixels of the images that can be opened, in order."""
     see, shown = as_seen(size, framing), time.monotonic()
 
     def pixels_of(row: int) -> UInt8[np.ndarray, "H W C"] | None:
         try:
-            image = library.open_picture(row)
+            image = library.open_image(row)
         except ImageError:
             return None
         return np.rint(see(image).transpose(1, 2, 0) * 255).astype(np.uint8)
@@ -98,7 +96,7 @@ def _opened(
                     yield row, pixels
             if time.monotonic() - shown > 5:
                 print(
-                    f"reading pictures: {start + len(part)} of {len(rows)}",
+                    f"reading images: {start + len(part)} of {len(rows)}",
                     file=sys.stderr,
                     flush=True,
                 )

@@ -1,7 +1,7 @@
-"""Train a decoder for the Space of a library, on the library's own pictures and points.
+"""Train a decoder for the Space of a library, on the library's own images and points.
 
 Writes a folder that `--decoder` takes. Every few minutes it is written anew, with a sheet of
-held-out pictures over their decodes, and with the score of their round trip.
+held-out images over their decodes, and with the score of their round trip.
 """
 
 import csv
@@ -33,7 +33,7 @@ from explorer.training.loop import Interrupt, Plan, Run
 from explorer.training.run_folder import begin, claim, model_of, recipe_of, row_weights, used_up
 
 SIZES = (32, 64, 128)
-SHOWN = 32  # held-out pictures on a sheet
+SHOWN = 32  # held-out images on a sheet
 COLUMNS = 8
 ROOM = 50_000_000  # bytes that a decoder, a sheet and a row of scores surely fit into
 
@@ -45,7 +45,7 @@ class Design:
     Args:
         size: pixels a side; a patch has size / 16, so that 128 costs little more than 64.
         start: "pocket", whose weights the networks start from, or "none".
-        pictures: at most so many are used.
+        images: at most so many are used.
         widths: of the UNet.
 
     Raises:
@@ -54,7 +54,7 @@ class Design:
 
     size: int = 64
     start: str = "pocket"
-    pictures: int = 50_000
+    images: int = 50_000
     widths: tuple[int, int] = decoder_network.WIDTHS
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ def train(
     """Train until the plan's budget is used up or an interrupt; give the decoder's manifest.
 
     Raises:
-        QueryError: too few pictures, or the folder is taken.
+        QueryError: too few images, or the folder is taken.
         WeightsMissing, SpaceMismatch: the library's model cannot be had.
         TrainingError: the disk is full, or the loss is not finite; what was saved is whole.
     """
@@ -85,13 +85,13 @@ def train(
     fixed["space"] = library.space.fingerprint
     work = claim(folder, fixed, resume)
     framing = _framing(model)
-    material = gather(library, work, design.size, design.pictures, plan.seed, framing)
+    material = gather(library, work, design.size, design.images, plan.seed, framing)
     begin(work, fixed)
     examples = Examples(material.pixels, material.points, row_weights(material.held_out))
     networks = Networks.fresh(examples, plan, design.widths)
     if design.start == "pocket":
         networks.start_from(POCKET)
-    told = {"size": design.size, "start": design.start, "pictures": len(material.pixels)}
+    told = {"size": design.size, "start": design.start, "images": len(material.pixels)}
     recipe = recipe_of(library, plan, **told, skipped=material.skipped)
     output = Output(folder, model, material, recipe, framing)
     run, due = None, -np.inf
@@ -115,7 +115,7 @@ def _pause(plan: Plan, took: float) -> float:
 
 
 def _framing(model: Model) -> dict[str, Any]:
-    """How the encoder cuts a picture, so that the decoder learns what the points speak of."""
+    """How the encoder cuts an image, so that the decoder learns what the points speak of."""
     seen = model.encoder.preprocess
     names = ("resize_mode", "interpolation", "fill_color")
     return {name: getattr(seen, name) for name in names} if isinstance(seen, Preprocess) else {}
@@ -167,7 +167,7 @@ class Output:
         return self.manifest
 
     def _look(self, folder: Path, run: Run) -> dict[str, Any]:
-        """Decode held-out points, encode the pictures, and compare with points and chance."""
+        """Decode held-out points, encode the images, and compare with points and chance."""
         decoder = load_decoder(folder, self.manifest["training"]["device"])
         made = list(decoder.decode(self.points))
         seen = self.model.encoder.encode_images(made)
@@ -182,7 +182,7 @@ class Output:
         scores = {name: round(value, 4) for name, value in scores.items()}
         self._tell(run, scores)
         self._draw(made)
-        return {"pictures": len(made), "stage": run.name, "step": run.step, **scores}
+        return {"images": len(made), "stage": run.name, "step": run.step, **scores}
 
     def _tell(self, run: Run, scores: dict[str, float]) -> None:
         """One line on stderr, one row in progress.csv."""
@@ -208,7 +208,7 @@ class Output:
             writer.writerow(row)
 
     def _draw(self, made: list[Image.Image]) -> None:
-        """Held-out pictures, and under each row of them their decodes."""
+        """Held-out images, and under each row of them their decodes."""
         tiles: list[Image.Image] = []
         for start in range(0, len(made), COLUMNS):
             part = slice(start, start + COLUMNS)

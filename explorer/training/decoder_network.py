@@ -1,6 +1,6 @@
-"""Train an unCLIP decoder: a UNet that draws a picture from its point.
+"""Train an unCLIP decoder: a UNet that draws an image from its point.
 
-Takes pictures and their points, writes diffusers folders. It does not know
+Takes images and their points, writes diffusers folders. It does not know
 which CLIP the points come from.
 """
 
@@ -41,10 +41,10 @@ SCHEDULER = {
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Pictures with their raw points, and how often each is drawn.
+    """Images with their raw points, and how often each is drawn.
 
     Args:
-        weights: sum to one; 0 is a picture that is held out.
+        weights: sum to one; 0 is an image that is held out.
     """
 
     pixels: UInt8[np.ndarray, "N H W C"]
@@ -52,7 +52,7 @@ class Examples:
     weights: Float[np.ndarray, " N"]
 
     def draw(self, count: int, step: int, plan: Plan) -> "tuple[torch.Tensor, torch.Tensor]":
-        """Latents and points of `count` pictures, or of all; the seeds are set by the step."""
+        """Latents and points of `count` images, or of all; the seeds are set by the step."""
         import torch
         from torch.nn.functional import pixel_unshuffle
 
@@ -127,7 +127,7 @@ def unet(dimension: int, channels: int, widths: tuple[int, int]) -> Any:
 
     return UNet2DConditionModel(
         sample_size=GRID,
-        in_channels=2 * channels,  # the noisy picture and the draft
+        in_channels=2 * channels,  # the noisy image and the draft
         out_channels=channels,
         block_out_channels=widths,
         layers_per_block=1,
@@ -234,13 +234,13 @@ def loss(
     """Squared error of x_0 at random levels, counted 1 + min(SNR, 5) times.
 
     A narrow network can draw a patch of 48 numbers, but not also carry 48 of noise (v, ε), so it
-    predicts the picture. Plain min-SNR would hardly count the noisiest levels, where the point
+    predicts the image. Plain min-SNR would hardly count the noisiest levels, where the point
     alone decides.
 
     Args:
         inputs: standardised points (N D) and their drafts (N C h w).
 
-    Source: Li & He 2025 (predict the picture); the bound, Hang et al. 2023 (min-SNR).
+    Source: Li & He 2025 (predict the image); the bound, Hang et al. 2023 (min-SNR).
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Train a prior for the Space of a library, from the captions in it to the points of its pictures.
+"""Train a prior for the Space of a library, from the captions in it to the points of its images.
 
 Writes a folder that `--prior` takes.
 """
@@ -107,7 +107,7 @@ def _captions(library: Library, column: str, seed: int) -> tuple[np.ndarray, lis
         there = ", ".join(map(repr, library.columns)) or "none at all"
         raise QueryError(
             f"The library {library.folder} has no column {column!r} of captions; its columns are: "
-            f"{there}. Name one with --caption-column, or index the pictures again with --columns."
+            f"{there}. Name one with --caption-column, or index the images again with --columns."
         )
     texts = [str(text).strip() for text in library.rows[column].fillna("")]
     rows = np.flatnonzero([bool(text) for text in texts])
@@ -134,12 +134,12 @@ def _reader(model: Model, device: str) -> Reader:
 
 
 def _measure(made: Prior, model: Model, points: Points) -> dict[str, Any]:
-    """How often a caption finds its own picture first, or among ten, of the held-out ones.
+    """How often a caption finds its own image first, or among ten, of the held-out ones.
 
     By the point that the prior gives, and by the text's own point.
 
     Args:
-        points: of pictures, labelled with their captions.
+        points: of images, labelled with their captions.
     """
     everyone, units = np.arange(len(points)), points.unit.T
     ways = {
@@ -152,7 +152,7 @@ def _measure(made: Prior, model: Model, points: Points) -> dict[str, Any]:
         for k in (1, TEN)
     }
     return {
-        "pictures": len(points),
+        "images": len(points),
         **scores,
         "chance_at_10": round(min(1, TEN / len(points)), 4),
     }

@@ -1,6 +1,6 @@
 """Train a prior: from a caption's token states to a point on the image side.
 
-Takes captions and the points of their pictures, writes a diffusers folder.
+Takes captions and the points of their images, writes a diffusers folder.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ DEFAULTS = {"prior_steps": 25, "prior_guidance": 1.5}  # of a prior that is new
 
 @dataclass(frozen=True, eq=False)
 class Captioned:
-    """Raw points of pictures, and a caption for any of them.
+    """Raw points of images, and a caption for any of them.
 
     Args:
         captions: for these rows; may draw one of several.
@@ -101,7 +101,7 @@ def transformer(points: Float[np.ndarray, "N D"], context: int) -> Any:
 def train(
     network: Any,
     read: Reader,
-    pictures: Captioned,
+    images: Captioned,
     work: Path,
     plan: Plan,
     interrupt: Interrupt | None = None,
@@ -130,11 +130,11 @@ def train(
     for step in run:
         rng = np.random.default_rng([plan.seed, step])
         torch.manual_seed(int(rng.integers(2**31)))
-        rows = draw_rows(pictures.weights, plan.batch or BATCH, rng)
-        texts = [text * (rng.random() >= DROP) for text in pictures.captions(rows, rng)]
+        rows = draw_rows(images.weights, plan.batch or BATCH, rng)
+        texts = [text * (rng.random() >= DROP) for text in images.captions(rows, rng)]
         points, states, mask = read(texts)
         present = torch.tensor([bool(text) for text in texts], device=plan.device)[:, None]
-        z = (torch.from_numpy(pictures.points[rows]).to(plan.device) - mean) / std
+        z = (torch.from_numpy(images.points[rows]).to(plan.device) - mean) / std
         run.update(loss(network, z, (points * present, states, mask), alphas, plan.device))
         yield run
     run.adopt_average()

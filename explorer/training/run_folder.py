@@ -18,7 +18,7 @@ from explorer.models import Model, load
 from explorer.training.checkpoints import explained
 from explorer.training.loop import Plan
 
-LEAST = 64  # pictures to train on and to hold out
+LEAST = 64  # images to train on and to hold out
 HELD_OUT, LEAST_HELD_OUT = 0.05, 16
 NOTE = "run.json"
 PACKAGES = ("unclip-explorer", "torch", "diffusers", "open_clip_torch", "numpy")
@@ -34,7 +34,7 @@ def model_of(library: Library, device: str) -> Model:
     """
     if not len(library):
         raise QueryError(
-            f"The library {library.folder} is empty. Add at least {LEAST} pictures to it: "
+            f"The library {library.folder} is empty. Add at least {LEAST} images to it: "
             "unclip index FOLDER --library LIBRARY"
         )
     try:
@@ -44,7 +44,7 @@ def model_of(library: Library, device: str) -> Model:
             f"The library {library.folder} was made with {library.model!r}, which cannot be "
             f"loaded, so its points cannot be trained on. {error}"
         ) from error
-    remedy = f"{library.model} has changed since. Index the pictures again into a new library."
+    remedy = f"{library.model} has changed since. Index the images again into a new library."
     model.space.check(library.space, remedy)
     return model
 
@@ -69,9 +69,9 @@ def check_count(library: Library, count: int, reason: str) -> None:
 
 
 def held_out(hashes: list[str]) -> Bool[np.ndarray, " N"]:
-    """Which rows are kept from training: those whose pictures have the lowest hashes.
+    """Which rows are kept from training: those whose images have the lowest hashes.
 
-    One in twenty, at least 16. Copies of one picture go the same way.
+    One in twenty, at least 16. Copies of one image go the same way.
 
     >>> int(held_out([f"{i:04x}" for i in range(1000)]).sum())
     50

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PICTURES = Path(os.environ.get("UNCLIP_SCREENSHOTS", ROOT / "build" / "screenshots"))
+IMAGES = Path(os.environ.get("UNCLIP_SCREENSHOTS", ROOT / "build" / "screenshots"))
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 STARTING = 120  # seconds
 # On a page's own address Streamlit first looks for its server below it, and is told 404.
@@ -101,12 +101,12 @@ def _local(address):
 
 @pytest.fixture
 def keep():
-    """Keep a picture of a window, to be looked at."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    """Keep an image of a window, to be looked at."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
 
     def take(page, name):
         settled(page)
-        page.screenshot(path=PICTURES / f"{name}.png")
+        page.screenshot(path=IMAGES / f"{name}.png")
 
     return take
 
@@ -121,13 +121,13 @@ def settled(page):
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory, pocket, sample):
-    """A library of two styles of the sample pictures, with its map."""
+    """A library of two styles of the sample images, with its map."""
     from explorer.library import Library
     from explorer.projection import Projection
 
     library = Library.create(tmp_path_factory.mktemp("browser") / "some.lib", pocket.space)
-    pictures = [f for style in ("noto", "flat") for f in sorted((sample / style).glob("*"))[:150]]
-    for _ in library.add(pictures, pocket.encoder, columns=sample / "captions.csv", workers=0):
+    images = [f for style in ("noto", "flat") for f in sorted((sample / style).glob("*"))[:150]]
+    for _ in library.add(images, pocket.encoder, columns=sample / "captions.csv", workers=0):
         pass
     Projection.cached(library.cache_folder, library.points())
     return library

@@ -50,9 +50,9 @@ PASTE = """async () => {
 }"""
 
 
-def test_a_picture_is_pasted(visit):
+def test_a_image_is_pasted(visit):
     window = visit("search?q0_kind=Upload")
-    window.get_by_text("A picture can be pasted as well.").wait_for()
+    window.get_by_text("An image can be pasted as well.").wait_for()
     settled(window)
     window.evaluate(PASTE)
     window.get_by_text("pasted.png").first.wait_for()
@@ -63,7 +63,7 @@ def test_a_picture_is_pasted(visit):
 def test_a_library_says_what_it_holds_and_is_verified(visit, keep):
     window = visit("library")
     window.get_by_text("300").first.wait_for()
-    window.get_by_role("button", name="Look for new pictures").click()
+    window.get_by_role("button", name="Look for new images").click()
     window.get_by_text("300 were there already").wait_for(timeout=120_000)
     window.get_by_role("button", name="Verify").click()
     window.get_by_text("All that is stored is as it was written.").wait_for(timeout=120_000)

@@ -1,4 +1,4 @@
-"""The stories of the pages that make pictures: Text diff, Walk, Variations and Concept axes."""
+"""The stories of the pages that make images: Text diff, Walk, Variations and Concept axes."""
 
 import pytest
 from conftest import offered, settled
@@ -11,16 +11,16 @@ AXES = "axes?axes_x0=a+sad+face&axes_x1=a+happy+face&axes_y0=a+person&axes_y1=an
 SHEET = AXES + "&axes_sheet=true"
 
 
-def test_dragging_shows_previews_at_once_and_letting_go_the_exact_picture(visit, keep):
+def test_dragging_shows_previews_at_once_and_letting_go_the_exact_image(visit, keep):
     window = visit(DIFF)
     offered(window)
     keep(window, "diff")
-    picture, slider = window.locator(".scrub img"), window.get_by_label("How far to turn")
-    exact, box = picture.get_attribute("src"), slider.bounding_box()
+    image, slider = window.locator(".scrub img"), window.get_by_label("How far to turn")
+    exact, box = image.get_attribute("src"), slider.bounding_box()
     window.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     window.mouse.down()
     window.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2, steps=5)
-    preview = picture.get_attribute("src")
+    preview = image.get_attribute("src")
     assert preview != exact
     assert "diff_turn" not in window.url  # nothing was asked of the server yet
     window.mouse.up()
@@ -29,7 +29,7 @@ def test_dragging_shows_previews_at_once_and_letting_go_the_exact_picture(visit,
         arg=preview,
     )
     offered(window)
-    assert picture.get_attribute("src") not in (preview, exact)
+    assert image.get_attribute("src") not in (preview, exact)
     keep(window, "diff-turned")
 
 
@@ -54,7 +54,7 @@ def test_a_walk_is_scrubbed_and_taken_away(visit, keep):
     keep(window, "walk")
 
 
-def test_variations_stand_beside_their_picture(visit, keep):
+def test_variations_stand_beside_their_image(visit, keep):
     window = visit("vary")
     window.get_by_role("button", name="Show an example").click()
     offered(window)
@@ -85,7 +85,7 @@ def test_a_mask_is_drawn_by_pointer_and_by_keys(visit, open_window, keep):
     again.goto(window.url)
     offered(again)
     window.get_by_role("button", name="Clear").click()
-    window.get_by_text("Draw on the picture").wait_for()
+    window.get_by_text("Draw on the image").wait_for()
 
 
 def test_a_click_on_the_axes_is_decoded(visit, keep):

@@ -1,4 +1,4 @@
-"""The story of the page Map in a real browser, with pictures of it kept to be looked at."""
+"""The story of the page Map in a real browser, with images of it kept to be looked at."""
 
 import pytest
 from conftest import settled
@@ -33,7 +33,7 @@ def draw(window, tool, *places):
 def test_a_click_on_empty_map_is_decoded_beside_its_neighbours(window, keep):
     window.mouse.click(*at(window, 0.02, 0.02))
     window.get_by_text("decoded", exact=True).wait_for()
-    window.get_by_text("Real pictures nearest to it").wait_for()
+    window.get_by_text("Real images nearest to it").wait_for()
     window.get_by_text("Support", exact=True).wait_for()
     assert "click=" in window.url
     keep(window, "map-place")
@@ -47,9 +47,9 @@ def test_a_drawn_path_becomes_a_video(window, keep):
     keep(window, "map-path")
 
 
-def test_a_lasso_gives_pictures_a_table_and_files(window, keep):
+def test_a_lasso_gives_images_a_table_and_files(window, keep):
     draw(window, "Lasso", (0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
-    window.get_by_text("pictures in the lasso").wait_for()
+    window.get_by_text("images in the lasso").wait_for()
     for label, name in [("Table as CSV", "chosen.csv"), ("New library", "chosen.zip")]:
         with window.expect_download() as download:
             window.get_by_role("button", name=label).click()
@@ -69,20 +69,20 @@ def test_words_are_found_on_the_map_and_a_link_brings_it_all_back(window, open_w
     keep(again, "map-found-dark")
 
 
-def test_pointing_shows_a_picture_and_going_near_shows_pictures(window, keep):
+def test_pointing_shows_a_image_and_going_near_shows_images(window, keep):
     window.mouse.move(*at(window, 0.5, 0.5))
     for _ in range(6):
         window.mouse.wheel(0, -200)
         window.wait_for_timeout(200)
-    window.wait_for_selector(".um-picture")
+    window.wait_for_selector(".um-image")
     window.wait_for_function(
-        "[...document.querySelectorAll('.um-picture')].every((i) => i.complete && i.naturalWidth)"
+        "[...document.querySelectorAll('.um-image')].every((i) => i.complete && i.naturalWidth)"
     )
-    spot = window.locator(".um-picture").first.bounding_box()
+    spot = window.locator(".um-image").first.bounding_box()
     window.mouse.move(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2, steps=4)
     window.wait_for_selector(".um-card:not([hidden])")
     window.wait_for_function("document.querySelector('.um-card').textContent.includes(', ')")
-    keep(window, "map-pictures")
+    keep(window, "map-images")
 
 
 def test_what_lies_under_the_points_is_painted(window, keep):

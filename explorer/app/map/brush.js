@@ -1,13 +1,13 @@
-// A picture to paint a mask on: with the pointer, or with the arrow keys and the space bar.
-// Strokes are told in parts of the picture's width and height, when the pointer is lifted.
-const STEP = 0.02; // of the picture, that an arrow key moves
+// An image to paint a mask on: with the pointer, or with the arrow keys and the space bar.
+// Strokes are told in parts of the image's width and height, when the pointer is lifted.
+const STEP = 0.02; // of the image, that an arrow key moves
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const find = (name) => parentElement.querySelector(name);
   const canvas = find("canvas"), ring = find("span"), ink = canvas.getContext("2d");
   canvas.setAttribute("aria-label", data.name);
   find(".brush").style.aspectRatio = `${data.width} / ${data.height}`;
-  if (find("img").src !== new URL(data.picture, location.origin).href) find("img").src = data.picture;
+  if (find("img").src !== new URL(data.image, location.origin).href) find("img").src = data.image;
   canvas.width = 512;
   canvas.height = Math.round((512 * data.height) / data.width);
 

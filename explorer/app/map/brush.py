@@ -1,4 +1,4 @@
-"""Brush: a mask drawn by hand on a picture, as strokes that fit into an address."""
+"""Brush: a mask drawn by hand on an image, as strokes that fit into an address."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from explorer.app.server.media import picture_address
+from explorer.app.server.media import image_address
 
 HERE = FilePath(__file__).parent
 SHOWN = 840  # pixels of the longer side that the browser gets
@@ -21,8 +21,8 @@ class Stroke:
     """One movement of the brush.
 
     Args:
-        size: the brush's width, as a part of the picture's.
-        places: where it went, x and y as parts of the picture's width and height.
+        size: the brush's width, as a part of the image's.
+        places: where it went, x and y as parts of the image's width and height.
     """
 
     size: float
@@ -30,9 +30,9 @@ class Stroke:
 
 
 def brush(
-    picture: Image.Image, strokes: Sequence[Stroke], size: float, *, key: str
+    image: Image.Image, strokes: Sequence[Stroke], size: float, *, key: str
 ) -> list[Stroke] | None:
-    """Show the picture with the strokes, to draw more; all of them, just after one was drawn."""
+    """Show the image with the strokes, to draw more; all of them, just after one was drawn."""
     mounted = st.components.v2.component(
         "unclip-brush",
         html='<div class="brush"><img alt=""><canvas tabindex="0" role="application"></canvas>'
@@ -40,11 +40,11 @@ def brush(
         css=(HERE / "brush.css").read_text("utf-8"),
         js=(HERE / "brush.js").read_text("utf-8"),
     )
-    shown = picture.copy()
+    shown = image.copy()
     shown.thumbnail((SHOWN, SHOWN))
     data = {
         "name": "Where to paint. Arrow keys move the brush, space paints.",
-        "picture": picture_address(shown, key),
+        "image": image_address(shown, key),
         "width": shown.width,
         "height": shown.height,
         "strokes": [asdict(stroke) for stroke in strokes],
@@ -55,7 +55,7 @@ def brush(
 
 
 def drawn(strokes: Sequence[Stroke], size: tuple[int, int]) -> Image.Image:
-    """The mask that the strokes draw on a picture of that size: white where they went.
+    """The mask that the strokes draw on an image of that size: white where they went.
 
     >>> mask = drawn([Stroke(0.5, ((0.5, 0.5),))], (8, 8))
     >>> mask.getpixel((4, 4)), mask.getpixel((0, 0))

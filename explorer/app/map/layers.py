@@ -1,4 +1,4 @@
-"""Pictures that lie under the points of the map: what the decoder paints where, and where it fails.
+"""Images that lie under the points of the map: what the decoder paints where, and where it fails.
 
 Each is asked for by name, decoded once with progress, and kept.
 """
@@ -18,7 +18,7 @@ from explorer.edits import decoder_of, plan
 
 CELLS = 14  # of the mosaic, along the longer side
 TILE = 64  # pixels
-SAMPLE = 96  # pictures that are decoded to see where the decoder is blind
+SAMPLE = 96  # images that are decoded to see where the decoder is blind
 HEAT = 96  # pixels of the heat map's longer side
 MIDDLE, WORST = 0.15, 0.6  # distances of a round trip that are half and fully red
 
@@ -27,7 +27,7 @@ NONE, MOSAIC, BLIND = "Nothing", "What the decoder paints there", "Where the dec
 
 
 def ground(name: str) -> Ground | None:
-    """The picture of this name; None for none, or if it was cancelled."""
+    """The image of this name; None for none, or if it was cancelled."""
     make = {MOSAIC: _mosaic, BLIND: _blindness}.get(name)
     return make() if make else None
 
@@ -55,7 +55,7 @@ def _mosaic() -> Ground | None:
 
 
 def _blindness() -> Ground | None:
-    """How far from its point the decoded picture of a point lies, as red where it is far."""
+    """How far from its point the decoded image of a point lies, as red where it is far."""
     projection, model = layout(), state.model()
     rows = np.random.default_rng(0).permutation(len(projection.points))[:SAMPLE]
     points = projection.points[rows]
@@ -113,7 +113,7 @@ def _middles(box: Box, counts: tuple[int, int]) -> Float[np.ndarray, "M 2"]:
     return np.stack([a.ravel() for a in np.meshgrid(x, y)], axis=1)
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(image: Image.Image) -> bytes:
     content = io.BytesIO()
-    picture.save(content, "png")
+    image.save(content, "png")
     return content.getvalue()

@@ -19,22 +19,22 @@ from explorer.recipe import Recipe
 from explorer.rendering import Made
 
 NEIGHBOURS = 6
-SHOWN = 24  # pictures of a lasso
+SHOWN = 24  # images of a lasso
 STOPS = 8  # places of a drawn path that are decoded as they are
 FRAMES = 32
 FPS = 12
 LARGE, SMALL = 320, 110  # pixels
-FEW = 30  # pictures tell nothing about what is usual
+FEW = 30  # images tell nothing about what is usual
 Place = tuple[float, float]
 
 SUPPORT = (
-    "How near real pictures are: the part of real pictures that lie farther from their neighbours "
+    "How near real images are: the part of real images that lie farther from their neighbours "
     "than this does. Near 0 %, nothing real is like it. Near 100 %, it is more usual than any "
-    "picture: a mean of its neighbours on the map."
+    "image: a mean of its neighbours on the map."
 )
 OFF = (
-    "How far the nearest picture on the map is, in distances that pictures have to their nearest. "
-    "Far out, a place stands for a mix of pictures that have little to do with it."
+    "How far the nearest image on the map is, in distances that images have to their nearest. "
+    "Far out, a place stands for a mix of images that have little to do with it."
 )
 
 
@@ -46,7 +46,7 @@ def show_place(place: Place, row: int | None) -> None:
     st.subheader(outputs.escaped(words))
     slot = st.container()
     _show_support(point, np.array(place))
-    st.markdown("**Real pictures nearest to it**")
+    st.markdown("**Real images nearest to it**")
     outputs.found(library.search(point, NEIGHBOURS), width=SMALL)
     with slot:
         made = f"places.inverse([[{place[0]:.5g}, {place[1]:.5g}]])"
@@ -76,13 +76,13 @@ def show_path(line: tuple[Place, ...]) -> None:
 
 
 def show_lasso(border: tuple[Place, ...]) -> None:
-    """What the lasso encloses: pictures, a table, and files to take away."""
+    """What the lasso encloses: images, a table, and files to take away."""
     library, rows = state.library(), rows_within(border, layout().xy)
-    st.subheader(f"{len(rows):,} pictures in the lasso")
+    st.subheader(f"{len(rows):,} images in the lasso")
     if not len(rows):
         return
-    pictures, table = st.tabs(["Pictures", "Table"])
-    with pictures:
+    images, table = st.tabs(["Images", "Table"])
+    with images:
         words = [caption(library, int(row)) for row in rows[:SHOWN]]
         outputs.tiles([state.thumbnail(int(row)) for row in rows[:SHOWN]], words, width=SMALL)
         if len(rows) > SHOWN:
@@ -107,7 +107,7 @@ def show_found(hits: Hits) -> None:
 
 
 def show_region() -> None:
-    """One region of the map: its mean decoded, beside its most typical pictures."""
+    """One region of the map: its mean decoded, beside its most typical images."""
     known = regions()
     if not known:
         return
@@ -121,10 +121,10 @@ def show_region() -> None:
     middle = mean(own)
     st.markdown("**Its mean, decoded**")
     slot = st.container()
-    st.markdown("**Its most typical pictures**")
+    st.markdown("**Its most typical images**")
     typical = rows[(own.unit @ middle.unit[0]).argsort()[::-1][:NEIGHBOURS]]
-    pictures = [state.thumbnail(int(row)) for row in typical]
-    outputs.tiles(pictures, [caption(library, int(row)) for row in typical], width=SMALL)
+    images = [state.thumbnail(int(row)) for row in typical]
+    outputs.tiles(images, [caption(library, int(row)) for row in typical], width=SMALL)
     with slot:
         _decode(middle, f"ex.mean(library.points({rows.tolist()}))", None)
 
@@ -137,12 +137,12 @@ def _show_support(point: Points, place: Float[np.ndarray, " 2"]) -> None:
     far = float(distances_to_points(place[None])[0])
     with st.container(horizontal=True):
         st.metric("Support", f"{scores['nearest percentile']:.0f} %", help=SUPPORT)
-        st.metric("Cosine", f"{scores['nearest']:.2f}", help="with the 10th nearest real picture")
+        st.metric("Cosine", f"{scores['nearest']:.2f}", help="with the 10th nearest real image")
         st.metric("Off the map by", f"{far:.1f}", help=OFF)
 
 
 def _decode(point: Points, python: str, row: int | None) -> None:
-    """The point as the decoder paints it, and the picture itself if it is one of the library."""
+    """The point as the decoder paints it, and the image itself if it is one of the library."""
     model = state.model()
     recipe: Recipe = plan(model, point, None, way="points", count=1, title=point.labels[0])
     frames = decoded(recipe)
@@ -150,9 +150,9 @@ def _decode(point: Points, python: str, row: int | None) -> None:
         return
     with st.container(horizontal=True):
         if row is not None:
-            outputs.show(state.thumbnail(row), "the picture", width=LARGE // 2)
+            outputs.show(state.thumbnail(row), "the image", width=LARGE // 2)
         outputs.show(frames[0], "decoded", width=LARGE if row is None else LARGE // 2)
-    lines = [f"picture, = model.decoder.decode({python})", 'picture.save("place.png")']
+    lines = [f"image, = model.decoder.decode({python})", 'image.save("place.png")']
     _offer("place.png", Made(recipe, model, frames), lines)
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 MOST_CLUSTERED = 20_000  # places; more are sampled
 MOST = 40
-LEAST_SHARE = 0.1  # of a crowd's pictures that have a word, for the crowd to be called by it
+LEAST_SHARE = 0.1  # of a crowd's images that have a word, for the crowd to be called by it
 WORD = re.compile(r"[^\W\d_]{3,}")
 EMPTY = frozenset(
     {"and", "are", "for", "from", "has", "its", "not", "one", "that", "the", "this", "with"}
@@ -62,8 +62,8 @@ def _middle(xy: Float[np.ndarray, "K 2"]) -> tuple[float, float]:
 def _telling_words(members: list[Int[np.ndarray, " K"]], captions: Sequence[str]) -> list[str]:
     """For each crowd its two words with the largest tf · log(1 + A / f).
 
-    tf is a word's share of the crowd's pictures, f its count over all crowds, A the mean number of
-    words a crowd. A word that few of its pictures have does not name it.
+    tf is a word's share of the crowd's images, f its count over all crowds, A the mean number of
+    words a crowd. A word that few of its images have does not name it.
     """
     counts = [Counter(w for i in own for w in _words(captions[i])) for own in members]
     total = sum(counts, Counter[str]())

@@ -21,7 +21,7 @@ from explorer.rendering import Made
 from explorer.sampler import batches
 
 CHUNK = 10_000  # rows that are measured at once
-SIDE = 5  # pictures along each side of a sheet
+SIDE = 5  # images along each side of a sheet
 LARGE, SMALL = 260, 110  # pixels
 NEIGHBOURS = 6
 PLACE = "axes_at"  # in the address
@@ -46,7 +46,7 @@ class Base:
 def page() -> None:
     """Ask for the words of both axes, then show the library on them, and any place decoded."""
     st.title("Concept axes")
-    st.caption("Lays pictures out along two changes of words, and paints what lies at any place.")
+    st.caption("Lays images out along two changes of words, and paints what lies at any place.")
     with st.container(horizontal=True):
         x, y = _words("x", "left", "right"), _words("y", "below", "above")
     if not (x[1] and y[1] and len(state.library())):
@@ -73,7 +73,7 @@ def _words(axis: str, low: str, high: str) -> Words:
     return first.strip(), second.strip()
 
 
-@st.cache_resource(max_entries=8, show_spinner="Measuring the pictures …")
+@st.cache_resource(max_entries=8, show_spinner="Measuring the images …")
 def _measured(_library: Library, x: Words, y: Words, key: str) -> tuple[Axes, Places]:  # noqa: ARG001
     axes, rows = Axes.read(state.model().encoder, x, y), np.arange(len(_library))
     parts = [axes.coordinates(_library.points(rows[part])) for part in batches(len(rows), CHUNK)]
@@ -81,7 +81,7 @@ def _measured(_library: Library, x: Words, y: Words, key: str) -> tuple[Axes, Pl
 
 
 def _place(xy: Places) -> Float[np.ndarray, "2"]:
-    """Where the address points to; the middle of the pictures where it makes no sense."""
+    """Where the address points to; the middle of the images where it makes no sense."""
     try:
         place = np.array([float(part) for part in st.query_params.get(PLACE, "").split(",")])
     except ValueError:
@@ -91,7 +91,7 @@ def _place(xy: Places) -> Float[np.ndarray, "2"]:
 
 
 def _spread(xy: Places) -> Places:
-    """Places in rows from the top, over where most pictures are."""
+    """Places in rows from the top, over where most images are."""
     low, high = np.quantile(xy, (0.02, 0.98), axis=0)
     across, up = np.linspace(low, high, SIDE).T.round(4)
     return np.stack([axis.ravel() for axis in np.meshgrid(across, up[::-1])], axis=1)
@@ -104,7 +104,7 @@ def _map(xy: Places, place: Float[np.ndarray, "2"], x: Words, y: Words) -> None:
     thumbnails, captions = addresses(state.library())
     scene = Scene(
         xy.astype(np.float32),
-        "Pictures on two axes of words",
+        "Images on two axes of words",
         marks=[*marks, Mark(float(place[0]), float(place[1]), "place")],
         thumbnails=thumbnails,
         captions=captions,
@@ -116,11 +116,11 @@ def _map(xy: Places, place: Float[np.ndarray, "2"], x: Words, y: Words) -> None:
 
 
 def _base(asked: Asked | None, xy: Places, place: Float[np.ndarray, "2"]) -> Base | None:
-    """What was asked for, or else the real picture nearest to the place."""
+    """What was asked for, or else the real image nearest to the place."""
     if asked is None:
         row = int(((xy - place) ** 2).sum(axis=1).argmin())
         words = caption(state.library(), row)
-        st.caption(f"Moved is the real picture nearest to the place: {outputs.escaped(words)}.")
+        st.caption(f"Moved is the real image nearest to the place: {outputs.escaped(words)}.")
         return Base(state.library().points([row]), f"library.points([{row}])")
     point = planned(lambda: asked.stop(state.model()).point, "point", asked)
     python = f"edits.Stop.read(model, {in_command(asked)!r}, seed=0).point"
@@ -128,7 +128,7 @@ def _base(asked: Asked | None, xy: Places, place: Float[np.ndarray, "2"]) -> Bas
 
 
 def _decode(axes: Axes, base: Base, places: Places, read: str) -> None:
-    """The base moved to each place, as the decoder paints it, and real pictures beside.
+    """The base moved to each place, as the decoder paints it, and real images beside.
 
     Args:
         read: Python that makes the axes.
@@ -144,7 +144,7 @@ def _decode(axes: Axes, base: Base, places: Places, read: str) -> None:
         st.image(grid(frames, columns=SIDE), words, "stretch", alt=words)
     else:
         outputs.show(frames[0], f"x = {places[0, 0]:.3f}, y = {places[0, 1]:.3f}", width=LARGE)
-        st.markdown("**Real pictures nearest to it**")
+        st.markdown("**Real images nearest to it**")
         outputs.found(library.search(points, NEIGHBOURS), width=SMALL)
     name = "sheet.png" if len(frames) > 1 else "place.png"
     python = in_python(

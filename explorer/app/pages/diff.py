@@ -1,4 +1,4 @@
-"""Text diff: a picture changed by words, as far as a slider says."""
+"""Text diff: an image changed by words, as far as a slider says."""
 
 from dataclasses import dataclass, replace
 
@@ -27,7 +27,7 @@ from explorer.rendering import Made
 PREVIEWS = 17  # places of the slider that are decoded roughly beforehand
 PREVIEW_STEPS = 4
 TURN = 0.5  # of the way to the new words, at first
-NOISES = ("The way begins at the picture itself.", "Drawn from the seed.")
+NOISES = ("The way begins at the image itself.", "Drawn from the seed.")
 EXAMPLE = {
     "diff_kind": WORDS,
     "diff": "cat face",
@@ -57,7 +57,7 @@ class Change:
 def page() -> None:
     """Ask what shall become what, then show the way there."""
     st.title("Text diff")
-    st.caption("Changes a picture by words, as far as you turn it from one caption to another.")
+    st.caption("Changes an image by words, as far as you turn it from one caption to another.")
     left, right = st.columns([1, 2], gap="large")
     with left:
         start = ask("Start from", "diff")
@@ -97,7 +97,7 @@ def _show(change: Change) -> None:
 
 
 def _slide(whole: Recipe, here: Recipe, turn: float) -> list[Image.Image] | None:
-    """The slider with what lies at each place of it; the one picture at its own place.
+    """The slider with what lies at each place of it; the one image at its own place.
 
     None if the person cancelled.
     """

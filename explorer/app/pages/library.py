@@ -1,4 +1,4 @@
-"""Library: what it is made of, what could not be read, adding pictures, verifying it."""
+"""Library: what it is made of, what could not be read, adding images, verifying it."""
 
 import shutil
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from explorer.library import Library
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 12  # pictures, spread over the library
+SHOWN = 12  # images, spread over the library
 DONE = "added"  # of the session: what was done last
 
 
@@ -26,7 +26,7 @@ def page() -> None:
     info = library.info()
     st.title("Library")
     st.caption(
-        f"{outputs.escaped(library.folder.name)} holds the points of {len(library):,} pictures."
+        f"{outputs.escaped(library.folder.name)} holds the points of {len(library):,} images."
     )
     _numbers(info)
     step = max(1, len(library) // SHOWN)
@@ -46,7 +46,7 @@ def page() -> None:
 
 def _numbers(info: dict[str, object]) -> None:
     numbers = {
-        "Pictures": f"{info['rows']:,}",
+        "Images": f"{info['rows']:,}",
         "Model": info["model"],
         "Dimensions": info["dimension"],
         "Megabytes": f"{float(str(info['bytes'])) / 1e6:.1f}",
@@ -65,16 +65,16 @@ def _errors(library: Library) -> None:
 
 def _add(library: Library, sources: Sequence[str]) -> None:
     """Look again at the sources, or take uploads in."""
-    st.subheader("Add pictures")
-    st.caption("What is new or changed in the folders that it was made from, or pictures of yours.")
+    st.subheader("Add images")
+    st.caption("What is new or changed in the folders that it was made from, or images of yours.")
     if DONE in st.session_state:
         st.success(st.session_state.pop(DONE))
     command = ["unclip", "index", *sources, "--library", str(library.folder)]
-    if st.button("Look for new pictures", disabled=not sources):
+    if st.button("Look for new images", disabled=not sources):
         _run(library, list(sources))
-    pictures = uploaded("Pictures of yours", key="add", several=True)
-    if st.button(f"Add {len(pictures)} pictures", disabled=not pictures, key="add-uploads"):
-        _run(library, [_folder(library, pictures)], _captions(pictures))
+    images = uploaded("Images of yours", key="add", several=True)
+    if st.button(f"Add {len(images)} images", disabled=not images, key="add-uploads"):
+        _run(library, [_folder(library, images)], _captions(images))
     python = f"""import explorer as ex
 
 library = ex.Library.open({str(library.folder)!r})
@@ -87,7 +87,7 @@ for progress in library.add({list(sources)!r}, model.encoder):
 
 def _run(library: Library, sources: list[str], columns: "pd.DataFrame | None" = None) -> None:
     """Add under a bar; any click on the page ends it, and what is done stays."""
-    bar, last = st.progress(0.0, "Reading pictures"), None
+    bar, last = st.progress(0.0, "Reading images"), None
     st.button("Stop")
     own = Library.open(library.folder)  # the shared one is not to be changed
     encoder = state.model().encoder
@@ -96,27 +96,27 @@ def _run(library: Library, sources: list[str], columns: "pd.DataFrame | None" = 
             bar.progress(last.done / max(1, last.total), f"{last.done:,} of {last.total:,}")
     if last is not None:
         st.session_state[DONE] = (
-            f"{last.embedded:,} pictures were added, {last.unchanged:,} were there already, "
+            f"{last.embedded:,} images were added, {last.unchanged:,} were there already, "
             f"{last.removed:,} are gone, {last.failed:,} could not be read."
         )
     st.rerun()  # from the first line, with the new version
 
 
-def _folder(library: Library, pictures: Sequence[Upload]) -> str:
+def _folder(library: Library, images: Sequence[Upload]) -> str:
     """Copy uploads into the folder of uploads beside the library, under their checksums."""
     folder = library.folder.with_name(f"{library.folder.name}-uploads")
     folder.mkdir(exist_ok=True)
-    for picture in pictures:
-        if not (folder / picture.file.name).exists():
-            shutil.copyfile(picture.file, folder / picture.file.name)
+    for image in images:
+        if not (folder / image.file.name).exists():
+            shutil.copyfile(image.file, folder / image.file.name)
     return str(folder)
 
 
-def _captions(pictures: Sequence[Upload]) -> "pd.DataFrame":
+def _captions(images: Sequence[Upload]) -> "pd.DataFrame":
     """What the person calls them, as captions."""
     import pandas as pd
 
-    rows = {picture.file.name: FilePath(picture.name).stem for picture in pictures}
+    rows = {image.file.name: FilePath(image.name).stem for image in images}
     return pd.DataFrame({"file": list(rows), "caption": list(rows.values())})
 
 

@@ -26,8 +26,8 @@ def page() -> None:
     """Show the map, and beside it what was last clicked, drawn around or drawn along."""
     st.title("Map")
     st.caption(
-        "Every point is a picture, and pictures alike lie near each other. Click a point or the "
-        "empty map to see what the decoder paints there; draw a lasso to take pictures away, or a "
+        "Every point is an image, and images alike lie near each other. Click a point or the "
+        "empty map to see what the decoder paints there; draw a lasso to take images away, or a "
         "path to make a video."
     )
     column, words, layer, labels = _controls()
@@ -90,7 +90,7 @@ def _scene(
     thumbnails, captions = addresses(state.library())
     return Scene(
         layout().xy,
-        f"Map of {len(state.library()):,} pictures",
+        f"Map of {len(state.library()):,} images",
         None if column == NO_COLUMN else colours(column),
         [*marks, *(Mark(*place, "place") for place in chosen.get("click", ()))],
         path=chosen.get("path", ()),

@@ -1,4 +1,4 @@
-"""Search: words and pictures, added and subtracted; what is near, and what lies there."""
+"""Search: words and images, added and subtracted; what is near, and what lies there."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -31,19 +31,19 @@ _label = attrgetter("label")
 def page() -> None:
     """Ask, then show what is near."""
     st.title("Search")
-    st.caption("Finds the pictures nearest to words, to pictures, or to a sum of both.")
+    st.caption("Finds the images nearest to words, to images, or to a sum of both.")
     left, right = st.columns([1, 2], gap="large")
     with left:
         terms = _terms()
         with st.expander("How many, and which"):
-            count = st.slider("How many pictures", 4, 60, 12, key="k", bind="query-params")
+            count = st.slider("How many images", 4, 60, 12, key="k", bind="query-params")
             least = st.slider("Lowest score", -1.0, 1.0, -1.0, 0.01, key="least",
                               bind="query-params")  # fmt: skip
             where = _filters()
         drawing = st.toggle("Decode this query", key="decode", bind="query-params")
     with right:
         if not terms:
-            st.info("Type words, or choose a picture. A weight below zero takes away.")
+            st.info("Type words, or choose an image. A weight below zero takes away.")
             return
         above = st.container()
         _results(terms, count, least, where)
@@ -110,7 +110,7 @@ def _results(terms: Terms, count: int, least: float, where: dict[str, list[Any]]
 
 
 def _more(row: int) -> None:
-    """Look for one picture of the library alone; runs before the next script."""
+    """Look for one image of the library alone; runs before the next script."""
     take("q0", row)
     st.session_state["w0"] = 1.0
     for i in range(1, MOST_TERMS):
@@ -157,7 +157,7 @@ def _decode(terms: Terms) -> None:
     def plan() -> Recipe:
         point = query.decodable(model.encoder, model.prior, seed).with_labels([label])
         stop = edits.Stop(point, None)
-        return edits.plan_pictures(model, [stop], 1, eta=0.0, seed=seed, title=label)
+        return edits.plan_images(model, [stop], 1, eta=0.0, seed=seed, title=label)
 
     recipe = planned(plan, "query", str(query), seed)
     frames = decoded(recipe) if recipe else None

@@ -1,4 +1,4 @@
-"""Walk: from picture to picture, or from words to words, along great circles."""
+"""Walk: from image to image, or from words to words, along great circles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def page() -> None:
     """Ask for the stops, then show the way through them."""
     st.title("Walk")
     st.caption(
-        "Goes from one picture, or words, to the next along great circles, and paints what lies "
+        "Goes from one image, or words, to the next along great circles, and paints what lies "
         "between."
     )
     left, right = st.columns([1, 2], gap="large")

@@ -65,7 +65,7 @@ class Guard:
         mine += sum(bytes_ for whose, bytes_ in self._coming if whose == session)
         all_of_us += sum(bytes_ for _, bytes_ in self._coming)
         if mine + int(size) > MOST_OF_A_SESSION or all_of_us + int(size) > MOST_OF_ALL:
-            await _refuse(send, 413, "Too much was uploaded. Remove pictures, then try again.")
+            await _refuse(send, 413, "Too much was uploaded. Remove images, then try again.")
             return
         coming = session, int(size)
         self._coming.append(coming)

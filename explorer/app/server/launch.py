@@ -56,7 +56,7 @@ def serve(
 
 
 def parts() -> dict[str, Any]:
-    """What the server has besides Streamlit's own: addresses of pictures, and a guard."""
+    """What the server has besides Streamlit's own: addresses of images, and a guard."""
     from starlette.middleware import Middleware
 
     return {"routes": routes(), "middleware": [Middleware(Guard)]}
@@ -73,7 +73,7 @@ def settings_for(host: str, port: int | None, allow_remote: bool) -> dict[str, A
         if not allow_remote:
             raise QueryError(
                 f"With --host {host} everybody who reaches this machine could see the library's "
-                "pictures and names and decode on it, without a password and unencrypted. If you "
+                "images and names and decode on it, without a password and unencrypted. If you "
                 "want that, add --allow-remote; better, put a proxy with a login before it."
             )
         settings["server.allowedHosts"] = []  # which names lead here, only its owner knows

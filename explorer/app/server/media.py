@@ -23,8 +23,8 @@ def address(content: bytes, mimetype: str, place: str) -> str:
     return f"/{base}{found}" if base else found
 
 
-def picture_address(picture: Image.Image, place: str) -> str:
-    """The same for a picture, as a JPEG that shows no artefacts when enlarged."""
+def image_address(image: Image.Image, place: str) -> str:
+    """The same for an image, as a JPEG that shows no artefacts when enlarged."""
     content = io.BytesIO()
-    picture.save(content, "jpeg", quality=95, subsampling=0)
+    image.save(content, "jpeg", quality=95, subsampling=0)
     return address(content.getvalue(), "image/jpeg", place)

@@ -1,4 +1,4 @@
-// A picture pasted anywhere on the page goes into the last field for uploads, and so the same way.
+// An image pasted anywhere on the page goes into the last field for uploads, and so the same way.
 export default function () {
   const paste = (event) => {
     const fields = document.querySelectorAll("input[type=file]");

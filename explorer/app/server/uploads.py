@@ -1,4 +1,4 @@
-"""Pictures that a person uploads: few, small, checked before they are decoded, and renamed.
+"""Images that a person uploads: few, small, checked before they are decoded, and renamed.
 
 They lie as PNG in a temporary folder of the session, under their checksums, and go with it.
 """
@@ -19,14 +19,14 @@ from explorer.errors import ImageError, QueryError
 from explorer.images import FORMATS, name_of, open_image, save_image
 
 MOST_MEGABYTES = 20  # a file
-MOST_PICTURES = 24  # a session; the oldest is dropped
+MOST_IMAGES = 24  # a session; the oldest is dropped
 SCRIPT = FilePath(__file__).with_name("paste.js")
 FOLDER = "uploads"  # of the session
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture that was uploaded.
+    """An image that was uploaded.
 
     Args:
         file: where it lies on the server, under a name of ours.
@@ -38,7 +38,7 @@ class Upload:
 
 
 def uploaded(label: str, *, key: str, several: bool = False) -> list[Upload]:
-    """Ask for pictures, to be chosen, dropped or pasted.
+    """Ask for images, to be chosen, dropped or pasted.
 
     What cannot be read is said below the field, and left out.
     """
@@ -47,17 +47,17 @@ def uploaded(label: str, *, key: str, several: bool = False) -> list[Upload]:
                              max_upload_size=MOST_MEGABYTES)  # fmt: skip
     pasting = st.components.v2.component(
         "unclip-paste",
-        html="<small>A picture can be pasted as well.</small>",
+        html="<small>An image can be pasted as well.</small>",
         js=SCRIPT.read_text("utf-8"),
     )
     pasting(key=f"{key}-paste")
-    pictures = []
+    images = []
     for file in filter(None, files if isinstance(files, list) else [files]):
         try:
-            pictures.append(checked(file.getvalue(), file.name))
+            images.append(checked(file.getvalue(), file.name))
         except (ImageError, QueryError) as error:
             st.error(escaped(error))
-    return pictures
+    return images
 
 
 def checked(content: bytes, name: str) -> Upload:
@@ -65,7 +65,7 @@ def checked(content: bytes, name: str) -> Upload:
 
     Raises:
         QueryError: it is too large.
-        ImageError: it is no picture, damaged, or of too many pixels.
+        ImageError: it is no image, damaged, or of too many pixels.
     """
     name = name_of(name)
     if len(content) > MOST_MEGABYTES * 1_000_000:
@@ -74,7 +74,7 @@ def checked(content: bytes, name: str) -> Upload:
     try:
         return Upload(kept(content, lambda: open_image(content)), name)
     except ImageError as error:
-        raise ImageError(str(error).replace("This picture", name, 1)) from None
+        raise ImageError(str(error).replace("This image", name, 1)) from None
 
 
 class _Folder:
@@ -85,8 +85,8 @@ class _Folder:
         weakref.finalize(self, shutil.rmtree, self.place, ignore_errors=True)
 
 
-def kept(identity: bytes, picture: Callable[[], Image.Image]) -> FilePath:
-    """The session's file of this identity, made from `picture` if it is not there."""
+def kept(identity: bytes, image: Callable[[], Image.Image]) -> FilePath:
+    """The session's file of this identity, made from `image` if it is not there."""
     if FOLDER not in st.session_state:
         st.session_state[FOLDER] = _Folder()
     folder: FilePath = st.session_state[FOLDER].place
@@ -94,7 +94,7 @@ def kept(identity: bytes, picture: Callable[[], Image.Image]) -> FilePath:
     if file.exists():
         file.touch()
     else:
-        save_image(picture(), file)
-    for old in sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime)[:-MOST_PICTURES]:
+        save_image(image(), file)
+    for old in sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime)[:-MOST_IMAGES]:
         old.unlink()
     return file

@@ -1,1 +1,1 @@
-"""Sources: folders, tars and tables of pictures, as items to embed."""
+"""Sources: folders, tars and tables of images, as items to embed."""

@@ -1,4 +1,4 @@
-"""Columns that users give: captions, styles and the like, read from a table beside the pictures."""
+"""Columns that users give: captions, styles and the like, read from a table beside the images."""
 
 import csv
 import json
@@ -94,7 +94,7 @@ def as_records(table: "pd.DataFrame") -> list[Record]:
 
 
 def file_column(records: Sequence[Record]) -> str | None:
-    """Find the column that names the pictures, or None."""
+    """Find the column that names the images, or None."""
     names = list(records[0]) if records else []
     return next((name for name in FILE_COLUMNS if name in names), None)
 
@@ -146,11 +146,11 @@ def _text(value: str) -> str:
 
 
 class Join:
-    """Finds the row of a table that belongs to a picture.
+    """Finds the row of a table that belongs to an image.
 
     A row names it absolutely or relative to the table's own folder, relative to the source that
-    the picture is in, or, where the row gives no folder, by the file's name alone. Where several
-    rows name one picture, the first counts.
+    the image is in, or, where the row gives no folder, by the file's name alone. Where several
+    rows name one image, the first counts.
     """
 
     def __init__(self, records: Iterable[Record], column: str, folder: bytes | None) -> None:
@@ -169,7 +169,7 @@ class Join:
         self._column = column
 
     def find(self, path: bytes, relative: bytes, member: bytes) -> Record:
-        """Give the columns for a picture, or an empty dict."""
+        """Give the columns for an image, or an empty dict."""
         record = None if member else self._absolute.get(path)
         record = record or self._relative.get(relative)
         record = record or self._relative.get(os.path.basename(relative))
@@ -180,7 +180,7 @@ class Join:
 
 
 def join_table(table: "str | os.PathLike[str] | pd.DataFrame") -> Join:
-    """Prepare the table that a user gives beside the pictures.
+    """Prepare the table that a user gives beside the images.
 
     Raises:
         QueryError: it cannot be read, or no column of it names files.
@@ -194,7 +194,7 @@ def join_table(table: "str | os.PathLike[str] | pd.DataFrame") -> Join:
     if column is None:
         found = ", ".join(map(str, records[0])) if records else "none: it is empty"
         raise QueryError(
-            f"The table {name} has no column that names the pictures: it needs one of "
+            f"The table {name} has no column that names the images: it needs one of "
             f"{', '.join(FILE_COLUMNS)}; its columns are {found}."
         )
     return Join(records, column, folder)

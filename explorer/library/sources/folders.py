@@ -1,4 +1,4 @@
-"""Folders: the pictures below one, each real file once and each real folder once."""
+"""Folders: the images below one, each real file once and each real folder once."""
 
 import os
 import stat
@@ -7,22 +7,22 @@ from contextlib import suppress
 
 from explorer.images import name_of
 
-PICTURE_SUFFIXES = frozenset(b".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .avif".split())
+IMAGE_SUFFIXES = frozenset(b".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .avif".split())
 
 Found = tuple[bytes, os.stat_result | None, str]
 """A file's absolute name with its status, or with None and the reason why it has none."""
 
 
-def is_picture(name: bytes) -> bool:
-    """Say whether a file is called like a picture."""
-    return os.path.splitext(name.lower())[1] in PICTURE_SUFFIXES
+def is_image(name: bytes) -> bool:
+    """Say whether a file is called like an image."""
+    return os.path.splitext(name.lower())[1] in IMAGE_SUFFIXES
 
 
 class Walk:
-    """Iterate over the pictures below a folder, in the order of their names.
+    """Iterate over the images below a folder, in the order of their names.
 
     Hidden names are left out. Links are followed after everything else, and only to what was not
-    seen: so a loop ends, and a picture is known by its own name where it has one here.
+    seen: so a loop ends, and an image is known by its own name where it has one here.
     """
 
     def __init__(self, root: bytes, library: bytes) -> None:
@@ -31,7 +31,7 @@ class Walk:
         self._linked_files: list[bytes] = []
         self._linked_folders: list[bytes] = []
         self.unreadable: list[bytes] = []
-        with suppress(OSError):  # pictures in the library's own cache are not the user's
+        with suppress(OSError):  # images in the library's own cache are not the user's
             self._is_new(os.stat(library))
 
     def __iter__(self) -> Iterator[Found]:
@@ -71,7 +71,7 @@ class Walk:
     def _files(self, entries: list[os.DirEntry[bytes]]) -> Iterator[Found]:
         for entry in entries:
             hidden = entry.name.startswith(b".")
-            if hidden or not is_picture(entry.name) or _is_folder(entry):
+            if hidden or not is_image(entry.name) or _is_folder(entry):
                 continue
             if entry.is_symlink():
                 self._linked_files.append(entry.path)
@@ -85,7 +85,7 @@ class Walk:
             yield path, None, _reason(path, error)
             return
         plain = stat.S_ISREG(status.st_mode)
-        # Two hard links are two pictures: neither is more real than the other.
+        # Two hard links are two images: neither is more real than the other.
         if plain and (self._is_new(status) or not linked):
             yield path, status, ""
 

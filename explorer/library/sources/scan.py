@@ -1,6 +1,6 @@
 """Sources: folders, files, webdataset tars and tables of paths become one list of items.
 
-Names are bytes, since a file system keeps any bytes; only `item` is for people. Pictures are not
+Names are bytes, since a file system keeps any bytes; only `item` is for people. Images are not
 opened here.
 """
 
@@ -32,7 +32,7 @@ AnySource = str | bytes | PathLike[str]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture that a source names, or (with `problem`) something that cannot be one."""
+    """One image that a source names, or (with `problem`) something that cannot be one."""
 
     path: bytes  # absolute
     relative: bytes  # to the source
@@ -57,7 +57,7 @@ class Item:
         return name_of(fsdecode(path))
 
     def read(self) -> bytes:
-        """Read the picture's bytes.
+        """Read the image's bytes.
 
         Raises:
             OSError: they are not there any more.
@@ -102,7 +102,7 @@ def scan(sources: Sequence[AnySource] | AnySource, library: bytes, given: Join |
 
     Args:
         library: the library's own folder, which is never searched.
-        given: the user's table of columns; it wins over what is found beside the pictures.
+        given: the user's table of columns; it wins over what is found beside the images.
 
     Raises:
         QueryError: a source does not exist or is of no known kind.
@@ -119,7 +119,7 @@ def scan(sources: Sequence[AnySource] | AnySource, library: bytes, given: Join |
     if given is not None:
         _join(found, given)
         if found.items and not given.matched:
-            found.warnings.append("No row of the given table names a picture that was found.")
+            found.warnings.append("No row of the given table names an image that was found.")
     return found
 
 
@@ -129,7 +129,7 @@ def _kind(path: bytes) -> Any:
         return "folder"
     if not os.path.exists(path):
         raise QueryError(
-            f"There is no {name}. Give folders, pictures, tars, or tables of paths "
+            f"There is no {name}. Give folders, images, tars, or tables of paths "
             f"({', '.join(TABLE_SUFFIXES)})."
         )
     suffix = os.path.splitext(path.lower())[1]
@@ -172,7 +172,7 @@ def _scan_folder(found: Scan, root: bytes, library: bytes) -> None:
         if stem.lower() in _AUTOMATIC_TABLES and fsdecode(suffix).lower() in TABLE_SUFFIXES:
             _use_automatic_table(found, os.path.join(root, name), new)
     if not new and not before:
-        found.warnings.append(f"There are no pictures in {name_of(fsdecode(root))}.")
+        found.warnings.append(f"There are no images in {name_of(fsdecode(root))}.")
 
 
 def _use_automatic_table(found: Scan, file: bytes, keys: list[Key]) -> None:
@@ -184,7 +184,7 @@ def _use_automatic_table(found: Scan, file: bytes, keys: list[Key]) -> None:
     column = file_column(records)
     if column is None:
         name = name_of(fsdecode(file))
-        found.warnings.append(f"{name} was not used: no column of it names the pictures.")
+        found.warnings.append(f"{name} was not used: no column of it names the images.")
         return
     _join(found, Join(records, column, os.path.dirname(file)), keys)
 
@@ -205,7 +205,7 @@ def _scan_table(found: Scan, file: bytes, library: bytes) -> None:
     records = read_records(file)
     column = file_column(records)
     if column is None:
-        raise QueryError(f"The table {name_of(fsdecode(file))} has no column that names pictures.")
+        raise QueryError(f"The table {name_of(fsdecode(file))} has no column that names images.")
     folder, again = os.path.dirname(file), 0
     for record in records:
         if not record.get(column):
@@ -221,7 +221,7 @@ def _scan_table(found: Scan, file: bytes, library: bytes) -> None:
         found.add(item)
     if again:
         found.warnings.append(
-            f"{again:,} rows of {name_of(fsdecode(file))} name a picture that was named before; "
+            f"{again:,} rows of {name_of(fsdecode(file))} name an image that was named before; "
             "the first counts."
         )
 

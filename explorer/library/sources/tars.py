@@ -1,4 +1,4 @@
-"""Webdataset tars: pictures by key, with the text and JSON beside them as columns.
+"""Webdataset tars: images by key, with the text and JSON beside them as columns.
 
 Members are read in place and never unpacked, so a member called ../x is just a name.
 """
@@ -14,14 +14,14 @@ from typing import Any
 from explorer.errors import ImageError
 from explorer.images import name_of
 from explorer.library.sources.columns import clean
-from explorer.library.sources.folders import is_picture
+from explorer.library.sources.folders import is_image
 
 SIDECAR_BYTES = 1_000_000  # more than any caption
 
 
 @dataclass
 class Member:
-    """One picture in a tar."""
+    """One image in a tar."""
 
     name: bytes
     offset: int  # of its bytes in the tar
@@ -32,14 +32,14 @@ class Member:
 
 @dataclass
 class TarListing:
-    """The pictures of a tar, and what stopped the listing before its end, if anything did."""
+    """The images of a tar, and what stopped the listing before its end, if anything did."""
 
     members: list[Member] = field(default_factory=list)
     problem: str = ""
 
 
 def list_tar(tar: bytes) -> TarListing:
-    """List the pictures of a tar; one that is cut off is listed up to the break."""
+    """List the images of a tar; one that is cut off is listed up to the break."""
     listing, name = TarListing(), name_of(os.fsdecode(tar))
     columns: dict[str, dict[str, Any]] = {}
     keys: dict[int, str] = {}
@@ -54,9 +54,9 @@ def list_tar(tar: bytes) -> TarListing:
                     break
                 if not member.isreg():
                     continue
-                if is_picture(os.fsencode(member.name)):
+                if is_image(os.fsencode(member.name)):
                     keys[len(listing.members)] = key
-                    listing.members.append(_picture(member))
+                    listing.members.append(_image(member))
                 elif suffix.lower() in ("txt", "json") and member.size <= SIDECAR_BYTES:
                     columns.setdefault(key, {}).update(_sidecar(archive, member, suffix.lower()))
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
@@ -81,7 +81,7 @@ def _ends_properly(archive: tarfile.TarFile) -> bool:
     return archive.fileobj.read(tarfile.BLOCKSIZE) == tarfile.NUL * tarfile.BLOCKSIZE
 
 
-def _picture(member: tarfile.TarInfo) -> Member:
+def _image(member: tarfile.TarInfo) -> Member:
     name = os.fsencode(member.name)
     problem = f"{name_of(member.name)} is a sparse file." if member.issparse() else ""
     return Member(name, member.offset_data, member.size, problem=problem)
@@ -100,7 +100,7 @@ def _sidecar(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str) -> 
 
 
 def read_member(record: Mapping[str, Any]) -> bytes:
-    """Read the bytes of a stored row's picture in place.
+    """Read the bytes of a stored row's image in place.
 
     Raises:
         ImageError: the tar is not there any more, or has changed.

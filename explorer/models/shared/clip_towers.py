@@ -117,7 +117,7 @@ class TransformersEncoder(Encoder):
     def _other(self) -> Encoder:
         """The open_clip model that reads words; it must be of this very Space."""
         other = load(self._text_from, device=self.device).encoder
-        remedy = f"Words need a text tower that belongs to the pictures': {self._text_from}."
+        remedy = f"Words need a text tower that belongs to the images': {self._text_from}."
         self.space.check(other.space, remedy)
         return other
 
@@ -139,7 +139,7 @@ def load_towers(
         image: folder of a CLIPVisionModelWithProjection.
         text: folder of a CLIPTextModelWithProjection; None: there is none, see `text_from`.
         tokenizer: folder of its CLIPTokenizer.
-        preprocess: folder with preprocessor_config.json; None: as OpenAI's CLIP sees a picture.
+        preprocess: folder with preprocessor_config.json; None: as OpenAI's CLIP sees an image.
         text_from: the open_clip model for words where `text` is None.
 
     Raises:

@@ -2,7 +2,7 @@
 
 open_clip and transformers name, fuse and turn the same tensors differently. Here both are brought
 to one form, so that the same tower is the same Space, and a tuned one another. The text tower has
-no part in it: a decoder reads points of pictures.
+no part in it: a decoder reads points of images.
 """
 
 import hashlib

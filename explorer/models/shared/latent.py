@@ -27,7 +27,7 @@ class LatentDecoder(Decoder):
     """A UNet over the latents of an autoencoder.
 
     A family adds `condition`, `predict` and the two halves of the autoencoder, which works in
-    float32, since some overflow in float16, and on one picture at a time.
+    float32, since some overflow in float16, and on one image at a time.
 
     Args:
         folder: holds `unet` and `codec`.
@@ -50,11 +50,11 @@ class LatentDecoder(Decoder):
 
     @abstractmethod
     def to_code(self, pixels: "torch.Tensor") -> "torch.Tensor":
-        """Give 1 C h w for one picture's pixels, 1 3 H W from -1 to 1."""
+        """Give 1 C h w for one image's pixels, 1 3 H W from -1 to 1."""
 
     @abstractmethod
     def from_code(self, latents: "torch.Tensor") -> "torch.Tensor":
-        """Give one picture's pixels, 1 3 H W, about -1 to 1, for its latents, 1 C h w."""
+        """Give one image's pixels, 1 3 H W, about -1 to 1, for its latents, 1 C h w."""
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:  # type: ignore[override]
@@ -72,14 +72,14 @@ class LatentDecoder(Decoder):
         return torch.cat([self.to_code(row) for row in pixels.to(self.device).split(1)])
 
     def to_image(self, latents: "torch.Tensor") -> list[Image.Image]:
-        pictures = []
+        images = []
         for row in latents.split(1):
             levels = ((self.from_code(row)[0] + 1) * 127.5).clamp(0, 255).round().byte()
-            pictures.append(Image.fromarray(levels.permute(1, 2, 0).cpu().numpy()))
-        return pictures
+            images.append(Image.fromarray(levels.permute(1, 2, 0).cpu().numpy()))
+        return images
 
     @property
     def seen(self) -> Preprocess:
-        """Cut a picture to size, its pixels from 0 to 1."""
+        """Cut an image to size, its pixels from 0 to 1."""
         width, height = self.image_size
         return Preprocess((height, width), (0.0,) * 3, (1.0,) * 3)

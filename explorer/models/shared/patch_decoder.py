@@ -1,4 +1,4 @@
-"""A small unCLIP decoder on a picture's own patches: pocket's, and those that users train.
+"""A small unCLIP decoder on an image's own patches: pocket's, and those that users train.
 
 Its folder holds `unet/`, `draft/`, `image_normalizer/` and `scheduler/`, in diffusers' layout where
 there is one; a manifest with defaults stands beside them.
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 DRAFT = "draft/model.safetensors"
-GRID = 16  # a latent is always 16 × 16 patches, so that a larger picture costs little more
+GRID = 16  # a latent is always 16 × 16 patches, so that a larger image costs little more
 
 
 class PatchDecoder(Decoder):
-    """A UNet on the patches of a picture, beside a draft that is drawn from the point.
+    """A UNet on the patches of an image, beside a draft that is drawn from the point.
 
     The point goes in twice: through the time embedding, as in the paper, and as the draft.
 
-    The codec has no weights: a latent is the picture in [-1, 1] with each patch folded into
+    The codec has no weights: a latent is the image in [-1, 1] with each patch folded into
     channels, 48×16×16 for 64×64 pixels.
     """
 
@@ -112,7 +112,7 @@ class PatchDecoder(Decoder):
 
 
 def as_seen(size: int, framing: dict[str, Any]) -> Preprocess:
-    """Turn a picture into 3 × size × size numbers from 0 to 1, cut as its encoder sees it.
+    """Turn an image into 3 × size × size numbers from 0 to 1, cut as its encoder sees it.
 
     Args:
         framing: open_clip's `resize_mode`, `interpolation` and `fill_color`, where not the usual.
@@ -121,7 +121,7 @@ def as_seen(size: int, framing: dict[str, Any]) -> Preprocess:
 
 
 def make_draft(dimension: int, patch_channels: int) -> "torch.nn.Module":
-    """A network from standardised points to a blurred picture as latents, N C 16 16.
+    """A network from standardised points to a blurred image as latents, N C 16 16.
 
     It says what belongs where, which a small UNet learns only slowly from its time embedding.
     """
@@ -155,7 +155,7 @@ def load_normalizer(folder: FilePath) -> Any:
 
 
 def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The picture at that size, its shorter side cut to the middle as the encoder sees it."""
+    """The image at that size, its shorter side cut to the middle as the encoder sees it."""
     from PIL import ImageOps
 
     return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)

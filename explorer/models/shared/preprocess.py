@@ -1,4 +1,4 @@
-"""How open_clip's models see a picture: resize, crop, normalise, in Pillow and numpy alone."""
+"""How open_clip's models see an image: resize, crop, normalise, in Pillow and numpy alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +43,7 @@ class Preprocess:
         )
 
     def __call__(self, image: Image.Image) -> Float[np.ndarray, "C H W"]:
-        """Turn an upright RGB picture into pixels."""
+        """Turn an upright RGB image into pixels."""
         height, width = self.size
         full_width, full_height = self._resized(*image.size)
         left, top = round((full_width - width) / 2), round((full_height - height) / 2)
@@ -52,22 +52,24 @@ class Preprocess:
             *(min(left + width, full_width), min(top + height, full_height)),
         )
         if full_width * full_height <= 16 * width * height:
-            picture = image.resize((full_width, full_height), self._resampling()).crop(seen)
+            seen_image = image.resize((full_width, full_height), self._resampling()).crop(seen)
         else:
             x, y = image.width / full_width, image.height / full_height
             box = (seen[0] * x, seen[1] * y, seen[2] * x, seen[3] * y)
             seen_size = (seen[2] - seen[0], seen[3] - seen[1])
-            picture = image.resize(seen_size, self._resampling(), box)
-        if picture.size != (width, height):
+            seen_image = image.resize(seen_size, self._resampling(), box)
+        if seen_image.size != (width, height):
             sheet = Image.new("RGB", (width, height), (self.fill_color,) * 3)
-            sheet.paste(picture, ((width - picture.width) // 2, (height - picture.height) // 2))
-            picture = sheet
-        pixels = np.asarray(picture, dtype=np.float32) / np.float32(255)
+            sheet.paste(
+                seen_image, ((width - seen_image.width) // 2, (height - seen_image.height) // 2)
+            )
+            seen_image = sheet
+        pixels = np.asarray(seen_image, dtype=np.float32) / np.float32(255)
         mean, std = np.array(self.mean, dtype=np.float32), np.array(self.std, dtype=np.float32)
         return np.ascontiguousarray(((pixels - mean) / std).transpose(2, 0, 1))
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of the whole picture before the crop, rounded as open_clip does."""
+        """Width and height of the whole image before the crop, rounded as open_clip does."""
         rows, columns = self.size
         if self.resize_mode == "squash":
             return columns, rows

@@ -52,7 +52,7 @@ class StableDiffusion(LatentDecoder):
     def _check_option(self, name: str, value: Any) -> None:
         super()._check_option(name, value)
         if name == "image_size" and any(side % self._cell for side in value):
-            raise QueryError(f"Both sides of a picture are multiples of {self._cell}, not {value}.")
+            raise QueryError(f"Both sides of an image are multiples of {self._cell}, not {value}.")
 
     def to_code(self, pixels: "torch.Tensor") -> "torch.Tensor":
         vae = self._network("vae")

@@ -50,14 +50,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class Ground:
-    """A picture that lies under the points.
+    """An image that lies under the points.
 
     Args:
-        picture: bytes of a PNG or WebP.
+        image: bytes of a PNG or WebP.
         box: left, bottom, right and top on the map.
     """
 
-    picture: bytes
+    image: bytes
     box: tuple[float, float, float, float]
 
 
@@ -70,7 +70,7 @@ class Scene:
         name: what it is, for those who cannot see it.
         height: pixels of the map, fewer where the page is narrower.
         path, lasso: the drawn line and the drawn border, as places.
-        thumbnails: address of the picture of a row, with "{row}" for its number; `captions` the
+        thumbnails: address of the image of a row, with "{row}" for its number; `captions` the
             same for its words. Empty: none.
     """
 
@@ -137,7 +137,7 @@ def _data(scene: Scene, key: str) -> dict[str, Any]:
         }
     if ground is not None:
         data["ground"] = {
-            "picture": address(ground.picture, "image/png", key + "g"),
+            "image": address(ground.image, "image/png", key + "g"),
             "box": ground.box,
         }
     return data

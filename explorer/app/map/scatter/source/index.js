@@ -22,7 +22,7 @@ export default function mount({ data, parentElement, setTriggerValue }) {
 
 const TOOLS = [
   ["look", "Move", "Drag to move, scroll or pinch to zoom, click to choose"],
-  ["lasso", "Lasso", "Draw around pictures to choose them"],
+  ["lasso", "Lasso", "Draw around images to choose them"],
   ["path", "Path", "Draw a line to travel along"],
 ];
 

@@ -1,8 +1,8 @@
-// What lies over and under the points and moves with them: labels, marks, lines, pictures, a card.
+// What lies over and under the points and moves with them: labels, marks, lines, images, a card.
 
-const PICTURE = 52; // pixels
-const MOST_PICTURES = 150;
-const MOST_LOOKED_THROUGH = 4000; // points in sight that one still asks for their pictures
+const IMAGE = 52; // pixels
+const MOST_IMAGES = 150;
+const MOST_LOOKED_THROUGH = 4000; // points in sight that one still asks for their images
 const EDGE = 10;
 
 export function createOverlay(root, view, plot, places) {
@@ -10,14 +10,14 @@ export function createOverlay(root, view, plot, places) {
   const over = find(".um-over"), svg = find(".um-lines"), card = find(".um-card"), ground = find(".um-ground");
   const n = places.length / 2;
   let scene = { marks: [], path: [], lasso: [], thumbnails: "" }, row = -1, items = [], shapes = [];
-  const pictures = new Map();
+  const images = new Map();
   const placeOf = (i) => [places[2 * i], places[2 * i + 1]];
   const address = (template, i) => template.replace("{row}", i);
 
   function show(data) {
     scene = data;
     over.replaceChildren();
-    pictures.clear();
+    images.clear();
     items = data.marks.map((mark) => {
       const item = document.createElement("div");
       item.className = `um-mark um-${mark.kind}`;
@@ -34,7 +34,7 @@ export function createOverlay(root, view, plot, places) {
       return { shape, line };
     });
     ground.hidden = !data.ground;
-    if (data.ground) ground.src = data.ground.picture;
+    if (data.ground) ground.src = data.ground.image;
     moved();
   }
 
@@ -43,7 +43,7 @@ export function createOverlay(root, view, plot, places) {
     place();
     view.remember();
     clearTimeout(waiting);
-    waiting = setTimeout(putPictures, 120);
+    waiting = setTimeout(putImages, 120);
   }
 
   function place() {
@@ -57,7 +57,7 @@ export function createOverlay(root, view, plot, places) {
     }
     for (const { shape, line } of shapes)
       shape.setAttribute("points", line.map((at) => view.toScreen(at).join(",")).join(" "));
-    for (const [i, image] of pictures) put(image, view.toScreen(placeOf(i)));
+    for (const [i, image] of images) put(image, view.toScreen(placeOf(i)));
     if (scene.ground) {
       const [left, low, right, high] = scene.ground.box;
       const [x, y] = view.toScreen([left, high]), [x2, y2] = view.toScreen([right, low]);
@@ -76,7 +76,7 @@ export function createOverlay(root, view, plot, places) {
     return true;
   }
 
-  const put = (image, [x, y]) => { image.style.transform = `translate(${x - PICTURE / 2}px, ${y - PICTURE / 2}px)`; };
+  const put = (image, [x, y]) => { image.style.transform = `translate(${x - IMAGE / 2}px, ${y - IMAGE / 2}px)`; };
 
   function inSight() {
     const [width, height] = view.size(), [left, high] = view.toMap(0, 0), [right, low] = view.toMap(width, height);
@@ -88,25 +88,25 @@ export function createOverlay(root, view, plot, places) {
     return found;
   }
 
-  // Points become pictures where there is room: no two closer than a picture is wide.
-  function putPictures() {
+  // Points become images where there is room: no two closer than an image is wide.
+  function putImages() {
     const chosen = new Set();
     if (scene.thumbnails) {
       const cells = new Set(), rows = inSight();
-      const shown = [...pictures.keys()].filter((i) => rows.includes(i));
-      for (const i of rows.length > 1.5 * MOST_PICTURES ? [] : [...shown, ...rows]) {
-        const [x, y] = view.toScreen(placeOf(i)), cell = (dx, dy) => `${Math.round(x / PICTURE) + dx},${Math.round(y / PICTURE) + dy}`;
-        if (cells.has(cell(0, 0)) || chosen.size >= MOST_PICTURES) continue;
+      const shown = [...images.keys()].filter((i) => rows.includes(i));
+      for (const i of rows.length > 1.5 * MOST_IMAGES ? [] : [...shown, ...rows]) {
+        const [x, y] = view.toScreen(placeOf(i)), cell = (dx, dy) => `${Math.round(x / IMAGE) + dx},${Math.round(y / IMAGE) + dy}`;
+        if (cells.has(cell(0, 0)) || chosen.size >= MOST_IMAGES) continue;
         cells.add(cell(0, 0));
         chosen.add(i);
       }
     }
-    for (const [i, image] of pictures) if (!chosen.has(i)) { image.remove(); pictures.delete(i); }
+    for (const [i, image] of images) if (!chosen.has(i)) { image.remove(); images.delete(i); }
     for (const i of chosen) {
-      if (pictures.has(i)) continue;
-      const image = Object.assign(new Image(PICTURE, PICTURE), { className: "um-picture", alt: "", src: address(scene.thumbnails, i) });
+      if (images.has(i)) continue;
+      const image = Object.assign(new Image(IMAGE, IMAGE), { className: "um-image", alt: "", src: address(scene.thumbnails, i) });
       image.onerror = () => image.remove();
-      pictures.set(i, image);
+      images.set(i, image);
       over.prepend(image);
       put(image, view.toScreen(placeOf(i)));
     }
