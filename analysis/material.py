@@ -20,6 +20,7 @@ from explorer.library import Library
 from explorer.models import Model, load
 from explorer.points import Points
 from explorer.prior import Prior
+from explorer.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +129,7 @@ class Material:
         Raises:
             Absent: the model has no decoder.
         """
-        images = self.require_decoder("Decoding").decode(points, **options)
+        images = self.require_decoder("Decoding").decode(points, Settings(**options))
         kept: list[Image.Image] = []
         parts = []
         for rows in chunks(len(points), self.model.encoder.batch_size):

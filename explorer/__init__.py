@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from explorer import edits
     from explorer.decoder import Decoder
     from explorer.encoder import Encoder
     from explorer.errors import ExplorerError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from explorer.prior import Prior
     from explorer.projection import Projection
     from explorer.query import Query
+    from explorer.rendering import Rendering
+    from explorer.settings import Settings
     from explorer.video import write_video
 
 __version__ = "0.1.0"
@@ -39,9 +42,12 @@ __all__ = [
     "Prior",
     "Projection",
     "Query",
+    "Rendering",
+    "Settings",
     "Space",
     "analogy",
     "angle",
+    "edits",
     "grid",
     "load",
     "mean",
@@ -67,11 +73,15 @@ _ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
     "prior": ("Prior",),
     "projection": ("Projection",),
     "query": ("Query",),
+    "rendering": ("Rendering",),
+    "settings": ("Settings",),
     "video": ("write_video",),
 }
 
 
 def __getattr__(name: str) -> object:
+    if name == "edits":
+        return importlib.import_module("explorer.edits")
     for room, names in _ROOMS.items():
         if name in names:
             return getattr(importlib.import_module(f"explorer.{room}"), name)

@@ -1,205 +1,383 @@
-"""Plans: from what was asked for to a Recipe.
+"""Edits: from an image, words or points to a Rendering, in one call.
 
-Every command that decodes makes a Recipe first and then does what `replay` does with it.
+    edit = edits.text_diff(load("pocket"), "cat.png", before="cat face", after="dog face")
+    edit.save("dog.mp4")
+
+Each takes a Model and what a person has at hand: an image or its file, words, a Query, or Points.
+A string is a file if there is one of that name, else words; a `Query` leaves no doubt.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path as FilePath
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from explorer.decoder import Decoder
-from explorer.errors import UnknownModel
-from explorer.geometry import angle, text_diff
-from explorer.images import open_image
-from explorer.models import Model
+from explorer import geometry
+from explorer.errors import QueryError
+from explorer.images import name_of, open_image
+from explorer.masks import Mask, as_grey
+from explorer.models import Model, load
 from explorer.models.shared.patch_decoder import fit
 from explorer.noise import Noise
 from explorer.path import Path, even_times
 from explorer.points import Points
 from explorer.query import Query
 from explorer.recipe import Recipe, storable
+from explorer.rendering import Rendering, decoder_of, recipe_values
+from explorer.settings import Settings
 
-FINE = 3  # times the default steps where noise is inverted
+Anything = str | PathLike[str] | Image.Image | Query | Points
+Box = tuple[int, int, int, int]
+
+DEFAULT = Settings()
+VARIATIONS = Settings(eta=0.7)
+REDRAWING = Settings(strength=0.6)
+
+
+def decode(
+    model: Model,
+    what: Anything,
+    *,
+    count: int = 1,
+    noise: Noise | None = None,
+    settings: Settings = DEFAULT,
+) -> Rendering:
+    """Decode points into images.
+
+    Args:
+        what: an image, words (carried over by the prior), an algebra of both, or points.
+        count: how many images of each point, with the seeds settings.seed, + 1, …
+        noise: x_T, one row for all or one a point, as `Decoder.invert` returns it; see also
+            settings.noise: "inverted" starts from the x_T of the image itself.
+
+    Raises:
+        UnknownModel: the model has no decoder.
+        SideMismatch: words came, and the model has no prior.
+        QueryError, ImageError: the input cannot be read.
+
+    Source: Ramesh et al. 2022, section 2.
+    """
+    keyframes = _keyframes(model, what, settings)
+    if noise is None and settings.noise == "inverted":
+        noise = _inverted(model, keyframes, settings)
+        if noise is None:
+            raise QueryError('noise="inverted" needs an image; words and points have no x_T.')
+    noise = None if noise is None else storable(noise)
+    rows = np.repeat(np.arange(len(keyframes)), count)
+    points = Points.concat([keyframes[i].point for i in rows])
+    if noise is not None and len(noise) > 1:
+        noise = noise[rows]
+    seeded = _seeded(settings, count, len(keyframes))
+    title = ", ".join(dict.fromkeys(points.labels))
+    return _rendering(model, points, noise, seeded, way="points", count=len(points), title=title)
+
+
+def variations(
+    model: Model, what: Anything, *, count: int = 8, settings: Settings = VARIATIONS
+) -> Rendering:
+    """Vary an image: its own point and its own x_T, with η above 0; each has another seed.
+
+    Words and points, which have no x_T, start from the seeds.
+
+    Args:
+        settings: `eta` says how far from the image, from 0 to 1.
+
+    Source: Ramesh et al. 2022, section 3.1.
+    """
+    keyframes = _keyframes(model, what, settings)
+    images = all(each.image is not None for each in keyframes)
+    if settings.noise is None and images and settings.eta > 0:
+        settings = replace(settings, noise="inverted")
+    return decode(model, what, count=count, settings=settings)
+
+
+def text_diff(
+    model: Model,
+    start: Anything,
+    *,
+    after: str,
+    before: str | None = None,
+    fraction: float = 0.5,
+    frames: int = 24,
+    fps: float = 12.0,
+    settings: Settings = DEFAULT,
+) -> Rendering:
+    """Change an image by words: rotate its point towards the difference of two captions.
+
+    Starts from the image's own x_T, so that the first frame is the image itself.
+
+    Args:
+        after: the target caption.
+        before: the caption of what it is now; None rotates towards `after` alone.
+        fraction: how far, as a part of the angle between the point and the text diff.
+        settings: noise="seed" starts from the seed even where an image is given.
+
+    Source: Ramesh et al. 2022, section 3.3.
+    """
+    (begin,) = _keyframes(model, start, settings, exactly=1)
+    texts = model.encoder.encode_text([before or "", after])
+    direction = geometry.text_diff(texts[0] if before else None, texts[1])
+    ends = Points.concat([texts[0].as_image() if before else begin.point, texts[1].as_image()])
+    return _rendering(
+        model,
+        Points.concat([begin.point, direction.as_image()]),
+        _noise_of(model, [begin], settings),
+        settings,
+        way="rotate",
+        count=frames,
+        fps=fps,
+        radians=fraction * float(geometry.angle(begin.point, direction)[0]),
+        ends=ends,
+        title=f"{begin.point.labels[0]}: {before or ''} → {after}",
+    )
+
+
+def interpolate(
+    model: Model,
+    keyframes: Sequence[Anything] | Points,
+    *,
+    frames: int = 48,
+    fps: float = 24.0,
+    even: bool = False,
+    settings: Settings = DEFAULT,
+) -> Rendering:
+    """Interpolate through images, words or points along great circles.
+
+    Between images their x_T are interpolated too, so that the ends are the images themselves.
+
+    Args:
+        keyframes: two or more.
+        even: re-time the frames to constant visual speed, which decodes a draft first.
+        settings: noise="seed" takes one x_T for all frames.
+
+    Raises:
+        QueryError: fewer than two keyframes, or two in a row are antipodal.
+
+    Source: Ramesh et al. 2022, section 3.2.
+    """
+    read = [each for what in keyframes for each in _keyframes(model, what, settings)]
+    if len(read) < 2:
+        raise QueryError(f"An interpolation needs two keyframes or more, not {len(read)}.")
+    points = Points.concat([each.point for each in read])
+    rendering = _rendering(
+        model,
+        points,
+        _noise_of(model, read, settings),
+        settings,
+        way="through",
+        count=frames,
+        fps=fps,
+        ends=points[[0, len(points) - 1]],
+        title=" → ".join(points.labels),
+    )
+    return evened(rendering) if even else rendering
+
+
+def evened(rendering: Rendering) -> Rendering:
+    """Re-time the frames of a path so that each differs as much from the last; decodes them all.
+
+    The difference is the angle between what the encoder sees in two frames.
+    """
+    seen = rendering.embed()
+    times = even_times(geometry.angle(seen[:-1], seen[1:]), len(rendering))
+    return Rendering(rendering.model, replace(rendering.recipe, times=tuple(times.tolist())))
+
+
+def inpaint(
+    model: Model,
+    image: Anything,
+    mask: Mask | str | PathLike[str] | Box,
+    *,
+    text: Anything | None = None,
+    count: int = 1,
+    settings: Settings = DEFAULT,
+) -> Rendering:
+    """Replace a part of an image; the rest stays as it is.
+
+    The image and its mask are cut and scaled to the decoder's own size.
+
+    Args:
+        mask: an image, its file or an array of the image's size, white where it is replaced; or a
+            box (left, top, width, height) in pixels.
+        text: what the whole is to show; None: what it shows now. Words go through the prior, or
+            rotate the image's own point half-way to them where the model has none.
+
+    Raises:
+        QueryError: the mask is not of the image's size, or is all black.
+
+    Source: Ramesh et al. 2022, figure 1; Lugmayr et al. 2022 (RePaint).
+    """
+    begin, pixels = _image(model, image, settings)
+    grey, size = _grey(mask, pixels), decoder_of(model).image_size
+    point = _target(model, begin, text, settings)
+    return _rendering(
+        model,
+        point[[0] * count],
+        None,
+        _seeded(settings, count, 1),
+        way="points",
+        count=count,
+        image=fit(pixels, size),
+        mask=fit(grey, size),
+        title=f"{begin.point.labels[0]}: {point.labels[0] if text else 'as it was'}",
+    )
+
+
+def redraw(
+    model: Model,
+    image: Anything,
+    *,
+    text: Anything | None = None,
+    count: int = 1,
+    settings: Settings = REDRAWING,
+) -> Rendering:
+    """Decode an image again from part of the way, keeping its large forms (img2img).
+
+    Args:
+        text: what it is to show, as for `inpaint`.
+        settings: `strength` says how much is redrawn, from 0 to 1.
+
+    Source: Meng et al. 2022 (SDEdit).
+    """
+    begin, pixels = _image(model, image, settings)
+    point = _target(model, begin, text, settings)
+    return _rendering(
+        model,
+        point[[0] * count],
+        None,
+        _seeded(settings, count, 1),
+        way="points",
+        count=count,
+        image=fit(pixels, decoder_of(model).image_size),
+        title=f"{begin.point.labels[0]}: {point.labels[0]}",
+    )
+
+
+def replay(file: str | PathLike[str], *, decoder: str | PathLike[str] | None = None) -> Rendering:
+    """Return the rendering that an image or video was written from.
+
+    Args:
+        decoder: where its decoder is now, if it was moved.
+
+    Raises:
+        QueryError: the file carries no recipe, or that of a comparison (see `unclip replay`).
+        WeightsMissing: the weights that made it are not here.
+    """
+    values = recipe_values(file)
+    if "sheet" in values:
+        raise QueryError(f"{name_of(file)} compares decoders: use `unclip replay` for it.")
+    return from_recipe(Recipe.from_dict(values), decoder)
+
+
+def from_recipe(recipe: Recipe, decoder: str | PathLike[str] | None = None) -> Rendering:
+    """Return the rendering of a recipe, with the model that it names."""
+    return Rendering(load(recipe.model, decoder=decoder or recipe.decoder_from or None), recipe)
 
 
 @dataclass(frozen=True, eq=False)
-class Stop:
-    """An image-side point, and the image that it came from, if it came from just one."""
+class Keyframe:
+    """An image-side point, and the image that it came from, if it came from exactly one."""
 
     point: Points
-    image: Image.Image | None
-
-    @classmethod
-    def read(cls, model: Model, query: str | Sequence[str], seed: int) -> "Stop":
-        """Read an image, words (through the prior) or an algebra of both."""
-        parsed = Query.parse(query)
-        point = parsed.decodable(model.encoder, model.prior, seed)
-        alone = len(parsed.terms) == 1 and parsed.terms[0].is_image
-        image = open_image(parsed.terms[0].text) if alone else None
-        return cls(point.with_labels([str(parsed)]), image)
-
-    @classmethod
-    def of_image(cls, model: Model, file: FilePath) -> "Stop":
-        """Read an image, whatever its name looks like."""
-        image = open_image(file)
-        point = model.encoder.encode_images([image])
-        return cls(point.with_labels([file.name]), image)
+    image: Image.Image | None = None
 
 
-def decoder_of(model: Model) -> Decoder:
-    """The model's decoder.
-
-    Raises:
-        UnknownModel: it has none.
-    """
-    if model.decoder is None:
-        raise UnknownModel(
-            f"{model.name} has no decoder. Use a model with one, as --model pocket, or give one "
-            "that was trained for it: --decoder FOLDER (see `unclip train decoder`)."
-        )
-    return model.decoder
-
-
-def plan_diff(
-    model: Model,
-    start: Stop,
-    before: str | None,
-    after: str,
-    *,
-    fraction: float = 0.5,
-    inverted: bool = True,
-    **given: Any,
-) -> tuple[Recipe, tuple[Points, Points]]:
-    """A text diff of one stop, and the two ends that its frames are compared with."""
-    texts = model.encoder.encode_text([before or "", after])
-    direction = text_diff(texts[0] if before else None, texts[1])
-    noise = noise_of(model, [start], **given) if inverted else None
-    recipe = plan(
-        model,
-        Points.concat([start.point, direction.as_image()]),
-        noise,
-        way="rotate",
-        radians=fraction * float(angle(start.point, direction)[0]),
-        title=f"{start.point.labels[0]}: {before or ''} → {after}",
-        **given,
-    )
-    return recipe, (texts[0] if before else start.point, texts[1])
+def _keyframes(
+    model: Model, what: Anything, settings: Settings, exactly: int | None = None
+) -> list[Keyframe]:
+    """Read what a person gave, as one keyframe or, of points, one a point."""
+    if isinstance(what, Points):
+        found = [Keyframe(point) for point in what]
+    elif isinstance(what, Image.Image):
+        found = [_of_image(model, what, "image")]
+    elif isinstance(what, PathLike):
+        found = [_of_image(model, open_image(what), os.path.basename(os.fspath(what)))]
+    else:
+        query = what if isinstance(what, Query) else Query.parse(what)
+        seed = settings.seed if isinstance(settings.seed, int) else settings.seed[0]
+        point = query.decodable(model.encoder, model.prior, seed).with_labels([str(query)])
+        alone = len(query.terms) == 1 and query.terms[0].is_image
+        found = [Keyframe(point, open_image(query.terms[0].text) if alone else None)]
+    if exactly is not None and len(found) != exactly:
+        raise QueryError(f"This edit takes {exactly} point, not {len(found)}. Choose one.")
+    return found
 
 
-def plan_walk(
-    model: Model, stops: Sequence[Stop], *, inverted: bool = True, **given: Any
-) -> Recipe:
-    """An interpolation through the stops."""
-    noise = noise_of(model, stops, **given) if inverted else None
-    points = Points.concat([stop.point for stop in stops])
-    return plan(model, points, noise, way="through", title=" → ".join(points.labels), **given)
+def _of_image(model: Model, image: Image.Image, label: str) -> Keyframe:
+    return Keyframe(model.encoder.encode_images([image]).with_labels([label]), image)
 
 
-def evened(recipe: Recipe, seen: Points) -> Recipe:
-    """The same walk, timed so that each frame differs as much from the last.
-
-    Args:
-        seen: what the encoder sees in the frames that the recipe gives as it is.
-    """
-    times = even_times(angle(seen[:-1], seen[1:]), recipe.count)
-    return replace(recipe, times=tuple(times.tolist()))
-
-
-def plan_images(
-    model: Model,
-    stops: Sequence[Stop],
-    n: int,
-    *,
-    eta: float,
-    seed: int,
-    noise: Noise | None = None,
-    **given: Any,
-) -> Recipe:
-    """So many images of each stop: other seeds, or with η variations of its own image."""
-    if noise is None and eta > 0:
-        noise = noise_of(model, stops, **given)
-    each = [i for i in range(len(stops)) for _ in range(n)]
-    points = Points.concat([stops[i].point for i in each])
-    if noise is not None and len(noise) > 1:
-        noise = noise[each]
-    seeds = seeds_of(seed, n) * (len(stops) if n > 1 else 1)
-    count = len(points)
-    return plan(model, points, noise, way="points", count=count, eta=eta, seeds=seeds, **given)
+def _image(model: Model, image: Anything, settings: Settings) -> tuple[Keyframe, Image.Image]:
+    """Read exactly one image; a string is a file here, whatever it looks like."""
+    file = FilePath(image).expanduser() if isinstance(image, str) else image
+    (begin,) = _keyframes(model, file, settings, exactly=1)
+    if begin.image is None:
+        raise QueryError("This edit starts from an image: give one, or its file.")
+    return begin, begin.image
 
 
-def plan_painted(
-    model: Model, image: Image.Image, point: Points, n: int, *, seed: int, **given: Any
-) -> Recipe:
-    """So many images that start from one: redrawn to a `strength`, or painted where a `mask` is.
-
-    The image and its mask are cut and scaled to the decoder's own size.
-    """
-    size = decoder_of(model).image_size
-    mask = fit(given.pop("mask"), size) if "mask" in given else None
-    given |= {"image": fit(image, size), "mask": mask}
-    return plan(
-        model, point[[0] * n], None, way="points", count=n, seeds=seeds_of(seed, n), **given
-    )
-
-
-def point_to_paint(model: Model, stop: Stop, text: str | None, seed: int) -> Points:
-    """What shall be seen: the words, or the image turned half-way to them, or the image.
-
-    Words alone need a prior; without one, they turn the image's own point (a text diff).
-    """
+def _target(model: Model, begin: Keyframe, text: Anything | None, settings: Settings) -> Points:
+    """What is to be seen: the text, or the image rotated half-way to it, or the image."""
     if text is None:
-        return stop.point
-    if model.prior is not None:
-        return Stop.read(model, text, seed).point
-    words = text_diff(None, model.encoder.encode_text([text]))
-    return Path.rotate(stop.point, words, fraction=0.5).at(1).with_labels([text])
+        return begin.point
+    if model.prior is not None or not isinstance(text, str):
+        (target,) = _keyframes(model, text, settings, exactly=1)
+        return target.point
+    words = geometry.text_diff(None, model.encoder.encode_text([text]))
+    return Path.rotate(begin.point, words, fraction=0.5).at(1).with_labels([text])
 
 
-def seeds_of(seed: int, n: int) -> tuple[int, ...]:
-    """One seed for each of n images."""
-    return tuple(seed + i for i in range(n))
+def _grey(mask: "Mask | str | PathLike[str] | Box", image: Image.Image) -> Image.Image:
+    if isinstance(mask, str | PathLike):
+        return as_grey(open_image(mask), image)
+    if isinstance(mask, tuple):
+        left, top, width, height = mask
+        box = Image.new("L", image.size)
+        box.paste(255, (left, top, left + width, top + height))
+        return as_grey(box, image)
+    return as_grey(mask, image)
 
 
-def noise_of(model: Model, stops: Sequence[Stop], **given: Any) -> Noise | None:
-    """x_T of every stop's own image; None unless all have one."""
-    images = [stop.image for stop in stops if stop.image is not None]
-    if len(images) != len(stops):
+def _seeded(settings: Settings, count: int, points: int) -> Settings:
+    """One seed a row: `count` seeds from the first one on, the same for every point."""
+    if count == 1 or not isinstance(settings.seed, int):
+        return settings
+    return replace(settings, seed=tuple(settings.seed + i for i in range(count)) * points)
+
+
+def _noise_of(model: Model, keyframes: Sequence[Keyframe], settings: Settings) -> Noise | None:
+    """x_T of every keyframe's own image, unless the seed's was asked for; None if one has none."""
+    noise = None if settings.noise == "seed" else _inverted(model, keyframes, settings)
+    return None if noise is None else storable(noise)
+
+
+def _inverted(model: Model, keyframes: Sequence[Keyframe], settings: Settings) -> Noise | None:
+    images = [each.image for each in keyframes if each.image is not None]
+    if len(images) != len(keyframes):
         return None
-    points = Points.concat([stop.point for stop in stops])
-    decoder = decoder_of(model)
-    steps = given.get("steps") or _steps(decoder, inverted=True, preview=given.get("preview"))
-    return storable(decoder.invert(images, points, steps=steps))
+    points, decoder = Points.concat([each.point for each in keyframes]), decoder_of(model)
+    steps = decoder.resolve(settings, inverted=True).steps
+    return decoder.invert(images, points, replace(settings, steps=steps))
 
 
-def plan(
-    model: Model, points: Points, noise: Noise | None, *, preview: bool = False, **given: Any
-) -> Recipe:
-    """A Recipe with this model's decoder, and its defaults for what is not given or None."""
+def _rendering(
+    model: Model, points: Points, noise: Noise | None, settings: Settings, **rest: Any
+) -> Rendering:
     decoder = decoder_of(model)
-    follow = noise is not None  # inverted noise reconstructs only without guidance, by DDIM
-    fast = decoder.preview_solver if preview else decoder.solver
-    defaults = {
-        "steps": _steps(decoder, inverted=follow, preview=preview),
-        "guidance": 1.0 if follow else decoder.guidance,
-        "eta": 0.0,
-        "solver": "ddim" if follow or given.get("eta") else fast,
-    }
-    settings = defaults | {name: value for name, value in given.items() if value is not None}
-    return Recipe(
+    options = {**decoder.options, **settings.options}
+    settings = replace(decoder.resolve(settings, inverted=noise is not None), options=options)
+    recipe = Recipe(
         model=model.name,
-        decoder=decoder.fingerprint,
+        decoder=decoder.with_options(**options).fingerprint,
         decoder_from=model.decoder_from,
-        options=dict(decoder.options),
-        stops=points,
+        keyframes=points,
+        settings=settings,
         noise=noise,
-        **settings,
+        **rest,
     )
-
-
-def _steps(decoder: Decoder, *, inverted: bool, preview: bool | None) -> int:
-    if preview:
-        return min(decoder.preview_steps, decoder.steps)
-    return FINE * decoder.steps if inverted else decoder.steps
+    return Rendering(model, recipe)

@@ -127,28 +127,6 @@ def _along_arc(
     return ((1 - fraction) * lengths[0] + fraction * lengths[1]) * (at_a * u + at_b * v)
 
 
-def seeds_for(seed: int | Sequence[int], n: int) -> tuple[int, ...]:
-    """Give every one of n images its seed: one for all, or one each.
-
-    Raises:
-        QueryError: the count is wrong, or a seed is not a whole number from 0 to 2³² - 1: of more
-            bits torch's generator on the CPU would read only these.
-
-    >>> seeds_for(7, 3)
-    (7, 7, 7)
-    """
-    seeds = list(seed) if isinstance(seed, Sequence | np.ndarray) else [seed] * n
-    if len(seeds) != n:
-        raise QueryError(
-            f"{len(seeds)} seeds came for {n} points. Give one for all, or one a point; to see one "
-            "point under many seeds, repeat it: points[[0] * n]."
-        )
-    for value in seeds:
-        if not isinstance(value, int | np.integer) or not 0 <= value < 2**32:
-            raise QueryError(f"A seed is a whole number from 0 to 2³² - 1, not {value!r}.")
-    return tuple(int(value) for value in seeds)
-
-
 def draw(
     seeds: Sequence[int], shape: Sequence[int]
 ) -> "tuple[Float[np.ndarray, 'N C h w'], list[torch.Generator]]":

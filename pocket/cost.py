@@ -16,7 +16,7 @@ from explorer.decoder import Decoder
 from explorer.metrics import cosines, fewest
 from explorer.models import Model
 from explorer.points import Points
-from explorer.sampler import Solver
+from explorer.settings import Settings, Solver
 
 SOLVERS: tuple[Solver, ...] = ("ddim", "dpm", "unipc")
 STEPS = (4, 6, 8, 10, 12, 16, 25, 50)
@@ -37,7 +37,7 @@ def steps(model: Model, decoder: Decoder, points: Points) -> dict[str, Any]:
     """
 
     def score(solver: Solver, count: int) -> float:
-        made = list(decoder.decode(points, solver=solver, steps=count))
+        made = list(decoder.decode(points, Settings(solver=solver, steps=count)))
         return float(np.median(cosines(model.encoder.encode_images(made), points)))
 
     counts = sorted({*STEPS, decoder.steps})

@@ -17,8 +17,7 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
-from explorer.decoder import Decoder
-from explorer.edits import FINE
+from explorer.decoder import INVERSION_STEPS_FACTOR, Decoder
 from explorer.geometry import slerp
 from explorer.images import grid, save_image
 from explorer.metrics import cosines, frechet, leading_axes, recall
@@ -26,6 +25,7 @@ from explorer.models import Model, load
 from explorer.models.pocket import FOLDER
 from explorer.points import Points
 from explorer.prior import Prior
+from explorer.settings import Settings
 from pocket import beyond, card, cost, data, textdiffs
 from pocket.data import Images
 
@@ -84,7 +84,9 @@ class Exam:
 
     def seen(self, points: Points, **options: Any) -> Points:
         """The points of the decodes of these points, at the defaults but for the options."""
-        return self.model.encoder.encode_images(list(self.decoder.decode(points, **options)))
+        return self.model.encoder.encode_images(
+            list(self.decoder.decode(points, Settings(**options)))
+        )
 
 
 def retrieval(exam: Exam) -> dict[str, Any]:
@@ -169,9 +171,11 @@ def inversion(exam: Exam) -> dict[str, Any]:
     """Mean absolute error of pixels, 0 … 1, of images inverted and decoded again."""
     rows = exam.held[exam.drawn[:INVERTED]]
     images = [Image.fromarray(exam.images.pixels[row]) for row in rows]
-    points, steps = exam.points[rows], FINE * exam.decoder.steps
-    noise = exam.decoder.invert(images, points, steps=steps)
-    again = exam.decoder.decode(points, noise=noise, steps=steps, guidance=1, solver="ddim")
+    points, steps = exam.points[rows], INVERSION_STEPS_FACTOR * exam.decoder.steps
+    noise = exam.decoder.invert(images, points, Settings(steps=steps))
+    again = exam.decoder.decode(
+        points, Settings(steps=steps, guidance=1, solver="ddim"), noise=noise
+    )
     errors = [
         np.abs(np.asarray(made, float) - np.asarray(image, float)).mean() / 255
         for made, image in zip(again, images, strict=True)

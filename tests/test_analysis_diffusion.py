@@ -10,6 +10,7 @@ from analysis.questions import diffusion
 from explorer import sampler
 from explorer.noise import Noise
 from explorer.points import Points
+from explorer.settings import Settings
 
 
 def alpha(t, steps=1000):
@@ -61,7 +62,9 @@ def test_the_trace_ends_where_decoding_does():
     points = Points(np.random.default_rng(0).normal(size=(2, 6)), decoder.space, "image")
     latents, estimates = diffusion._traced(decoder, points, range(2))
     assert len(latents) == len(estimates) == decoder.steps
-    for found, expected in zip(latents[-1], decoder.decode(points, seed=range(2)), strict=True):
+    for found, expected in zip(
+        latents[-1], decoder.decode(points, Settings(seed=range(2))), strict=True
+    ):
         np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
 
 

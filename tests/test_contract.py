@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from explorer.errors import QueryError, SideMismatch, SpaceMismatch
 from explorer.models import MODELS, load
 from explorer.points import Points, Space
+from explorer.settings import Settings
 
 RIGHT = {  # a value for every option that a family may have
     "prompt": "a red cat",
@@ -81,23 +82,23 @@ def test_the_prior_carries_each_text_over_by_itself(complete):
 
 
 def test_the_decoder_gives_the_same_frame_every_time_and_in_every_batch(decoder, points):
-    first = list(decoder.decode(points, seed=5, steps=3))
-    assert (pixels(first) == pixels(decoder.decode(points, seed=5, steps=3))).all()
+    first = list(decoder.decode(points, Settings(seed=5, steps=3)))
+    assert (pixels(first) == pixels(decoder.decode(points, Settings(seed=5, steps=3)))).all()
     assert all((i.mode, i.size) == ("RGB", decoder.image_size) for i in first)
-    (alone,) = decoder.decode(points[1], seed=5, steps=3)
+    (alone,) = decoder.decode(points[1], Settings(seed=5, steps=3))
     assert np.abs(pixels([alone])[0] - pixels(first)[1]).max() <= 1
 
 
 @pytest.mark.parametrize("knobs", [{"eta": 0.0}, {"eta": 1.0}, {"solver": "own"}, {"guidance": 1}])
 def test_a_latent_depends_on_its_own_row_alone(knobs, decoder, points):
-    together = latents(decoder.trace(points, seed=[1, 2, 3], steps=3, **knobs))
-    alone = latents(decoder.trace(points[2], seed=3, steps=3, **knobs))
+    together = latents(decoder.trace(points, Settings(seed=[1, 2, 3], steps=3, **knobs)))
+    alone = latents(decoder.trace(points[2], Settings(seed=3, steps=3, **knobs)))
     assert np.abs(alone[0] - together[2]).max() <= 1e-5 * max(1, np.abs(together).max())
 
 
 def test_the_point_the_seed_and_the_guidance_matter(decoder, points):
     def made(points, seed=0, **knobs):
-        return latents(decoder.trace(points, seed=seed, steps=3, **knobs))
+        return latents(decoder.trace(points, Settings(seed=seed, steps=3, **knobs)))
 
     first = made(points[:1])
     for other in (made(points[1:2]), made(points[:1], seed=1), made(points[:1], guidance=1.0)):
@@ -108,9 +109,9 @@ def test_eta_varies_with_the_seed_and_only_with_it(decoder, points):
     from explorer.noise import Noise
 
     noise, twice = Noise.random([7], decoder.latent_shape), points[[0, 0]]
-    still = latents(decoder.trace(twice, seed=[1, 2], noise=noise, steps=3))
+    still = latents(decoder.trace(twice, Settings(seed=[1, 2], steps=3), noise=noise))
     assert np.abs(still[0] - still[1]).max() <= 1e-5 * max(1, np.abs(still).max())
-    moving = latents(decoder.trace(twice, seed=[1, 2], noise=noise, steps=3, eta=1.0))
+    moving = latents(decoder.trace(twice, Settings(seed=[1, 2], steps=3, eta=1.0), noise=noise))
     assert np.abs(moving[0] - moving[1]).max() > 1e-2
 
 
@@ -119,10 +120,12 @@ def test_inversion_and_decoding_give_the_latent_back(complete, points):
     decoder, images = complete.decoder, [image(0)]
     if decoder.scheduler_config.get("clip_sample"):
         return
-    noise = decoder.invert(images, points[:1], steps=40)
+    noise = decoder.invert(images, points[:1], Settings(steps=40))
     with torch.inference_mode():
         before = decoder.to_latent(images).numpy()
-    after = latents(decoder.trace(points[:1], noise=noise, steps=40, guidance=1.0, solver="ddim"))
+    after = latents(
+        decoder.trace(points[:1], Settings(steps=40, guidance=1.0, solver="ddim"), noise=noise)
+    )
     assert np.abs(after - before).max() <= 1e-2 * max(1, np.abs(before).max())
 
 
@@ -131,7 +134,7 @@ def test_in_painting_leaves_the_rest_of_a_image_of_its_size_alone(decoder, point
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).rectangle((0, 0, size[0] // 2 - 1, size[1]), fill=255)
     before = [image(seed, size) for seed in range(3)]
-    painted = pixels(decoder.inpaint(before, [mask], points, steps=3))
+    painted = pixels(decoder.inpaint(before, [mask], points, Settings(steps=3)))
     where = np.asarray(mask) > 0
     assert (painted[:, ~where] == pixels(before)[:, ~where]).all()
     assert (painted[:, where] != pixels(before)[:, where]).any(axis=-1).mean() > 0.5
@@ -140,17 +143,18 @@ def test_in_painting_leaves_the_rest_of_a_image_of_its_size_alone(decoder, point
 def test_redrawing_begins_at_the_image(decoder, points):
     before, settings = [image(0)], {"steps": 10, "guidance": 1.0, "seed": 3}
     weak, strong = (
-        pixels(decoder.redraw(before, points[:1], strength=s, **settings)) for s in (0.1, 1.0)
+        pixels(decoder.redraw(before, points[:1], Settings(strength=s, **settings)))
+        for s in (0.1, 1.0)
     )
     assert weak.shape == (1, *decoder.image_size[::-1], 3)
-    assert (strong == pixels(decoder.decode(points[:1], **settings))).all()
+    assert (strong == pixels(decoder.decode(points[:1], Settings(**settings)))).all()
     with torch.inference_mode():
         seen = pixels(decoder.to_image(decoder.to_latent(before).float()))
     assert np.abs(weak - seen).mean() < np.abs(strong - seen).mean()
 
 
 def test_closing_the_iterator_stops_the_work_and_frees_the_latents(decoder, points):
-    steps = decoder.trace(points, steps=6)
+    steps = decoder.trace(points, Settings(steps=6))
     held = weakref.ref(next(steps).latents)
     steps.close()
     del steps
@@ -173,13 +177,13 @@ def test_every_option_is_explained_has_a_default_and_changes_a_copy(decoder, poi
     for name, line in decoder.choices.items():
         assert len(line) > 10
         assert hasattr(decoder, name)
-    before = latents(decoder.trace(points[:1], steps=3))
+    before = latents(decoder.trace(points[:1], Settings(steps=3)))
     for name, value in options.items():
         changed = decoder.with_options(**{name: value})
-        after = latents(changed.trace(points[:1], steps=3, guidance=changed.guidance))
+        after = latents(changed.trace(points[:1], Settings(steps=3, guidance=changed.guidance)))
         if name != "noise_seed":
             assert np.abs(after - before).max() > 1e-6, name
-    assert (latents(decoder.trace(points[:1], steps=3)) == before).all()
+    assert (latents(decoder.trace(points[:1], Settings(steps=3))) == before).all()
     with pytest.raises(QueryError, match="no option"):
         decoder.with_options(nonsense=1)
 
@@ -188,16 +192,17 @@ def test_another_point_can_be_kept_away_from(decoder, points):
     if "negative" not in decoder.choices:
         return
     away = decoder.with_options(negative=points[2])
-    assert np.abs(
-        latents(away.trace(points[:1], steps=3)) - latents(decoder.trace(points[:1], steps=3))
-    ).max() > 1e-6  # fmt: skip
+    moved, still = (latents(d.trace(points[:1], Settings(steps=3))) for d in (away, decoder))
+    assert np.abs(moved - still).max() > 1e-6
 
 
 def test_a_image_may_be_larger_where_the_family_is_free_in_it(decoder, points):
     if "image_size" not in decoder.choices:
         return
     width, height = decoder.image_size
-    (wide,) = decoder.with_options(image_size=(2 * width, height)).decode(points[:1], steps=2)
+    (wide,) = decoder.with_options(image_size=(2 * width, height)).decode(
+        points[:1], Settings(steps=2)
+    )
     assert wide.size == (2 * width, height)
 
 
@@ -205,10 +210,15 @@ def test_low_memory_paints_the_same(decoder, points):
     if "low_memory" not in decoder.choices:
         return
     low = decoder.with_options(low_memory=True)
-    assert (pixels(low.decode(points, steps=2)) == pixels(decoder.decode(points, steps=2))).all()
+    assert (
+        pixels(low.decode(points, Settings(steps=2)))
+        == pixels(decoder.decode(points, Settings(steps=2)))
+    ).all()
 
 
 def test_a_first_look_takes_at_most_eight_steps(decoder, points):
     assert decoder.preview_steps <= 8
-    look = decoder.decode(points[:1], steps=decoder.preview_steps, solver=decoder.preview_solver)
+    look = decoder.decode(
+        points[:1], Settings(steps=decoder.preview_steps, solver=decoder.preview_solver)
+    )
     assert next(look).size == decoder.image_size

@@ -9,6 +9,7 @@ from toy_decoder import TOY, Toy
 
 from explorer.errors import QueryError, SpaceMismatch
 from explorer.points import Points, Space
+from explorer.settings import Settings
 
 POINTS = Points(2 * np.random.default_rng(0).normal(size=(4, 6)), TOY, "image")
 
@@ -35,7 +36,7 @@ def test_options_change_a_copy_that_shares_the_network(toy):
 def test_a_point_to_keep_away_from_takes_the_place_of_no_point(toy):
     away = toy.with_options(negative=POINTS[3])
     assert (pixels(away.decode(POINTS[:1])) != pixels(toy.decode(POINTS[:1]))).any()
-    alone = [pixels(some.decode(POINTS[:1], guidance=1)) for some in (away, toy)]
+    alone = [pixels(some.decode(POINTS[:1], Settings(guidance=1))) for some in (away, toy)]
     assert (alone[0] == alone[1]).all()
     assert (
         pixels(toy.with_options(negative=None).decode(POINTS)) == pixels(toy.decode(POINTS))
@@ -62,12 +63,12 @@ def test_an_option_that_makes_no_sense_is_refused_with_what_would(given, words, 
 def test_the_own_scheduler_takes_the_noise_of_every_rows_own_seed(toy):
     """Ancestral sampling is as much a function of the seed as any other."""
     seeds = [3, 1, 4, 1]
-    together = pixels(toy.decode(POINTS, seed=seeds, solver="own"))
-    assert (pixels(toy.decode(POINTS, seed=seeds, solver="own")) == together).all()
+    together = pixels(toy.decode(POINTS, Settings(seed=seeds, solver="own")))
+    assert (pixels(toy.decode(POINTS, Settings(seed=seeds, solver="own"))) == together).all()
     for i in range(4):
-        alone = pixels(toy.decode(POINTS[i], seed=seeds[i], solver="own"))
+        alone = pixels(toy.decode(POINTS[i], Settings(seed=seeds[i], solver="own")))
         assert np.abs(alone[0] - together[i]).max() <= 1
-    same = pixels(toy.decode(POINTS[[0, 0]], seed=[1, 2], solver="own"))
+    same = pixels(toy.decode(POINTS[[0, 0]], Settings(seed=[1, 2], solver="own")))
     assert (same[0] != same[1]).any()
 
 
@@ -79,7 +80,7 @@ def test_a_family_may_do_a_step_of_its_own_scheduler_itself(toy):
             asked.append((index, len(generators)))
             return super().own_step(scheduler, output, index, latents, generators)
 
-    list(Watched().decode(POINTS[:2], solver="own", steps=3))
+    list(Watched().decode(POINTS[:2], Settings(solver="own", steps=3)))
     assert asked == [(0, 2), (1, 2), (2, 2)]
 
 
@@ -93,25 +94,29 @@ def test_redrawing_goes_from_the_image_to_what_the_point_says(toy, solver):
     before = pixels([drawn(200)])
     far = []
     for strength in (0.2, 0.6, 1.0):
-        redrawn = toy.redraw([drawn(200)], POINTS[:1], strength=strength, steps=10, solver=solver)
+        redrawn = toy.redraw(
+            [drawn(200)], POINTS[:1], Settings(strength=strength, steps=10, solver=solver)
+        )
         far.append(np.abs(pixels(redrawn) - before).mean())
     assert far[0] < far[1] < far[2]
     if solver != "own":
-        whole = toy.redraw([drawn(200)], POINTS[:1], strength=1.0, steps=10, solver=solver)
-        free = toy.decode(POINTS[:1], steps=10, solver=solver)
+        whole = toy.redraw(
+            [drawn(200)], POINTS[:1], Settings(strength=1.0, steps=10, solver=solver)
+        )
+        free = toy.decode(POINTS[:1], Settings(steps=10, solver=solver))
         assert (pixels(whole) == pixels(free)).all()
 
 
 def test_redrawing_takes_one_image_or_point_for_all_the_others(toy):
-    many = pixels(toy.redraw([drawn(90)], POINTS, strength=0.5, seed=2))
-    one = pixels(toy.redraw([drawn(90)], POINTS[3], strength=0.5, seed=2))
+    many = pixels(toy.redraw([drawn(90)], POINTS, Settings(strength=0.5, seed=2)))
+    one = pixels(toy.redraw([drawn(90)], POINTS[3], Settings(strength=0.5, seed=2)))
     assert np.abs(many[3] - one[0]).max() <= 1
-    several = toy.redraw([drawn(90), drawn(180)], POINTS[0], strength=0.5)
+    several = toy.redraw([drawn(90), drawn(180)], POINTS[0], Settings(strength=0.5))
     assert len(list(several)) == 2
     with pytest.raises(QueryError, match="2 images and 4 points do not go together"):
         toy.redraw([drawn(90)] * 2, POINTS)
     with pytest.raises(QueryError, match="leaves none to do"):
-        toy.redraw([drawn(90)], POINTS, strength=0.05, steps=8)
+        toy.redraw([drawn(90)], POINTS, Settings(strength=0.05, steps=8))
 
 
 def test_what_the_inpainting_network_reads_comes_with_both_sides_row_by_row(toy):
@@ -126,17 +131,17 @@ def test_what_the_inpainting_network_reads_comes_with_both_sides_row_by_row(toy)
             return super().predict(latents, t, condition)
 
     masks = [Image.new("L", (16, 16), level) for level in (10, 20, 30, 40)]
-    list(WithNetwork().inpaint([drawn(90)], masks, POINTS, steps=2))
+    list(WithNetwork().inpaint([drawn(90)], masks, POINTS, Settings(steps=2)))
     first = asked[0][:, 0, 0, 0] * 127.5 + 127.5
     assert first.round().tolist() == [10, 20, 30] * 2
     assert len(asked[-1]) == 2
     asked.clear()
     with pytest.raises(KeyError):
-        list(WithNetwork().decode(POINTS[:1], steps=2))
+        list(WithNetwork().decode(POINTS[:1], Settings(steps=2)))
 
 
 def test_closing_a_redrawing_frees_what_it_held(toy):
-    images = toy.redraw([drawn(90)], POINTS, strength=0.5)
+    images = toy.redraw([drawn(90)], POINTS, Settings(strength=0.5))
     next(images)
     images.close()
     del images
@@ -146,5 +151,5 @@ def test_closing_a_redrawing_frees_what_it_held(toy):
 
 def test_a_first_look_takes_at_most_eight_steps(toy):
     assert toy.preview_steps <= 8
-    look = toy.decode(POINTS[:1], steps=toy.preview_steps, solver=toy.preview_solver)
+    look = toy.decode(POINTS[:1], Settings(steps=toy.preview_steps, solver=toy.preview_solver))
     assert next(look).size == toy.image_size

@@ -10,6 +10,7 @@ from scipy.linalg import sqrtm
 
 from explorer.metrics import fewest, found, frechet, interval, leading_axes, recall
 from explorer.points import Points, Space
+from explorer.settings import Settings
 from pocket import beyond, card, cost, evaluate, textdiffs
 from pocket.data import STYLES, Glyph, Images
 from pocket.sample import GROUPS, STORIES
@@ -185,7 +186,9 @@ def test_words_beyond_the_captions_stand_in_no_caption(rows_of_sample):
 def test_any_text_has_a_point_and_a_image(pocket):
     texts = ["", "zxqv", "ü", "🦊", "cat " * 100]
     assert np.isfinite(pocket.encoder.encode_text(texts).norms).all()
-    assert len(list(pocket.decoder.decode(pocket.prior.sample(texts), steps=1))) == len(texts)
+    assert len(list(pocket.decoder.decode(pocket.prior.sample(texts), Settings(steps=1)))) == len(
+        texts
+    )
 
 
 # The card

@@ -25,6 +25,7 @@ from explorer.errors import WeightsMissing
 from explorer.models import load
 from explorer.models.shared.checkpoint import load_part
 from explorer.noise import Noise
+from explorer.settings import Settings
 
 TINY = {"ip-adapter-sd15": tiny_ip_adapter_sd15, "ip-adapter-sdxl": tiny_ip_adapter_sdxl}
 WEIGHTS = {
@@ -121,7 +122,9 @@ def test_images_are_those_of_diffusers_pipelines(
     ours = decoder.with_options(
         prompt="a red cat", negative_prompt=words or "", scale=0.7, image_size=(32, 16)
     )
-    steps = ours.trace(points[:n], noise=noise, guidance=guidance, solver="own", steps=STEPS)
+    steps = ours.trace(
+        points[:n], Settings(guidance=guidance, solver="own", steps=STEPS), noise=noise
+    )
     assert far(latents(steps), theirs) <= 1e-4
     assert theirs.std() > 0.1
 
@@ -138,13 +141,13 @@ def test_one_point_is_read_as_diffusers_reads_it(pipeline, decoder, points):
         latents=torch.tensor(Noise.random([3], decoder.latent_shape).latents),
         output_type="np",
     ).images[0]
-    (ours,) = decoder.decode(points[0], seed=3, guidance=5.0, solver="own", steps=STEPS)
+    (ours,) = decoder.decode(points[0], Settings(seed=3, guidance=5.0, solver="own", steps=STEPS))
     assert far(ours, 255 * theirs) <= 0.51
 
 
 def test_another_point_in_one_row_changes_that_row_alone(decoder, points):
-    plain = latents(decoder.trace(points, steps=STEPS))
-    changed = latents(decoder.trace(points[[0, 0, 2]], steps=STEPS))
+    plain = latents(decoder.trace(points, Settings(steps=STEPS)))
+    changed = latents(decoder.trace(points[[0, 0, 2]], Settings(steps=STEPS)))
     moved = [far(a, b) for a, b in zip(plain, changed, strict=True)]
     assert max(moved[0], moved[2]) <= 1e-5 and moved[1] > 0.1
 
@@ -152,15 +155,19 @@ def test_another_point_in_one_row_changes_that_row_alone(decoder, points):
 def test_the_scale_says_how_much_the_point_counts(decoder, points):
     def apart(scale):
         scaled = decoder.with_options(scale=scale, prompt="a red cat")
-        return far(*latents(scaled.trace(points[:2], steps=STEPS)))
+        return far(*latents(scaled.trace(points[:2], Settings(steps=STEPS))))
 
     assert apart(0.0) <= 1e-5 < 0.01 < apart(0.2) < apart(1.0)
 
 
 def test_copies_with_other_scales_do_not_disturb_each_other(decoder, points):
     weak, strong = (decoder.with_options(scale=scale) for scale in (0.1, 1.0))
-    apart = [latents(d.trace(points, steps=STEPS)) for d in (weak, strong)]
-    *_, last = zip(weak.trace(points, steps=STEPS), strong.trace(points, steps=STEPS), strict=True)
+    apart = [latents(d.trace(points, Settings(steps=STEPS))) for d in (weak, strong)]
+    *_, last = zip(
+        weak.trace(points, Settings(steps=STEPS)),
+        strong.trace(points, Settings(steps=STEPS)),
+        strict=True,
+    )
     for step, alone in zip(last, apart, strict=True):
         assert far(step.latents, alone) <= 1e-5
 
@@ -168,8 +175,8 @@ def test_copies_with_other_scales_do_not_disturb_each_other(decoder, points):
 def test_a_point_may_be_kept_away_from(decoder, points):
     plain = decoder.with_options(prompt="dog", negative_prompt="dog")
     away = plain.with_options(negative=points[1])
-    assert far(*(latents(d.trace(points[0], steps=STEPS)) for d in (plain, away))) > 0.1
-    guided = [latents(away.trace(points[1], guidance=g, steps=STEPS)) for g in (1.0, 5.0)]
+    assert far(*(latents(d.trace(points[0], Settings(steps=STEPS))) for d in (plain, away))) > 0.1
+    guided = [latents(away.trace(points[1], Settings(guidance=g, steps=STEPS))) for g in (1.0, 5.0)]
     assert far(*guided) <= 1e-3
 
 
@@ -179,7 +186,7 @@ def test_loading_says_nothing(folder, points, capfd):
     handler = logging.Handler()
     handler.emit = said.append
     of_diffusers.add_handler(handler)
-    next(load(folder.name, source=folder, device="cpu").decoder.decode(points, steps=2))
+    next(load(folder.name, source=folder, device="cpu").decoder.decode(points, Settings(steps=2)))
     of_diffusers.remove_handler(handler)
     assert (said, capfd.readouterr()) == ([], ("", ""))
 
@@ -255,7 +262,7 @@ def test_an_adapter_for_vit_h_reads_the_points_of_the_others_for_vit_h(xl, tmp_p
     ]
     assert {model.space for model in models} == {models[0].space}
     point = models[0].encoder.encode_images(images(1))
-    painted = [next(model.decoder.decode(point, steps=STEPS)) for model in models]
+    painted = [next(model.decoder.decode(point, Settings(steps=STEPS))) for model in models]
     assert len({image.tobytes() for image in painted}) == 3
     assert load("ip-adapter-sdxl", source=xl, device="cpu").space != point.space
 
@@ -272,6 +279,6 @@ def test_weights_of_half_precision_do_where_they_are_alone(xl, tmp_path):
         file.unlink()
     whole, rounded = (load("ip-adapter-sdxl", source=f, device="cpu") for f in (xl, half))
     point = whole.encoder.encode_images(images(1))
-    both = [latents(m.decoder.trace(point, steps=STEPS)) for m in (whole, rounded)]
+    both = [latents(m.decoder.trace(point, Settings(steps=STEPS))) for m in (whole, rounded)]
     assert 0 < far(*both) < 0.05 * far(both[0], 0)
     assert whole.decoder.fingerprint != rounded.decoder.fingerprint

@@ -35,6 +35,7 @@ from explorer.models.kandinsky import widened
 from explorer.models.shared.checkpoint import load_part
 from explorer.models.shared.hub import releases_of
 from explorer.models.shared.transformer_prior import generator_for
+from explorer.settings import Settings
 
 STEPS = 3
 SEEDS = [3, 1, 4]
@@ -75,7 +76,7 @@ def corner(size=(64, 64)):
 
 
 def traced(decoder, points, **options):
-    *_, last = decoder.trace(points, steps=STEPS, **options)
+    *_, last = decoder.trace(points, Settings(steps=STEPS, **options))
     return last.latents
 
 
@@ -256,7 +257,8 @@ def test_in_painting_keeps_what_is_not_masked(folder, decoder, points, tmp_path)
     plain = load("kandinsky-2.2", source=copy, device="cpu").decoder
     where = np.asarray(corner()) > 0
     results = [
-        list(d.inpaint(images(3), [corner()], points, steps=STEPS)) for d in (decoder, plain)
+        list(d.inpaint(images(3), [corner()], points, Settings(steps=STEPS)))
+        for d in (decoder, plain)
     ]
     for painted_by in results:
         for old, new in zip(images(3), painted_by, strict=True):
@@ -269,7 +271,7 @@ def test_the_network_for_in_painting_sees_what_is_kept(decoder, points):
     seen = []
     painter = decoder.painter()
     painter.predict = lambda latents, t, given: seen.append(given) or latents
-    list(painter.inpaint(images(1), [corner()], points[0], steps=2))
+    list(painter.inpaint(images(1), [corner()], points[0], Settings(steps=2)))
     kept, around = seen[0]["kept"][0, 0], seen[0]["image"][0]
     assert kept.bool().numpy().tolist() == (~widened(decoder.mask_to_latent(corner()))).tolist()
     assert far(around, decoder.to_latent(images(1))[0] * kept) == 0
@@ -303,17 +305,17 @@ def test_depth_of_16_bits_is_that_of_8(decoder, points):
 def test_in_painting_with_depth_runs_the_network_for_depth(decoder, points):
     deep = decoder.with_options(hint=images(1)[0])
     assert deep.painter() is deep
-    assert len(list(deep.inpaint(images(1), [corner()], points, steps=STEPS))) == 3
+    assert len(list(deep.inpaint(images(1), [corner()], points, Settings(steps=STEPS)))) == 3
 
 
 @pytest.mark.parametrize("size", [(64, 64), (100, 64), (1, 129)])
 def test_sides_are_rounded_up_as_by_diffusers(size, decoder, points):
     other = decoder.with_options(image_size=size)
     assert other.latent_shape[1:] == downscale_height_and_width(*size[::-1])
-    (image,) = other.decode(points[0], steps=2)
+    (image,) = other.decode(points[0], Settings(steps=2))
     assert image.size == other.image_size and decoder.image_size == (64, 64)
     mask = corner(other.image_size)
-    (again,) = other.inpaint(images(1, other.image_size), [mask], points[0], steps=2)
+    (again,) = other.inpaint(images(1, other.image_size), [mask], points[0], Settings(steps=2))
     assert again.size == other.image_size
 
 
@@ -322,7 +324,7 @@ def test_points_are_turned_into_the_networks_precision(guidance, folder, points)
     decoder = load("kandinsky-2.2", source=folder, device="cpu").decoder
     decoder.dtype = "bfloat16"
     decoder = decoder.with_options(hint=images(1)[0])
-    assert len(list(decoder.decode(points, guidance=guidance, steps=2))) == 3
+    assert len(list(decoder.decode(points, Settings(guidance=guidance, steps=2)))) == 3
 
 
 def test_cells_beside_painted_ones_are_painted_but_for_two_corners():

@@ -25,6 +25,7 @@ from explorer.models.shared.checkpoint import load_part
 from explorer.models.shared.transformer_prior import generator_for
 from explorer.noise import Noise
 from explorer.points import Points, Space
+from explorer.settings import Settings
 
 WORDS = ["a red cat", "dog", "red dog"]
 STEPS = 5
@@ -114,7 +115,7 @@ def painters(folder, generators, seeds):
 
 def numbers(decoder, points, **options):
     """What the pipelines give as "np": N H W 3 from 0 to 1."""
-    small = latents(decoder.trace(points, solver="own", steps=STEPS, **options))
+    small = latents(decoder.trace(points, Settings(solver="own", steps=STEPS, **options)))
     return (decoder.enlarge(small) / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy()
 
 
@@ -184,10 +185,10 @@ def test_words_become_the_points_and_images_of_diffusers_pipeline(
 def test_a_frame_does_not_depend_on_the_batch_it_was_computed_in(knobs, decoder, points):
     """One generator for a whole batch, or an ancestral scheduler, would make it so."""
     seeds = [3, 1, 4]
-    together = latents(decoder.trace(points, seed=seeds, steps=STEPS, **knobs))
+    together = latents(decoder.trace(points, Settings(seed=seeds, steps=STEPS, **knobs)))
     enlarged = decoder.enlarge(together)
     for i in range(3):
-        alone = latents(decoder.trace(points[i], seed=seeds[i], steps=STEPS, **knobs))
+        alone = latents(decoder.trace(points[i], Settings(seed=seeds[i], steps=STEPS, **knobs)))
         assert far(alone[0], together[i]) <= 1e-5
         assert far(decoder.enlarge(together[i : i + 1])[0], enlarged[i]) <= 1e-5
 
@@ -195,14 +196,16 @@ def test_a_frame_does_not_depend_on_the_batch_it_was_computed_in(knobs, decoder,
 def test_only_the_ancestral_solver_and_eta_draw_noise_of_their_own(decoder, points):
     noise, same = Noise.random([0], decoder.latent_shape), points[[0, 0]]
     for knobs, moves in [({}, False), ({"eta": 1.0}, True), ({"solver": "own"}, True)]:
-        a, b = latents(decoder.trace(same, seed=[1, 2], noise=noise, steps=STEPS, **knobs))
+        a, b = latents(
+            decoder.trace(same, Settings(seed=[1, 2], steps=STEPS, **knobs), noise=noise)
+        )
         assert (far(a, b) > 0.1) == moves
-    first, second = (list(decoder.decode(points, eta=1.0, steps=STEPS)) for _ in range(2))
+    first, second = (list(decoder.decode(points, Settings(eta=1.0, steps=STEPS))) for _ in range(2))
     assert first == second
 
 
 def test_enlarging_adds_the_same_noise_to_every_image(decoder, points):
-    small = latents(decoder.trace(points, steps=STEPS))
+    small = latents(decoder.trace(points, Settings(steps=STEPS)))
     twice = decoder.enlarge(small[[0, 0, 1]])
     assert far(twice[0], twice[1]) <= 1e-5 and far(twice[0], twice[2]) > 0.01
     assert [image.size for image in decoder.to_image(small)] == [(16, 16)] * 3
@@ -213,8 +216,8 @@ def test_inversion_finds_the_noise_that_a_image_comes_back_from(decoder, points)
     predict = decoder.predict
     decoder.predict = lambda x, t, given: torch.cat([0.9 * x, 0 * x], 1) + predict(x, t, given)
     decoder.scheduler_config = decoder.scheduler_config | {"clip_sample": False}
-    noise = decoder.invert(images(3), points, steps=10)
-    back = latents(decoder.trace(points, noise=noise, guidance=1, steps=10))
+    noise = decoder.invert(images(3), points, Settings(steps=10))
+    back = latents(decoder.trace(points, Settings(guidance=1, steps=10), noise=noise))
     assert far(back, decoder.to_latent(images(3))) <= 1e-2
     assert far(noise.latents, decoder.to_latent(images(3))) > 0.5
 
@@ -222,7 +225,7 @@ def test_inversion_finds_the_noise_that_a_image_comes_back_from(decoder, points)
 def test_in_painting_keeps_what_is_not_masked(decoder, points):
     mask = Image.new("L", (16, 16))
     mask.paste(255, (8, 0, 16, 16))
-    painted = list(decoder.inpaint(images(3), [mask], points, steps=STEPS))
+    painted = list(decoder.inpaint(images(3), [mask], points, Settings(steps=STEPS)))
     for old, new in zip(images(3), painted, strict=True):
         a, b = np.asarray(old, int), np.asarray(new, int)
         assert (a[:, :8] == b[:, :8]).all() and far(a[:, 8:], b[:, 8:]) > 20
@@ -236,7 +239,7 @@ def test_a_mask_is_cut_as_its_image_is(decoder):
 
 def test_words_beside_the_point_change_the_image(decoder, points):
     plain, worded = (
-        latents(d.trace(points, steps=STEPS))
+        latents(d.trace(points, Settings(steps=STEPS)))
         for d in (decoder, decoder.with_options(prompt="a red cat"))
     )
     assert far(plain, worded) > 0.01
@@ -249,7 +252,9 @@ def test_low_memory_paints_the_same(folder, points):
         load("karlo", source=folder, device="cpu").decoder.with_options(low_memory=low)
         for low in (False, True)
     )
-    assert list(plain.decode(points, steps=STEPS)) == list(low.decode(points, steps=STEPS))
+    assert list(plain.decode(points, Settings(steps=STEPS))) == list(
+        low.decode(points, Settings(steps=STEPS))
+    )
 
 
 def test_points_that_it_would_misread_are_refused(decoder, model, points):
@@ -298,7 +303,7 @@ def test_a_folder_without_a_prior_has_none(folder, points, tmp_path):
     model = load("karlo", source=copy, device="cpu")
     assert model.prior is None and model.decoder.norms is None
     assert model.space == points.space
-    assert len(list(model.decoder.decode(points[0], steps=2))) == 1
+    assert len(list(model.decoder.decode(points[0], Settings(steps=2)))) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ PACKAGES = ("explorer", "analysis", "pocket")
 
 LAYERS = [  # a room may import only from rooms on the lines above it
     {"explorer.errors", "explorer.files", "explorer.font", "explorer.jupyter"},
-    {"explorer.points", "explorer.images", "explorer.masks"},
+    {"explorer.points", "explorer.images", "explorer.masks", "explorer.settings"},
     {
         "explorer.geometry",
         "explorer.metrics",
         "explorer.encoder",
         "explorer.index",
         "explorer.noise",
+        "explorer.recipe_values",
     },
     {
         "explorer.axes",
@@ -47,6 +48,7 @@ ALLOWED = {  # on one line or upwards, each with its reason
     ("explorer.__main__", "explorer.cli"): "python -m explorer is the command line",
     ("explorer.cli", "explorer.app"): "unclip app is its door",
     ("explorer.sample_library", "explorer.library"): "it is one",
+    ("explorer.edits", "explorer.rendering"): "an edit gives a rendering",
     ("explorer.app", "analysis"): "a page of the dashboard may show a measurement",
 }
 MOST_LINES_OF_A_FILE = 300

@@ -15,7 +15,8 @@ from diffusers import (
 from explorer import sampler
 from explorer.errors import QueryError
 from explorer.noise import draw
-from explorer.sampler import Known, Settings
+from explorer.sampler import Known
+from explorer.settings import Settings
 
 COSINE = {"beta_schedule": "squaredcos_cap_v2", "clip_sample": False}
 STABLE = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from explorer import sampler
-from explorer.sampler import Settings
+from explorer.settings import Settings
 
 CONFIG = {
     "beta_schedule": "squaredcos_cap_v2",

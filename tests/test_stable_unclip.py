@@ -22,6 +22,7 @@ from explorer.models import load
 from explorer.models.shared.checkpoint import load_part
 from explorer.noise import Noise
 from explorer.points import Points, Space
+from explorer.settings import Settings
 
 TINY = {"stable-unclip": tiny_stable_unclip, "stable-unclip-small": tiny_stable_unclip_small}
 STEPS = 5
@@ -102,7 +103,9 @@ def test_images_are_those_of_diffusers_pipeline(n, guidance, words, pipeline, de
         output_type="latent",
     ).images
     ours = decoder.with_options(**options, noise_seed=7)
-    steps = ours.trace(points[:n], noise=noise, guidance=guidance, solver="own", steps=STEPS)
+    steps = ours.trace(
+        points[:n], Settings(guidance=guidance, solver="own", steps=STEPS), noise=noise
+    )
     assert far(latents(steps), theirs) <= 1e-4
     assert theirs.std() > 0.1
 
@@ -116,7 +119,7 @@ def test_the_autoencoder_is_used_as_diffusers_uses_it(pipeline, decoder, points)
         latents=torch.tensor(Noise.random([3], decoder.latent_shape).latents),
         output_type="np",
     ).images[0]
-    (ours,) = decoder.decode(points[0], seed=3, solver="own", steps=STEPS)
+    (ours,) = decoder.decode(points[0], Settings(seed=3, solver="own", steps=STEPS))
     assert far(ours, 255 * theirs) <= 0.51
     pixels = pipeline.image_processor.preprocess(images(1))
     code = pipeline.vae.encode(pixels).latent_dist.mode() * pipeline.vae.config.scaling_factor
@@ -137,7 +140,7 @@ def test_noise_hides_the_point_the_more_the_higher_its_level(decoder, points):
 def test_another_noise_seed_gives_variety_where_the_level_is_high(decoder, points):
     def moved(level):
         noisy = [decoder.with_options(noise_level=level, noise_seed=seed) for seed in (0, 1)]
-        return far(*(latents(some.trace(points[0], steps=STEPS)) for some in noisy))
+        return far(*(latents(some.trace(points[0], Settings(steps=STEPS))) for some in noisy))
 
     assert moved(600) > 10 * moved(0)
     with pytest.raises(QueryError, match="whole number"):
@@ -146,7 +149,9 @@ def test_another_noise_seed_gives_variety_where_the_level_is_high(decoder, point
 
 def test_words_stand_beside_the_point_and_opposite_to_it(decoder, points):
     def paint(guidance=10.0, **options):
-        steps = decoder.with_options(**options).trace(points, guidance=guidance, steps=STEPS)
+        steps = decoder.with_options(**options).trace(
+            points, Settings(guidance=guidance, steps=STEPS)
+        )
         return latents(steps)
 
     plain = paint()
@@ -157,9 +162,9 @@ def test_words_stand_beside_the_point_and_opposite_to_it(decoder, points):
 
 def test_images_may_have_another_size(decoder, points):
     wide = decoder.with_options(image_size=(32, 16))
-    (image,) = wide.decode(points[0], steps=STEPS)
+    (image,) = wide.decode(points[0], Settings(steps=STEPS))
     assert image.size == (32, 16) and decoder.image_size == (16, 16)
-    assert wide.invert([image], points[0], steps=STEPS).latents.shape == (1, 4, 8, 16)
+    assert wide.invert([image], points[0], Settings(steps=STEPS)).latents.shape == (1, 4, 8, 16)
     with pytest.raises(QueryError, match="multiples of 2"):
         decoder.with_options(image_size=(17, 16))
 

@@ -24,6 +24,7 @@ from explorer.models import load
 from explorer.models.shared.manifest import sha256
 from explorer.models.shared.patch_decoder import UNET, PatchDecoder
 from explorer.models.shared.token_prior import token_states
+from explorer.settings import Settings
 from explorer.training import decoder as decoder_training
 from explorer.training import decoder_network
 from explorer.training import prior as prior_training
@@ -141,7 +142,7 @@ def test_a_decoder_draws_images_its_own_way_at_128_pixels(library, tmp_path):
     model = load(library.model, device="cpu", decoder=tmp_path / "large")
     assert (model.decoder.image_size, model.decoder.latent_shape) == ((128, 128), (192, 16, 16))
     points = library.points([0])
-    (image,) = model.decoder.decode(points, steps=2)
+    (image,) = model.decoder.decode(points, Settings(steps=2))
     assert image.size == (128, 128)
     seen = model.decoder.to_image(model.decoder.to_latent([image]))
     assert np.array_equal(seen[0], image)

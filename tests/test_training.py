@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from explorer.errors import TrainingError
 from explorer.models import load
 from explorer.models.shared.patch_decoder import load_normalizer
+from explorer.settings import Settings
 from explorer.training.decoder_network import Examples
 from explorer.training.loop import Plan, Run
 from explorer.training.prior_network import Reader
@@ -174,7 +175,10 @@ def test_a_decoder_and_a_prior_come_out_of_a_few_real_steps(images, tmp_path):
     training = points[~images.held_out]
     train.finish(tmp_path, training)
     made = load("pocket", source=tmp_path, device="cpu")
-    assert next(made.decoder.decode(made.prior.sample(["a cat"]), steps=1)).size == (64, 64)
+    assert next(made.decoder.decode(made.prior.sample(["a cat"]), Settings(steps=1))).size == (
+        64,
+        64,
+    )
     normalizer = load_normalizer(tmp_path)
     np.testing.assert_allclose(normalizer.mean[0].numpy(), training.mean(0), rtol=1e-4)
     np.testing.assert_allclose(normalizer.std[0].numpy(), training.std(0), rtol=1e-4)

@@ -23,6 +23,7 @@ from explorer.encoder import Encoder
 from explorer.metrics import cosines
 from explorer.noise import Noise
 from explorer.points import Points
+from explorer.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def levels(decoder: Decoder) -> "pd.DataFrame":
 
 
 def _scheduler(decoder: Decoder) -> Any:
-    settings = sampler.Settings(decoder.steps, solver=decoder.solver)
+    settings = Settings(steps=decoder.steps, solver=decoder.solver)
     return sampler.schedule(decoder.scheduler_config, settings)
 
 
@@ -95,7 +96,9 @@ def undone(
     for step in table["step"]:
         left = decoder.steps - step + 1
         noised = corrupt(decoder, images, step)
-        restored = list(decoder.redraw(images, points, strength=_strength(left, decoder.steps)))
+        restored = list(
+            decoder.redraw(images, points, Settings(strength=_strength(left, decoder.steps)))
+        )
         before, after = (
             cosines(encoder.encode_images(each), points).mean() for each in (noised, restored)
         )
@@ -148,7 +151,7 @@ def _traced(
     import torch
 
     latents, estimates = [], []
-    for step in decoder.trace(points, seed=seeds):
+    for step in decoder.trace(points, Settings(seed=seeds)):
         with torch.inference_mode():
             latents.append(decoder.to_image(step.latents))
             estimates.append(decoder.to_image(step.estimate))

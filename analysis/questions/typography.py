@@ -19,6 +19,7 @@ from analysis.section import Section
 from analysis.statistics import chunks, percent, wilson
 from explorer.errors import QueryError
 from explorer.points import Points
+from explorer.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,7 +188,7 @@ def _variations(
     shown = [[image] for image in ways.values()]
     if material.model.decoder is not None:
         places, seeds = np.divmod(np.arange(len(points) * VARIATIONS), VARIATIONS)
-        decodes = material.model.decoder.decode(points[places], seed=seeds.tolist())
+        decodes = material.model.decoder.decode(points[places], Settings(seed=seeds.tolist()))
         for place, decode in zip(places, decodes, strict=True):
             shown[place].append(decode)
     blank = [""] * (len(shown[0]) - 1)

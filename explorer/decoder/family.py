@@ -15,7 +15,7 @@ from explorer import sampler
 from explorer.errors import QueryError
 from explorer.masks import touched
 from explorer.points import Points, Space
-from explorer.sampler import Solver
+from explorer.settings import Solver
 
 if TYPE_CHECKING:
     from typing import Self

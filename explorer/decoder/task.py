@@ -6,7 +6,7 @@ from PIL import Image
 
 from explorer.noise import Noise
 from explorer.points import Points
-from explorer.sampler import Settings
+from explorer.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ from explorer.models.shared.networks import Networks
 from explorer.models.shared.preprocess import Preprocess
 from explorer.models.shared.transformer_prior import WEIGHTS, TransformerPrior, unclip_step
 from explorer.points import Points
+from explorer.settings import Settings
 
 if TYPE_CHECKING:
     import torch
@@ -206,7 +207,7 @@ class KarloDecoder(Decoder):
             network = self._network("super_res_first" if t[0] > 0 else "super_res_last")
             return network(torch.cat([x, condition["upscaled"].to(x.dtype)], 1), t).sample
 
-        settings = sampler.Settings(self.enlarging_steps, solver="own")
+        settings = Settings(steps=self.enlarging_steps, solver="own")
         sides, dtype = ({"upscaled": upscaled},) * 2, getattr(torch, self.dtype)
         steps = sampler.denoise(
             sampler.guided(predict, sides, 1.0, self.batch_size, dtype),

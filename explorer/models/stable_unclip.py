@@ -17,8 +17,8 @@ from explorer.models.shared.clip_towers import load_towers
 from explorer.models.shared.hub import Release
 from explorer.models.shared.stable_diffusion import StableDiffusion, weights_of
 from explorer.models.shared.transformer_prior import lengths
-from explorer.noise import seeds_for
 from explorer.points import Points, Space
+from explorer.settings import seeds_for
 
 if TYPE_CHECKING:
     import torch

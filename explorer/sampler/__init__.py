@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from explorer.sampler.guidance import batches, guided
 from explorer.sampler.inversion import invert
 from explorer.sampler.loop import Known, Step, denoise, last, own_step, split
-from explorer.sampler.settings import Settings, Solver, schedule
+from explorer.sampler.schedule import schedule
 
 if TYPE_CHECKING:
     from explorer.sampler.guidance import Condition as Condition
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Known",
-    "Settings",
-    "Solver",
     "Step",
     "batches",
     "denoise",

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from explorer.sampler.loop import Step, split
-from explorer.sampler.settings import Settings, schedule
+from explorer.sampler.schedule import schedule
+from explorer.settings import Settings
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +35,7 @@ def invert(
     """
     import torch
 
-    scheduler = schedule(config, Settings(steps))
+    scheduler = schedule(config, Settings(steps=steps, solver="ddim"))
     prediction = scheduler.config.prediction_type
     stride = scheduler.config.num_train_timesteps // steps  # as DDIMScheduler.step counts back
     for index, t in enumerate(reversed(scheduler.timesteps), start=1):

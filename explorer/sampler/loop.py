@@ -8,7 +8,8 @@ from inspect import signature
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from explorer.sampler.settings import Settings, resolved, schedule
+from explorer.sampler.schedule import resolved, schedule
+from explorer.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,9 +109,10 @@ def denoise(
 
     scheduler, config = schedule(config, settings), resolved(config)
     steps: dict[str, StepOf] = {"ddim": partial(_ddim_step, eta=settings.eta), "own": own_step}
-    step = steps.get(settings.solver, partial(_fast_step, config=config))
+    _, solver = settings.process()
+    step = steps.get(solver, partial(_fast_step, config=config))
     latents = _start(scheduler, noise, settings, known)
-    first, last = settings.skipped, len(scheduler.timesteps)
+    first, last = settings.skipped_steps, len(scheduler.timesteps)
     for index in range(first, last):
         t = scheduler.timesteps[index]
         with torch.inference_mode():
@@ -129,8 +131,8 @@ def denoise(
 def _start(
     scheduler: Any, noise: "torch.Tensor", settings: Settings, known: Known | None
 ) -> "torch.Tensor":
-    if known is not None and settings.skipped:
-        return known.noised(scheduler, noise, settings.skipped)
+    if known is not None and settings.skipped_steps:
+        return known.noised(scheduler, noise, settings.skipped_steps)
     latents = noise * scheduler.init_noise_sigma
     if known is None or settings.solver == "own":  # diffusers' pipelines start from noise alone
         return latents

@@ -14,6 +14,7 @@ from explorer import sampler
 from explorer.errors import UnknownModel
 from explorer.models.openclip import OpenClipEncoder
 from explorer.prior import DrawingPrior
+from explorer.settings import Settings
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +76,7 @@ class TokenPrior(DrawingPrior):
             dict(zip(keys, given, strict=True)) for given in ((pooled, states, mask), nothing)
         )
         denoiser = sampler.guided(predict, (some, none), self.guidance, len(latents), torch.float32)
-        settings = sampler.Settings(self.steps, self.guidance)
+        settings = Settings(steps=self.steps, solver="ddim")
         steps = sampler.denoise(denoiser, latents[:, :, None, None], PRIOR_SCHEDULE, settings, [])
         last = sampler.last(steps).latents.flatten(1)
         points = self._transformer.post_process_latents(last).float().cpu().numpy()

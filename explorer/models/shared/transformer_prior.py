@@ -17,6 +17,7 @@ from explorer.models.shared.checkpoint import load_part, read_config
 from explorer.models.shared.clip_towers import TransformersEncoder
 from explorer.models.shared.manifest import sha256
 from explorer.prior import DrawingPrior
+from explorer.settings import Settings
 
 if TYPE_CHECKING:
     import torch
@@ -103,7 +104,7 @@ class TransformerPrior(DrawingPrior):
             sampler.guided(self._predict, (some, none), self.guidance, n, dtype),
             noise.to(self.encoder.device),
             self._schedule,
-            sampler.Settings(self.steps, self.guidance, solver="own"),
+            Settings(steps=self.steps, solver="own"),
             generators,
             own_step=unclip_step,
         )
