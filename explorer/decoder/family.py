@@ -126,14 +126,14 @@ class Family(ABC):
         """Do step `index` of the checkpoint's own scheduler, as the family's pipeline does it."""
         return sampler.own_step(scheduler, output, index, latents, generators)
 
-    def with_options(self, **given: Any) -> "Self":
-        """Give a decoder with these options, which are listed in `choices`; weights are shared.
+    def with_options(self, **options: object) -> "Self":
+        """Return a decoder with these options, which are listed in `choices`; weights are shared.
 
         Raises:
             QueryError: the family has no such option, or the value is not right for it.
         """
         changed = copy.copy(self)
-        for name, value in given.items():
+        for name, value in options.items():
             if name not in self.choices:
                 known = "; ".join(f"{k}: {line}" for k, line in self.choices.items())
                 raise QueryError(
@@ -141,7 +141,7 @@ class Family(ABC):
                 )
             changed._check_option(name, value)
             setattr(changed, name, value)
-        changed.options = {**self.options, **given}
+        changed.options = {**self.options, **options}
         return changed
 
     def _check_option(self, name: str, value: Any) -> None:

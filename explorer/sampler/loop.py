@@ -109,8 +109,7 @@ def denoise(
 
     scheduler, config = schedule(config, settings), resolved(config)
     steps: dict[str, StepOf] = {"ddim": partial(_ddim_step, eta=settings.eta), "own": own_step}
-    _, solver = settings.process()
-    step = steps.get(solver, partial(_fast_step, config=config))
+    step = steps.get(settings.process()[1], partial(_fast_step, config=config))
     latents = _start(scheduler, noise, settings, known)
     first, last = settings.skipped_steps, len(scheduler.timesteps)
     for index in range(first, last):

@@ -7,32 +7,49 @@ Each takes a Model and what a person has at hand: an image or its file, words, a
 A string is a file if there is one of that name, else words; a `Query` leaves no doubt.
 """
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
-from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from explorer import geometry
+from explorer.edits.keyframes import (
+    Anything,
+    Box,
+    grey_mask,
+    image_of,
+    inverted_noise,
+    keyframes_of,
+    noise_of,
+    target_of,
+)
+from explorer.edits.replaying import from_recipe, replay
 from explorer.errors import QueryError
-from explorer.images import name_of, open_image
-from explorer.masks import Mask, as_grey
-from explorer.models import Model, load
+from explorer.masks import Mask
+from explorer.models import Model
 from explorer.models.shared.patch_decoder import fit
 from explorer.noise import Noise
-from explorer.path import Path, even_times
+from explorer.path import even_times
 from explorer.points import Points
-from explorer.query import Query
 from explorer.recipe import Recipe, storable
-from explorer.rendering import Rendering, decoder_of, recipe_values
+from explorer.rendering import Rendering, decoder_of
 from explorer.settings import Settings
 
-Anything = str | PathLike[str] | Image.Image | Query | Points
-Box = tuple[int, int, int, int]
+__all__ = [
+    "Anything",
+    "Box",
+    "decode",
+    "evened",
+    "from_recipe",
+    "inpaint",
+    "interpolate",
+    "redraw",
+    "replay",
+    "text_diff",
+    "variations",
+]
 
 DEFAULT = Settings()
 VARIATIONS = Settings(eta=0.7)
@@ -62,9 +79,9 @@ def decode(
 
     Source: Ramesh et al. 2022, section 2.
     """
-    keyframes = _keyframes(model, what, settings)
+    keyframes = keyframes_of(model, what, settings)
     if noise is None and settings.noise == "inverted":
-        noise = _inverted(model, keyframes, settings)
+        noise = inverted_noise(model, keyframes, settings)
         if noise is None:
             raise QueryError('noise="inverted" needs an image; words and points have no x_T.')
     noise = None if noise is None else storable(noise)
@@ -89,7 +106,7 @@ def variations(
 
     Source: Ramesh et al. 2022, section 3.1.
     """
-    keyframes = _keyframes(model, what, settings)
+    keyframes = keyframes_of(model, what, settings)
     images = all(each.image is not None for each in keyframes)
     if settings.noise is None and images and settings.eta > 0:
         settings = replace(settings, noise="inverted")
@@ -119,14 +136,14 @@ def text_diff(
 
     Source: Ramesh et al. 2022, section 3.3.
     """
-    (begin,) = _keyframes(model, start, settings, exactly=1)
+    (begin,) = keyframes_of(model, start, settings, exactly=1)
     texts = model.encoder.encode_text([before or "", after])
     direction = geometry.text_diff(texts[0] if before else None, texts[1])
     ends = Points.concat([texts[0].as_image() if before else begin.point, texts[1].as_image()])
     return _rendering(
         model,
         Points.concat([begin.point, direction.as_image()]),
-        _noise_of(model, [begin], settings),
+        noise_of(model, [begin], settings),
         settings,
         way="rotate",
         count=frames,
@@ -160,14 +177,14 @@ def interpolate(
 
     Source: Ramesh et al. 2022, section 3.2.
     """
-    read = [each for what in keyframes for each in _keyframes(model, what, settings)]
+    read = [each for what in keyframes for each in keyframes_of(model, what, settings)]
     if len(read) < 2:
         raise QueryError(f"An interpolation needs two keyframes or more, not {len(read)}.")
     points = Points.concat([each.point for each in read])
     rendering = _rendering(
         model,
         points,
-        _noise_of(model, read, settings),
+        noise_of(model, read, settings),
         settings,
         way="through",
         count=frames,
@@ -212,9 +229,9 @@ def inpaint(
 
     Source: Ramesh et al. 2022, figure 1; Lugmayr et al. 2022 (RePaint).
     """
-    begin, pixels = _image(model, image, settings)
-    grey, size = _grey(mask, pixels), decoder_of(model).image_size
-    point = _target(model, begin, text, settings)
+    begin, pixels = image_of(model, image, settings)
+    grey, size = grey_mask(mask, pixels), decoder_of(model).image_size
+    point = target_of(model, begin, text, settings)
     return _rendering(
         model,
         point[[0] * count],
@@ -244,8 +261,8 @@ def redraw(
 
     Source: Meng et al. 2022 (SDEdit).
     """
-    begin, pixels = _image(model, image, settings)
-    point = _target(model, begin, text, settings)
+    begin, pixels = image_of(model, image, settings)
+    point = target_of(model, begin, text, settings)
     return _rendering(
         model,
         point[[0] * count],
@@ -258,111 +275,11 @@ def redraw(
     )
 
 
-def replay(file: str | PathLike[str], *, decoder: str | PathLike[str] | None = None) -> Rendering:
-    """Return the rendering that an image or video was written from.
-
-    Args:
-        decoder: where its decoder is now, if it was moved.
-
-    Raises:
-        QueryError: the file carries no recipe, or that of a comparison (see `unclip replay`).
-        WeightsMissing: the weights that made it are not here.
-    """
-    values = recipe_values(file)
-    if "sheet" in values:
-        raise QueryError(f"{name_of(file)} compares decoders: use `unclip replay` for it.")
-    return from_recipe(Recipe.from_dict(values), decoder)
-
-
-def from_recipe(recipe: Recipe, decoder: str | PathLike[str] | None = None) -> Rendering:
-    """Return the rendering of a recipe, with the model that it names."""
-    return Rendering(load(recipe.model, decoder=decoder or recipe.decoder_from or None), recipe)
-
-
-@dataclass(frozen=True, eq=False)
-class Keyframe:
-    """An image-side point, and the image that it came from, if it came from exactly one."""
-
-    point: Points
-    image: Image.Image | None = None
-
-
-def _keyframes(
-    model: Model, what: Anything, settings: Settings, exactly: int | None = None
-) -> list[Keyframe]:
-    """Read what a person gave, as one keyframe or, of points, one a point."""
-    if isinstance(what, Points):
-        found = [Keyframe(point) for point in what]
-    elif isinstance(what, Image.Image):
-        found = [_of_image(model, what, "image")]
-    elif isinstance(what, PathLike):
-        found = [_of_image(model, open_image(what), os.path.basename(os.fspath(what)))]
-    else:
-        query = what if isinstance(what, Query) else Query.parse(what)
-        seed = settings.seed if isinstance(settings.seed, int) else settings.seed[0]
-        point = query.decodable(model.encoder, model.prior, seed).with_labels([str(query)])
-        alone = len(query.terms) == 1 and query.terms[0].is_image
-        found = [Keyframe(point, open_image(query.terms[0].text) if alone else None)]
-    if exactly is not None and len(found) != exactly:
-        raise QueryError(f"This edit takes {exactly} point, not {len(found)}. Choose one.")
-    return found
-
-
-def _of_image(model: Model, image: Image.Image, label: str) -> Keyframe:
-    return Keyframe(model.encoder.encode_images([image]).with_labels([label]), image)
-
-
-def _image(model: Model, image: Anything, settings: Settings) -> tuple[Keyframe, Image.Image]:
-    """Read exactly one image; a string is a file here, whatever it looks like."""
-    file = FilePath(image).expanduser() if isinstance(image, str) else image
-    (begin,) = _keyframes(model, file, settings, exactly=1)
-    if begin.image is None:
-        raise QueryError("This edit starts from an image: give one, or its file.")
-    return begin, begin.image
-
-
-def _target(model: Model, begin: Keyframe, text: Anything | None, settings: Settings) -> Points:
-    """What is to be seen: the text, or the image rotated half-way to it, or the image."""
-    if text is None:
-        return begin.point
-    if model.prior is not None or not isinstance(text, str):
-        (target,) = _keyframes(model, text, settings, exactly=1)
-        return target.point
-    words = geometry.text_diff(None, model.encoder.encode_text([text]))
-    return Path.rotate(begin.point, words, fraction=0.5).at(1).with_labels([text])
-
-
-def _grey(mask: "Mask | str | PathLike[str] | Box", image: Image.Image) -> Image.Image:
-    if isinstance(mask, str | PathLike):
-        return as_grey(open_image(mask), image)
-    if isinstance(mask, tuple):
-        left, top, width, height = mask
-        box = Image.new("L", image.size)
-        box.paste(255, (left, top, left + width, top + height))
-        return as_grey(box, image)
-    return as_grey(mask, image)
-
-
 def _seeded(settings: Settings, count: int, points: int) -> Settings:
     """One seed a row: `count` seeds from the first one on, the same for every point."""
     if count == 1 or not isinstance(settings.seed, int):
         return settings
     return replace(settings, seed=tuple(settings.seed + i for i in range(count)) * points)
-
-
-def _noise_of(model: Model, keyframes: Sequence[Keyframe], settings: Settings) -> Noise | None:
-    """x_T of every keyframe's own image, unless the seed's was asked for; None if one has none."""
-    noise = None if settings.noise == "seed" else _inverted(model, keyframes, settings)
-    return None if noise is None else storable(noise)
-
-
-def _inverted(model: Model, keyframes: Sequence[Keyframe], settings: Settings) -> Noise | None:
-    images = [each.image for each in keyframes if each.image is not None]
-    if len(images) != len(keyframes):
-        return None
-    points, decoder = Points.concat([each.point for each in keyframes]), decoder_of(model)
-    steps = decoder.resolve(settings, inverted=True).steps
-    return decoder.invert(images, points, replace(settings, steps=steps))
 
 
 def _rendering(
