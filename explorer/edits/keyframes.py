@@ -49,9 +49,11 @@ def keyframes_of(
     else:
         query = what if isinstance(what, Query) else Query.parse(what)
         seed = settings.seed if isinstance(settings.seed, int) else settings.seed[0]
-        point = query.decodable(model.encoder, model.prior, seed).with_labels([str(query)])
         alone = len(query.terms) == 1 and query.terms[0].is_image
-        found = [Keyframe(point, open_image(query.terms[0].text) if alone else None)]
+        file = query.terms[0].text
+        label = os.path.basename(file) if alone else str(query)
+        point = query.decodable(model.encoder, model.prior, seed).with_labels([label])
+        found = [Keyframe(point, open_image(file) if alone else None)]
     if exactly is not None and len(found) != exactly:
         raise QueryError(f"This edit takes {exactly} point, not {len(found)}. Choose one.")
     return found
