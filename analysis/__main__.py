@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path as FilePath
 
 from analysis.report import QUESTIONS, Answer, ask, facts_of, write
 from explorer.errors import ExplorerError
@@ -25,7 +25,9 @@ def main(words: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m analysis", description=__doc__)
     parser.add_argument("library", help="a library's folder")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="the folder to write into")
+    parser.add_argument(
+        "-o", "--out", type=FilePath, required=True, help="the folder to write into"
+    )
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, metavar="NAME", help="questions")
     parser.add_argument("--count", type=int, default=200, help="images for a slow measure")
     parser.add_argument("--seed", type=int, default=0, help="which of them")

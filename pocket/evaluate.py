@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -213,14 +213,20 @@ def contact_sheet(exam: Exam) -> Image.Image:
 def main() -> None:
     """Read the command line, measure, write the card and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path("training-run"), help="where images are")
+    parser.add_argument(
+        "--work", type=FilePath, default=FilePath("training-run"), help="where images are"
+    )
     parser.add_argument("--model", default="pocket", help="pocket, or pocket:FOLDER")
     parser.add_argument("--count", type=int, default=240, help="held-out images to decode")
     parser.add_argument("--seed", type=int, default=1, help="which of them")
-    parser.add_argument("--sheet", type=Path, default=Path("held-out.png"), help="contact sheet")
-    parser.add_argument("--card", type=Path, help="the README.md beside the weights, if not given")
+    parser.add_argument(
+        "--sheet", type=FilePath, default=FilePath("held-out.png"), help="contact sheet"
+    )
+    parser.add_argument(
+        "--card", type=FilePath, help="the README.md beside the weights, if not given"
+    )
     given = parser.parse_args()
-    folder = Path(given.model.partition(":")[2] or FOLDER)
+    folder = FilePath(given.model.partition(":")[2] or FOLDER)
     start = time.perf_counter()
     exam = Exam(load(given.model, device="cpu"), data.load(given.work), given.count, given.seed)
     result = cost.loading(given.model, folder) | measure(exam)

@@ -3,7 +3,7 @@ import importlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
+from pathlib import Path as FilePath
 
 import numpy as np
 import pandas as pd
@@ -162,7 +162,7 @@ def test_the_command_writes_a_report_of_a_library(tmp_path, pocket, sample, caps
     said = capsys.readouterr()
     assert said.out.startswith(str(tmp_path / "out" / "index.html"))
     assert "[1/1] contrast" in said.err
-    text = Path(tmp_path / "out" / "index.html").read_text()
+    text = FilePath(tmp_path / "out" / "index.html").read_text()
     assert "column “caption”" in text
     assert "first of 12" in text
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Material:
 
 
 def gather(
-    library: Library, work: Path, size: int, most: int, seed: int, framing: dict[str, Any]
+    library: Library, work: FilePath, size: int, most: int, seed: int, framing: dict[str, Any]
 ) -> Material:
     """Read at most `most` images at size × size into `work`; a run that goes on has them there.
 
@@ -58,7 +58,7 @@ def gather(
 
 
 def _read(
-    library: Library, work: Path, size: int, rows: np.ndarray, framing: dict[str, Any]
+    library: Library, work: FilePath, size: int, rows: np.ndarray, framing: dict[str, Any]
 ) -> None:
     kept: list[int] = []
     with explained(work, len(rows) * size * size * 3), (work / PIXELS).open("wb") as file:

@@ -10,7 +10,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ class Design:
 
 def train(
     library: Library,
-    folder: Path,
+    folder: FilePath,
     design: Design,
     plan: Plan,
     *,
@@ -126,7 +126,7 @@ class Output:
 
     def __init__(
         self,
-        folder: Path,
+        folder: FilePath,
         model: Model,
         material: Material,
         recipe: dict[str, Any],
@@ -166,7 +166,7 @@ class Output:
             install(fresh, self.folder, DECODER)
         return self.manifest
 
-    def _look(self, folder: Path, run: Run) -> dict[str, Any]:
+    def _look(self, folder: FilePath, run: Run) -> dict[str, Any]:
         """Decode held-out points, encode the images, and compare with points and chance."""
         decoder = load_decoder(folder, self.manifest["training"]["device"])
         made = list(decoder.decode(self.points))

@@ -7,7 +7,7 @@ which CLIP the points come from.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,7 +94,7 @@ class Networks:
             statistics(examples.points[examples.weights > 0]).to(plan.device),
         )
 
-    def start_from(self, folder: Path) -> None:
+    def start_from(self, folder: FilePath) -> None:
         """Take over a decoder's weights that fit, but for the layers that read its points."""
         from safetensors.torch import load_file
 
@@ -107,7 +107,7 @@ class Networks:
                     state[name] = tensor
             network.load_state_dict(state)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: FilePath) -> None:
         """Write `unet/`, `draft/`, `image_normalizer/` and `scheduler/`, in half precision."""
         half = {name: x.half() for name, x in self.unet.state_dict().items()}
         self.unet.save_config(folder / "unet")
@@ -164,7 +164,7 @@ def deviation(points: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "1 D"]:
 def train(
     examples: Examples,
     networks: Networks,
-    work: Path,
+    work: FilePath,
     plan: Plan,
     interrupt: Interrupt | None = None,
 ) -> Iterator[Run]:
@@ -184,7 +184,7 @@ def train(
 
 
 def _train_draft(
-    examples: Examples, networks: Networks, work: Path, plan: Plan, interrupt: Interrupt | None
+    examples: Examples, networks: Networks, work: FilePath, plan: Plan, interrupt: Interrupt | None
 ) -> Iterator[Run]:
     import torch
 
@@ -204,7 +204,7 @@ def _train_draft(
 
 
 def _train_unet(
-    examples: Examples, networks: Networks, work: Path, plan: Plan, interrupt: Interrupt | None
+    examples: Examples, networks: Networks, work: FilePath, plan: Plan, interrupt: Interrupt | None
 ) -> Iterator[Run]:
     import torch
     from diffusers import DDIMScheduler

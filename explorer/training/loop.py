@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,14 +71,14 @@ class Run:
         steps: in place of `minutes`.
         interrupt: ends the run after the step during which it was asked for.
 
-    >>> run = Run(Path("stage"), "clip", modules, minutes=20)       # doctest: +SKIP
+    >>> run = Run(FilePath("stage"), "clip", modules, minutes=20)       # doctest: +SKIP
     >>> for step in run:                                            # doctest: +SKIP
     ...     run.update(loss(step))
     """
 
     def __init__(
         self,
-        folder: Path,
+        folder: FilePath,
         name: str,
         modules: "dict[str, torch.nn.Module]",
         *,

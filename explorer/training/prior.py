@@ -6,7 +6,7 @@ Writes a folder that `--prior` takes.
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ ROOM = 50_000_000  # bytes that a prior surely fits into
 
 def train(
     library: Library,
-    folder: Path,
+    folder: FilePath,
     column: str,
     plan: Plan,
     *,
@@ -84,7 +84,7 @@ def train(
 
 
 def _finish(
-    fresh: Path, folder: Path, model: Model, recipe: dict[str, Any], held: Points
+    fresh: FilePath, folder: FilePath, model: Model, recipe: dict[str, Any], held: Points
 ) -> dict[str, Any]:
     """Measure the prior in `fresh` and put it in the place of the one that was there."""
     manifest: dict[str, Any] = {

@@ -5,7 +5,7 @@ Takes captions and the points of their images, writes a diffusers folder.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,7 +102,7 @@ def train(
     network: Any,
     read: Reader,
     images: Captioned,
-    work: Path,
+    work: FilePath,
     plan: Plan,
     interrupt: Interrupt | None = None,
 ) -> Iterator[Run]:
@@ -154,7 +154,7 @@ def loss(
     return (out.float() - z).square().mean()
 
 
-def save(network: Any, folder: Path) -> None:
+def save(network: Any, folder: FilePath) -> None:
     """Write `prior/` into `folder`, in half precision."""
     network.save_config(folder / "prior")
     write_tensors(folder / PRIOR, {name: x.half() for name, x in network.state_dict().items()})

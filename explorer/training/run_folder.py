@@ -5,7 +5,7 @@ What `own_decoder` and `own_prior` share. Knows libraries and models; no network
 
 import json
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,7 @@ def row_weights(out: Bool[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
     return ~out / np.count_nonzero(~out)
 
 
-def claim(folder: Path, settings: dict[str, Any], resume: bool) -> Path:
+def claim(folder: FilePath, settings: dict[str, Any], resume: bool) -> FilePath:
     """Find the run in a folder, or make room for one; give the folder of its work files.
 
     Args:
@@ -119,19 +119,19 @@ def claim(folder: Path, settings: dict[str, Any], resume: bool) -> Path:
     return work
 
 
-def has_begun(work: Path) -> bool:
+def has_begun(work: FilePath) -> bool:
     """Whether all is ready for a run that can be resumed."""
     return (work / NOTE).is_file()
 
 
-def begin(work: Path, settings: dict[str, Any]) -> None:
+def begin(work: FilePath, settings: dict[str, Any]) -> None:
     """Note that all is ready, and what must not change."""
     content = json.dumps(settings, indent=2).encode()
     with explained(work, len(content)):
         write_file(work / NOTE, content)
 
 
-def used_up(folder: Path, plan: Plan) -> QueryError:
+def used_up(folder: FilePath, plan: Plan) -> QueryError:
     """What to say where a run has no time left."""
     return QueryError(
         f"The training in {folder} has used up its {plan.minutes:g} minutes. To go on, give it "
