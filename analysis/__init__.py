@@ -19,6 +19,6 @@ it.
     neighbours   are there hubs, copies, outliers and groups, and does the map show it?
     encoders     do two encoders arrange the same images alike, and can points cross?
 
-`material` is what they are asked of, `section` an answer, `statistics`, `figures` and `places`
+`material` is what they are asked of, `section` an answer, `figures` and `places`
 what they share, `report` and `page` the report.
 """

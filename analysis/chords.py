@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.material import Material
-from analysis.statistics import bootstrap
 from explorer.geometry import angle, slerp
-from explorer.metrics import cosines
+from explorer.metrics import bootstrap, cosines
 from explorer.points import Points
 
 if TYPE_CHECKING:

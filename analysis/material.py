@@ -13,13 +13,13 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
-from analysis.statistics import chunks
 from explorer.decoder import Decoder
 from explorer.errors import ExplorerError, QueryError
 from explorer.library import Library
 from explorer.models import Model, load
 from explorer.points import Points
 from explorer.prior import Prior
+from explorer.sampler import batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ class Material:
         images = self.require_decoder("Decoding").decode(points, **options)
         kept: list[Image.Image] = []
         parts = []
-        for rows in chunks(len(points), self.model.encoder.batch_size):
+        for rows in batches(len(points), self.model.encoder.batch_size):
             batch = list(islice(images, rows.stop - rows.start))
             parts.append(self.model.encoder.encode_images(batch))
             kept += batch[: keep - len(kept)]

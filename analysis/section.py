@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from explorer.metrics import wilson
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -35,3 +37,13 @@ class Section:
         from analysis.page import part
 
         return part(self.name, self, {})
+
+
+def percent(hits: int, n: int) -> str:
+    """Write a share with its Wilson interval.
+
+    >>> percent(5, 10)
+    '50 % (23.7 to 76.3 %)'
+    """
+    low, high = wilson(hits, n)
+    return f"{100 * hits / max(n, 1):.3g} % ({100 * low:.3g} to {100 * high:.3g} %)"

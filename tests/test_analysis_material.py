@@ -3,7 +3,6 @@ import pytest
 from coloured import material
 
 from analysis.material import Absent, Material
-from analysis.statistics import bootstrap, chunks, percent, wilson
 from explorer.errors import ExplorerError, QueryError, SpaceMismatch
 
 
@@ -66,26 +65,3 @@ def test_decodes_are_seen_in_batches_and_only_the_first_are_kept(pocket, sample)
     assert len(images) == 2
     again = pocket.encoder.encode_images(images)
     assert again.vectors == pytest.approx(seen.vectors[:2], abs=1e-4)
-
-
-def test_wilson_by_hand():
-    # Newcombe 1998, table I: 81 of 263, and 0 of 20
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
-    assert wilson(20, 20) == pytest.approx((0.8389, 1), abs=5e-5)
-    assert wilson(0, 0) == (0, 1)
-    assert percent(81, 263) == "30.8 % (25.5 to 36.6 %)"
-
-
-def test_the_bootstrap_of_a_mean_is_near_its_normal_interval():
-    values = np.random.default_rng(0).normal(3, 2, 400)
-    low, high = bootstrap(values)
-    half = 1.96 * values.std() / 20
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
-    assert bootstrap(values) == (low, high)
-    assert bootstrap(values, np.median)[0] > 2
-
-
-def test_chunks_cover_all_rows_once():
-    assert chunks(5, 2) == [slice(0, 2), slice(2, 4), slice(4, 5)]
-    assert chunks(0, 2) == []

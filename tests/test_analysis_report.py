@@ -16,7 +16,7 @@ from analysis import __main__ as door
 from analysis import figures, report
 from analysis.page import page
 from analysis.questions import contrast
-from analysis.section import Section
+from analysis.section import Section, percent
 from explorer.errors import QueryError
 
 EVIL = "<script>alert('&')</script>"
@@ -182,3 +182,7 @@ def test_an_answer_shows_itself_in_jupyter_as_in_the_report(tmp_path):
     assert html.count("<table") == len(given.tables) > 0
     told = replace(given, figures={})
     assert told._repr_html_() in page({"contrast": told}, {}, {})
+
+
+def test_a_share_is_written_with_its_interval():
+    assert percent(81, 263) == "30.8 % (25.5 to 36.6 %)"

@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from analysis.figures import bars, strip
 from analysis.material import Absent, Material
 from analysis.questions.contrast import hits
-from analysis.section import Section
-from analysis.statistics import percent
+from analysis.section import Section, percent
 from explorer.errors import QueryError
 from explorer.geometry import analogy, angle, rotate, text_diff
 from explorer.points import Points

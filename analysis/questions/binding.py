@@ -15,8 +15,7 @@ from PIL import Image
 from analysis.figures import bars, strip
 from analysis.material import Material
 from analysis.scenes import CONTROLS, KINDS, Pair, pairs
-from analysis.section import Section
-from analysis.statistics import percent
+from analysis.section import Section, percent
 from analysis.trials import shares
 from explorer.encoder import Encoder
 

@@ -18,10 +18,9 @@ from analysis.questions.contrast import class_columns
 from analysis.questions.neighbours import medoids
 from analysis.section import Section
 from analysis.sparse import PENALTY, Concepts, decompose, name, unit
-from analysis.statistics import bootstrap
 from analysis.vocabulary import Vocabulary, words_of
 from explorer.errors import QueryError
-from explorer.metrics import cosines
+from explorer.metrics import bootstrap, cosines
 from explorer.points import Points
 
 if TYPE_CHECKING:

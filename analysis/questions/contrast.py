@@ -14,10 +14,9 @@ from PIL import Image
 
 from analysis.figures import lines, matrix
 from analysis.material import Material
-from analysis.section import Section
-from analysis.statistics import percent, wilson
+from analysis.section import Section, percent
 from explorer.encoder import Encoder
-from explorer.metrics import found
+from explorer.metrics import found, wilson
 from explorer.points import Points
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from analysis.figures import lines, strip
 from analysis.material import Material
 from analysis.questions.smoothness import pixel_distances
 from analysis.section import Section
-from analysis.statistics import bootstrap, chunks
 from explorer import sampler
 from explorer.decoder import Decoder
 from explorer.encoder import Encoder
-from explorer.metrics import cosines
+from explorer.metrics import bootstrap, cosines
 from explorer.noise import Noise
 from explorer.points import Points
+from explorer.sampler import batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +123,7 @@ def reverse(
 
     found: list[list[Row]] = []
     shown: list[list[Image.Image]] = []
-    for rows in chunks(len(points), decoder.batch_size):
+    for rows in batches(len(points), decoder.batch_size):
         part, seeds = points[rows], range(rows.start, rows.stop)
         latents, estimates = _traced(decoder, part, seeds)
         shown = shown or [[a[0], b[0]] for a, b in zip(latents, estimates, strict=True)]

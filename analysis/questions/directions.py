@@ -17,10 +17,10 @@ from analysis.figures import lines, strip
 from analysis.material import Material
 from analysis.questions.arithmetic import SAME, pose
 from analysis.section import Section
-from analysis.statistics import bootstrap
 from explorer.errors import QueryError
 from explorer.geometry import angle, text_diff
 from explorer.library import Library
+from explorer.metrics import bootstrap, steadiness
 from explorer.path import Path
 from explorer.points import Points
 
@@ -62,19 +62,12 @@ def consistency(changes: Float[np.ndarray, "N D"]) -> float:
 
 
 def rising(similarities: Float[np.ndarray, " T"]) -> tuple[float, float]:
-    """How steadily a similarity grows along a path: share of steps that rise, and Spearman's rank
-    correlation with the place on the path, from -1 to 1 (0 where nothing changes at all).
+    """Return how steadily a similarity grows: the share of steps that rise, and its steadiness.
 
     >>> rising(np.array([0.1, 0.3, 0.2, 0.4]))
     (0.6666666666666666, 0.8)
     """
-    from scipy.stats import rankdata
-
-    steps = float((np.diff(similarities) > 0).mean())
-    ranks = rankdata(similarities)
-    if not np.ptp(ranks):
-        return steps, 0.0
-    return steps, float(np.round(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1], 12))
+    return float((np.diff(similarities) > 0).mean()), steadiness(similarities)
 
 
 def variation(before: "pd.Series[str]", after: "pd.Series[str]") -> float:

@@ -13,11 +13,10 @@ from matplotlib.figure import Figure
 from analysis.figures import histogram, strip
 from analysis.material import Material
 from analysis.questions.neighbours import nearest
-from analysis.section import Section
-from analysis.statistics import bootstrap, percent, wilson
+from analysis.section import Section, percent
 from explorer.errors import QueryError
 from explorer.library import Library
-from explorer.metrics import cosines, found
+from explorer.metrics import bootstrap, cosines, found, wilson
 from explorer.points import Points, Space
 
 if TYPE_CHECKING:

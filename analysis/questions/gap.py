@@ -14,9 +14,8 @@ from PIL import Image
 from analysis.figures import histogram, lines, strip
 from analysis.material import Material
 from analysis.section import Section
-from analysis.statistics import bootstrap
 from explorer.errors import QueryError
-from explorer.metrics import cosines, frechet, leading_axes, recall
+from explorer.metrics import bootstrap, cosines, frechet, leading_axes, recall
 from explorer.points import Points
 
 if TYPE_CHECKING:

@@ -15,9 +15,8 @@ from analysis.figures import lines, strip
 from analysis.material import Material
 from analysis.places import split
 from analysis.section import Section
-from analysis.statistics import bootstrap
 from explorer.errors import QueryError
-from explorer.metrics import cosines, fewest, leading_axes
+from explorer.metrics import bootstrap, cosines, fewest, leading_axes
 from explorer.points import Points
 
 if TYPE_CHECKING:

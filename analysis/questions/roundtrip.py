@@ -16,8 +16,7 @@ from analysis.material import Material
 from analysis.places import IMAGES, places, split
 from analysis.questions.pca import Components
 from analysis.section import Section
-from analysis.statistics import bootstrap
-from explorer.metrics import cosines, recall
+from explorer.metrics import bootstrap, cosines, recall, spearman
 from explorer.points import Points
 from explorer.support import MEASURES, Support
 
@@ -71,7 +70,7 @@ def by_component(
         part = both[:, :, first:last]
         if part.shape[2]:
             last = first + part.shape[2]
-            interval = bootstrap(part, _correlation, seed, draws=200)
+            interval = bootstrap(part, _correlation, seed=seed, draws=200)
             table.append((first + 1, last, _correlation(part), *interval))
     columns = ["component", "last component", "correlation", "low (95 %)", "high (95 %)"]
     return pd.DataFrame(table, columns=columns)
@@ -99,15 +98,15 @@ def foretold(
     [1.0, 1.0, 1.0]
     """
     import pandas as pd
-    from scipy.stats import rankdata
 
-    def spearman(pairs: Float[np.ndarray, "N 2"]) -> float:
-        return _correlation(rankdata(pairs, axis=0)[:, :, None])
+    def correlation(pairs: Float[np.ndarray, "N 2"]) -> float:
+        return spearman(*pairs.T)
 
     table = []
     for measure in MEASURES:
         pairs = np.stack([support[measure].to_numpy(), found], axis=1)
-        table.append((measure, len(pairs), spearman(pairs), *bootstrap(pairs, spearman, seed)))
+        interval = bootstrap(pairs, correlation, seed=seed)
+        table.append((measure, len(pairs), correlation(pairs), *interval))
     return pd.DataFrame(
         table, columns=["measure", "n", "rank correlation", "low (95 %)", "high (95 %)"]
     )

@@ -9,7 +9,7 @@ from analysis.figures import histogram
 from analysis.material import Material
 from analysis.places import IMAGES, RANDOM, places, split
 from analysis.section import Section
-from analysis.statistics import wilson
+from explorer.metrics import wilson
 from explorer.points import Points
 from explorer.support import MEASURES, Support
 

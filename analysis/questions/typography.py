@@ -15,10 +15,11 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from analysis.figures import bars, strip
 from analysis.material import Material
 from analysis.questions.contrast import TEMPLATES, class_points, probabilities
-from analysis.section import Section
-from analysis.statistics import chunks, percent, wilson
+from analysis.section import Section, percent
 from explorer.errors import QueryError
+from explorer.metrics import wilson
 from explorer.points import Points
+from explorer.sampler import batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +140,7 @@ def _cosines(
     own = class_points(encoder, list(material.captions.loc[rows]))
     written = class_points(encoder, WORDS)
     parts = []
-    for part in chunks(len(rows), encoder.batch_size):
+    for part in batches(len(rows), encoder.batch_size):
         images = (material.library.open_image(int(row)) for row in rows[part])
         ways = attacks(images, [WORDS[i] for i in word[part]])
         parts.append(
