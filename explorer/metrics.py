@@ -135,6 +135,54 @@ def leading_axes(rows: Float[np.ndarray, "N D"], count: int) -> Float[np.ndarray
     return axes[:, ::-1][:, :count]
 
 
+def three_ways(
+    see: Callable[..., Points],
+    images: Points,
+    captions: Points,
+    carried: Points,
+    real: Points,
+    right: Int[np.ndarray, " N"],
+    axes: int,
+) -> dict[str, dict[str, float]]:
+    """Compare what a decoder makes of captions: without a point, of the text's, of the prior's.
+
+    The fourth way, the image's own point, is for scale. "no point" is guidance 0: it shows what
+    the decoder gives when it is told nothing, since it may read no text. Text points get the mean
+    length of `real`. Row i starts from the noise of seed i.
+
+    Args:
+        see: decodes points, with `seed` and `guidance` as options, and encodes the images.
+        images: the points of N images, and `carried` what the prior makes of their captions.
+        captions: text points among which a decode is to find its own, `right` says which.
+        real: the image points that the decodes are compared with as a whole.
+        axes: how many leading axes of `real` the Fréchet distance is measured on.
+
+    Returns:
+        For each way: `frechet` distance to `real`; `round_trip`, the median cosine of a decode
+        with its image's own point; `words_at_10`, how often it finds its caption among ten.
+
+    Source: Ramesh et al. 2022, section 5.1 and figure 8; Heusel et al. 2017.
+    """
+    texts = captions[right]
+    as_image = texts.as_image().with_vectors(texts.unit * real.norms.mean())
+    ways: dict[str, tuple[Points, dict[str, float]]] = {
+        "no point": (images, {"guidance": 0.0}),
+        "text point": (as_image, {}),
+        "prior": (carried, {}),
+        "image point": (images, {}),
+    }
+    leading = leading_axes(real.unit, axes)
+    table = {}
+    for way, (points, options) in ways.items():
+        seen = see(points, seed=range(len(points)), **options)
+        table[way] = {
+            "frechet": frechet(seen.unit @ leading, real.unit @ leading),
+            "round_trip": float(np.median(cosines(seen, images))),
+            "words_at_10": recall(seen.unit @ captions.unit.T, right, 10),
+        }
+    return table
+
+
 def trustworthiness(
     unit: Float[np.ndarray, "N D"], xy: Float[np.ndarray, "N 2"], k: int
 ) -> tuple[float, float]:

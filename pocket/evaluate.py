@@ -21,7 +21,7 @@ from explorer.decoder import Decoder
 from explorer.edits import FINE
 from explorer.geometry import slerp
 from explorer.images import grid, save_image
-from explorer.metrics import cosines, frechet, leading_axes, recall
+from explorer.metrics import cosines, frechet, leading_axes, recall, three_ways
 from explorer.models import Model, load
 from explorer.models.pocket import FOLDER
 from explorer.points import Points
@@ -126,40 +126,20 @@ def round_trips(exam: Exam) -> dict[str, Any]:
     }
 
 
-def three_ways(exam: Exam) -> dict[str, Any]:
-    """Caption only, text point as if image point, and prior: figure 8 of the paper.
-
-    Pocket's decoder reads no text, so that "caption only" is its decode without a point. A text
-    point is given the mean length of image points. Each image starts from a noise of its own.
-
-    Source: Ramesh et al. 2022, section 5.1.
-    """
-    captions = exam.captions[exam.drawn]
-    length = float(exam.points.norms.mean())
-    carried = exam.prior.sample(captions.labels)
-    ways: dict[str, tuple[Points, dict[str, float]]] = {
-        "no point": (exam.asked, {"guidance": 0.0}),
-        "text point": (captions.as_image().with_vectors(captions.unit * length), {}),
-        "prior": (carried, {}),
-        "own point": (exam.asked, {}),
-    }
-    held = exam.points[exam.held].unit
-    axes = leading_axes(held, AXES)
-    table = {}
-    for way, (points, options) in ways.items():
-        seen = exam.seen(points, seed=range(len(points)), **options)
-        table[way] = {
-            "frechet": frechet(seen.unit @ axes, held @ axes),
-            "round_trip": float(np.median(cosines(seen, exam.asked))),
-            "words_at_10": recall(seen.unit @ exam.captions.unit.T, exam.drawn, 10),
-        }
+def ways(exam: Exam) -> dict[str, Any]:
+    """Compare what the decoder makes of captions by each way, as the paper's figure 8 does."""
+    held = exam.points[exam.held]
+    texts = exam.captions[exam.drawn].labels
+    carried = exam.prior.sample(texts)
+    table = three_ways(exam.seen, exam.asked, exam.captions, carried, held, exam.drawn, AXES)
+    axes = leading_axes(held.unit, AXES)
     others = table["no point"], table["text point"]
     return {
         "ways": table,
         "axes": AXES,
-        "frechet_of_real": frechet(exam.asked.unit @ axes, held @ axes),
+        "frechet_of_real": frechet(exam.asked.unit @ axes, held.unit @ axes),
         "prior_words_at_10": table["prior"]["words_at_10"],
-        "prior_finds_the_image_at_10": recall(carried.unit @ held.T, exam.drawn, 10),
+        "prior_finds_the_image_at_10": recall(carried.unit @ held.unit.T, exam.drawn, 10),
         "prior_closer_by": min(way["frechet"] for way in others) - table["prior"]["frechet"],
         "prior_better_by": table["prior"]["round_trip"] - max(w["round_trip"] for w in others),
     }
@@ -190,7 +170,7 @@ def measure(exam: Exam) -> dict[str, Any]:
     """All figures; one line a stage on stderr."""
     result: dict[str, Any] = {"space": exam.model.space.fingerprint}
     result |= {"decoder": exam.decoder.fingerprint, "seed": exam.seed}
-    for stage in (retrieval, words, round_trips, three_ways, inversion, costs):
+    for stage in (retrieval, words, round_trips, ways, inversion, costs):
         start = time.perf_counter()
         result |= stage(exam)
         print(f"{stage.__name__}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)

@@ -211,7 +211,7 @@ def test_pocket_passes_its_exam_on_the_sample(result):
     assert result["text_to_image_recall_at_10"] > 0.9
     assert result["round_trip"] > 0.8
     assert result["decode_finds_its_source_at_10"] == 1
-    assert result["ways"]["own point"]["round_trip"] > result["ways"]["no point"]["round_trip"]
+    assert result["ways"]["image point"]["round_trip"] > result["ways"]["no point"]["round_trip"]
     assert result["prior_better_by"] == pytest.approx(
         result["ways"]["prior"]["round_trip"]
         - max(result["ways"][way]["round_trip"] for way in ("no point", "text point"))

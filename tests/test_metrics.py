@@ -14,9 +14,11 @@ from explorer.metrics import (
     recall,
     spearman,
     steadiness,
+    three_ways,
     trustworthiness,
     wilson,
 )
+from explorer.points import Points, Space
 
 
 @pytest.fixture
@@ -100,6 +102,27 @@ def test_a_rank_correlation_is_that_of_scipy_with_ties_and_0_without_change():
     assert steadiness(values) == pytest.approx(spearmanr(values, np.arange(30)).statistic)
     assert spearman(values, -(values**3)) == -1
     assert steadiness(np.ones(4)) == spearman(np.arange(4.0), np.ones(4)) == 0
+
+
+def test_the_three_ways_decode_text_points_at_the_length_of_images_and_score_each_way():
+    plane = Space("plane", 2, "0f")
+    images = Points(np.array([[3.0, 0], [0, 5], [-3, 0], [0, -5]]), plane, "image")
+    captions = Points(np.array([[0.0, 1], [1, 1], [1, 0], [-1, 0], [0, -1]]), plane, "text")
+    asked = []
+
+    def see(points, **options):
+        asked.append((points, options))
+        return points if options.get("guidance") is None else images[[1, 0, 3, 2]]
+
+    table = three_ways(see, images, captions, images, images, np.array([2, 0, 3, 4]), axes=1)
+    assert list(table) == ["no point", "text point", "prior", "image point"]
+    assert [options.get("guidance") for _, options in asked] == [0, None, None, None]
+    assert all(list(options["seed"]) == [0, 1, 2, 3] for _, options in asked)
+    assert asked[1][0].side == "image"
+    assert asked[1][0].norms == pytest.approx([4] * 4)
+    assert table["no point"]["round_trip"] == pytest.approx(0)
+    assert table["image point"] == table["prior"] == table["text point"]
+    assert table["prior"] == pytest.approx({"frechet": 0, "round_trip": 1, "words_at_10": 1})
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from analysis.figures import histogram, lines, strip
 from analysis.material import Material
 from analysis.section import Section
 from explorer.errors import QueryError
-from explorer.metrics import bootstrap, cosines, frechet, leading_axes, recall
+from explorer.metrics import bootstrap, cosines, three_ways
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ MOST = 2000  # captioned images; encoding their words takes seconds
 PAIRS = 20_000  # of a histogram
 AXES = 32  # at most, for the Fréchet distance
 SHOWN = 8  # images a row
+TRIP = "round trip (median cosine)"
 
 
 def modality_gap(images: Points, texts: Points) -> float:
@@ -110,50 +111,25 @@ def positions(
     return pd.DataFrame(table, columns=[*columns, "low (95 %)", "high (95 %)"])
 
 
-def ways(own: Points, texts: Points, carried: Points) -> dict[str, tuple[Points, dict[str, Any]]]:
-    """What to decode, and with which options, for the comparison of figure 8.
-
-    Words as they are get the mean length of the images. "no point" is guidance 0: it shows what
-    the decoder draws when it is told nothing, since it may read no text.
-    """
-    as_image = texts.as_image().with_vectors(texts.unit * own.norms.mean())
-    return {
-        "no point": (own, {"guidance": 0.0}),
-        "words as if an image": (as_image, {}),
-        "prior": (carried, {}),
-        "own image": (own, {}),
-    }
-
-
-def three_ways(
-    material: Material, own: Points, texts: Points, carried: Points
+def decoded_three_ways(
+    material: Material, images: Points, texts: Points, carried: Points
 ) -> tuple["pd.DataFrame", dict[str, list[Image.Image]]]:
-    """Compare what the decoder makes of words by each way; also gives the first images of each.
-
-    Columns: the Fréchet distance of the decodes to the images, on the leading axes of these; the
-    median cosine of a decode with its image's own point; how often a decode finds its caption
-    among the 10 nearest, and chance. Every image starts from a noise of its own.
-
-    Source: Ramesh et al. 2022, figure 8; Heusel et al. 2017.
-    """
+    """Return the comparison of `explorer.metrics.three_ways`, and the first images of each way."""
     import pandas as pd
 
-    axes = leading_axes(own.unit, max(1, min(AXES, len(own) // 4)))
-    table, images = [], {}
-    for name, (points, options) in ways(own, texts, carried).items():
-        seen, images[name] = material.seen(points, keep=SHOWN, seed=range(len(points)), **options)
-        found = recall(seen.unit @ texts.unit.T, np.arange(len(own)), 10)
-        distance = frechet(seen.unit @ axes, own.unit @ axes)
-        chance = min(1.0, 10 / len(own))
-        table.append((name, distance, float(np.median(cosines(seen, own))), found, chance))
-    columns = [
-        "way",
-        "Fréchet distance",
-        "round trip (median cosine)",
-        "caption among 10",
-        "chance",
-    ]
-    return pd.DataFrame(table, columns=columns), images
+    shown: list[list[Image.Image]] = []
+
+    def see(points: Points, **options: Any) -> Points:
+        seen, first = material.seen(points, keep=SHOWN, **options)
+        shown.append(first)
+        return seen
+
+    axes = max(1, min(AXES, len(images) // 4))
+    scores = three_ways(see, images, texts, carried, images, np.arange(len(images)), axes)
+    chance = min(1.0, 10 / len(images))
+    table = [(way, *row.values(), chance) for way, row in scores.items()]
+    columns = ["way", "Fréchet distance", TRIP, "caption among 10", "chance"]
+    return pd.DataFrame(table, columns=columns), dict(zip(scores, shown, strict=True))
 
 
 def section(material: Material) -> Section:
@@ -213,8 +189,8 @@ def _carried(
     )
     if material.model.decoder is None:
         return {title: table}, {}, said
-    compared, drawn = three_ways(material, images, texts, carried)
-    score = dict(zip(compared["way"], compared["round trip (median cosine)"], strict=True))
+    compared, drawn = decoded_three_ways(material, images, texts, carried)
+    score = dict(zip(compared["way"], compared[TRIP], strict=True))
     said += " Decoded, they reach a median cosine of " + ", ".join(
         f"{score[way]:.2f} ({way})" for way in score
     )
