@@ -1,6 +1,6 @@
 """Measure what explorer makes: nouns in, numbers, tables (pandas) and figures (matplotlib) out.
 
-One module a question; each has pure functions, and `section(material)` for the report that
+One module a question; each has pure functions, and `section(dataset)` for the report that
 `python -m analysis LIB -o report/` writes. It may import all of explorer; explorer never imports
 it.
 
@@ -19,6 +19,6 @@ it.
     neighbours   are there hubs, copies, outliers and groups, and does the map show it?
     encoders     do two encoders arrange the same images alike, and can points cross?
 
-`material` is what they are asked of, `section` an answer, `figures` and `places`
+`dataset` is what they are asked of, `section` an answer, `figures` and `point_sets`
 what they share, `report` and `page` the report.
 """

@@ -40,19 +40,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from analysis.material import Material
+    from analysis.dataset import Dataset
 
     options = ("model", "decoder", "prior", "caption", "count", "seed", "other")
-    material = Material.open(given.library, **{name: getattr(given, name) for name in options})
+    dataset = Dataset.open(given.library, **{name: getattr(given, name) for name in options})
     names = given.only or list(QUESTIONS)
     answers: dict[str, Answer] = {}
     began = time.monotonic()
-    for name, answer in zip(names, ask(material, names), strict=True):
+    for name, answer in zip(names, ask(dataset, names), strict=True):
         answers[name] = answer
         said = f"not asked: {answer}" if isinstance(answer, str) else answer.finding
         seconds, began = time.monotonic() - began, time.monotonic()
         print(f"[{len(answers)}/{len(names)}] {name}, {seconds:.0f} s: {said}", file=sys.stderr)
-    files = write(answers, facts_of(material), given.out)
+    files = write(answers, facts_of(dataset), given.out)
     print(f"{files[-1]}: {len(names)} questions, {len(files) - 1} tables beside it")
     return 0
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from coloured import material
+from coloured import dataset
 
 from analysis.questions import neighbours
 from explorer.errors import QueryError
@@ -76,7 +76,7 @@ def test_the_medoid_is_the_member_with_the_highest_mean_cosine():
 
 @pytest.mark.slow  # the import of UMAP
 def test_the_section_finds_the_colours(tmp_path):
-    section = neighbours.section(material(tmp_path, each=10))
+    section = neighbours.section(dataset(tmp_path, each=10))
     pairs = section.tables["Most alike pairs"]
     assert (pairs["image"] == pairs["other image"]).all()
     assert section.tables["Medoids of groups"]["size"].sum() == 40
@@ -86,4 +86,4 @@ def test_the_section_finds_the_colours(tmp_path):
 
 def test_too_few_images_are_refused(tmp_path):
     with pytest.raises(QueryError, match="12 images"):
-        neighbours.section(material(tmp_path, each=2))
+        neighbours.section(dataset(tmp_path, each=2))

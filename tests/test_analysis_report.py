@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 import numpy as np
 import pandas as pd
 import pytest
-from coloured import material
+from coloured import dataset
 from PIL import Image
 
 import analysis
@@ -141,7 +141,7 @@ def test_a_strip_shows_its_images_in_their_colours():
 
 
 def test_questions_that_cannot_be_asked_give_their_reason(tmp_path):
-    answers = list(report.ask(material(tmp_path, captions=False), ["gap", "contrast"]))
+    answers = list(report.ask(dataset(tmp_path, captions=False), ["gap", "contrast"]))
     assert all("--caption" in text for text in answers)
 
 
@@ -176,7 +176,7 @@ def test_the_command_explains_errors_in_one_line(tmp_path, capsys):
 
 
 def test_an_answer_shows_itself_in_jupyter_as_in_the_report(tmp_path):
-    given = contrast.section(material(tmp_path))
+    given = contrast.section(dataset(tmp_path))
     html = given._repr_html_()
     assert html.count("<img") == len(given.figures) > 0
     assert html.count("<table") == len(given.tables) > 0

@@ -1,1 +1,1 @@
-"""One question a module; each has `section(material)` for the report."""
+"""One question a module; each has `section(dataset)` for the report."""

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.dataset import Dataset
 from analysis.figures import histogram, lines, strip
-from analysis.material import Material
 from analysis.section import Section
 from explorer.errors import QueryError
 from explorer.metrics import bootstrap, cosines, three_ways
@@ -112,7 +112,7 @@ def positions(
 
 
 def decoded_three_ways(
-    material: Material, images: Points, texts: Points, carried: Points
+    dataset: Dataset, images: Points, texts: Points, carried: Points
 ) -> tuple["pd.DataFrame", dict[str, list[Image.Image]]]:
     """Return the comparison of `explorer.metrics.three_ways`, and the first images of each way."""
     import pandas as pd
@@ -120,7 +120,7 @@ def decoded_three_ways(
     shown: list[list[Image.Image]] = []
 
     def see(points: Points, **options: Any) -> Points:
-        seen, first = material.seen(points, keep=SHOWN, **options)
+        seen, first = dataset.seen(points, keep=SHOWN, **options)
         shown.append(first)
         return seen
 
@@ -132,18 +132,18 @@ def decoded_three_ways(
     return pd.DataFrame(table, columns=columns), dict(zip(scores, shown, strict=True))
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of the captioned images of a library."""
-    rows = material.draw(material.require_captions("The gap").index.to_numpy(), MOST)
-    rows = np.random.default_rng(material.seed).permutation(rows)  # its beginning is a draw too
+    rows = dataset.draw(dataset.require_captions("The gap").index.to_numpy(), MOST)
+    rows = np.random.default_rng(dataset.seed).permutation(rows)  # its beginning is a draw too
     if len(rows) < 8:
         raise QueryError(f"The gap needs 8 captioned images or more, not {len(rows)}.")
-    images = material.library.points(rows)
-    texts = material.model.encoder.encode_text(list(material.captions.loc[rows]))
-    pairs = within_and_between(images, texts, seed=material.seed)
+    images = dataset.library.points(rows)
+    texts = dataset.model.encoder.encode_text(list(dataset.captions.loc[rows]))
+    pairs = within_and_between(images, texts, seed=dataset.seed)
     shift = shifts(images, texts)
-    first = slice(max(4, material.count))  # covariances need some rows
-    tables, figures, carried = _carried(material, rows[first], images[first], texts[first])
+    first = slice(max(4, dataset.count))  # covariances need some rows
+    tables, figures, carried = _carried(dataset, rows[first], images[first], texts[first])
     halves = modality_gap(images[::2], images[1::2])
     means = {name: float(values.mean()) for name, values in pairs.items()}
     return Section(
@@ -156,7 +156,7 @@ def section(material: Material) -> Section:
             f"{means['two images']:.2f}. {carried}"
         ),
         method=(
-            f"{len(rows):,} captioned images drawn with seed {material.seed}, {PAIRS:,} pairs of "
+            f"{len(rows):,} captioned images drawn with seed {dataset.seed}, {PAIRS:,} pairs of "
             f"each kind; the prior and the decoder on {len(images[first])} of them, intervals by "
             "bootstrap over images. A gap is the length of the difference of mean unit vectors."
         ),
@@ -171,30 +171,30 @@ def section(material: Material) -> Section:
 
 
 def _carried(
-    material: Material, rows: Int[np.ndarray, " N"], images: Points, texts: Points
+    dataset: Dataset, rows: Int[np.ndarray, " N"], images: Points, texts: Points
 ) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure], str]:
     """What the prior does to the gap, and the comparison of figure 8, as far as there are both."""
     groups = {"words": texts}
-    title, prior = "Where the points lie", material.model.prior
+    title, prior = "Where the points lie", dataset.model.prior
     if prior is None:
-        table = positions(groups, images, texts, material.seed)
-        return {title: table}, {}, f"{material.model.name} has no prior that carries words over."
-    carried = prior.sample(texts.labels, seed=material.seed)
+        table = positions(groups, images, texts, dataset.seed)
+        return {title: table}, {}, f"{dataset.model.name} has no prior that carries words over."
+    carried = prior.sample(texts.labels, seed=dataset.seed)
     groups["words carried over by the prior"] = carried
-    table = positions(groups, images, texts, material.seed)
+    table = positions(groups, images, texts, dataset.seed)
     cosine = table["cosine with own image"]
     said = (
         f"The prior brings words to {table['position'].iloc[-1]:.2f} of the way, where their "
         f"cosine with their own image is {cosine.iloc[-1]:.2f} instead of {cosine.iloc[0]:.2f}."
     )
-    if material.model.decoder is None:
+    if dataset.model.decoder is None:
         return {title: table}, {}, said
-    compared, drawn = decoded_three_ways(material, images, texts, carried)
+    compared, drawn = decoded_three_ways(dataset, images, texts, carried)
     score = dict(zip(compared["way"], compared[TRIP], strict=True))
     said += " Decoded, they reach a median cosine of " + ", ".join(
         f"{score[way]:.2f} ({way})" for way in score
     )
-    shown = [*material.images(rows[:SHOWN]), *(p for row in drawn.values() for p in row)]
+    shown = [*dataset.images(rows[:SHOWN]), *(p for row in drawn.values() for p in row)]
     names = ["the image", *drawn]
     columns = len(shown) // len(names)
     labels = [*texts.labels[:columns], *[""] * (len(shown) - columns)]

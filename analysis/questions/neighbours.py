@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
+from analysis.dataset import Dataset
 from analysis.figures import histogram, lines, strip
-from analysis.material import Material
 from analysis.section import Section, percent
 from explorer.errors import QueryError
 from explorer.library.contents import Vectors
@@ -158,24 +158,24 @@ def medoids(points: Points, count: int = GROUPS, seed: int = 0) -> "pd.DataFrame
     return pd.DataFrame(table, columns=columns).sort_values("size", ascending=False)
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of images drawn from a library; their neighbours are looked for in all of it."""
-    points, rows = material.points(MOST)
+    points, rows = dataset.points(MOST)
     if len(rows) < 12:
         raise QueryError(f"Neighbours need 12 images or more, not {len(rows)}.")
-    scores, found = nearest(material.library.vectors, rows, K)
+    scores, found = nearest(dataset.library.vectors, rows, K)
     _, among = nearest(points.vectors, np.arange(len(rows)), max(KS))
     hubs = hubness(among, len(rows))
     counts = np.bincount(among[:, :K].ravel(), minlength=len(rows))
-    true = faithfulness(points.unit, _map(material, points))
-    pairs = _named(material, copies(scores, found, rows))
-    lists = {name: _named(material, t) for name, t in _lists(points, rows, counts, scores).items()}
+    true = faithfulness(points.unit, _map(dataset, points))
+    pairs = _named(dataset, copies(scores, found, rows))
+    lists = {name: _named(dataset, t) for name, t in _lists(points, rows, counts, scores).items()}
     return Section(
         name="neighbours",
         question=QUESTION,
         finding=_finding(hubs, scores, true),
         method=(
-            f"{len(rows):,} of {len(material.library):,} images drawn with seed {material.seed}; "
+            f"{len(rows):,} of {len(dataset.library):,} images drawn with seed {dataset.seed}; "
             f"their {K} nearest among all; hubs, groups and the map among those drawn. 95 % Wilson "
             "interval."
         ),
@@ -186,8 +186,8 @@ def section(material: Material) -> Section:
             f"How often an image is among another's {K} nearest": histogram(
                 {"": counts}, "times", bins=int(counts.max()) + 1
             ),
-            "Most alike pairs": _pairs(material, pairs),
-            **{name: _strip(material, table) for name, table in lists.items()},
+            "Most alike pairs": _pairs(dataset, pairs),
+            **{name: _strip(dataset, table) for name, table in lists.items()},
         },
     )
 
@@ -204,11 +204,11 @@ def _finding(hubs: "pd.DataFrame", scores: Float[np.ndarray, "Q K"], true: "pd.D
     )
 
 
-def _map(material: Material, points: Points) -> Float[np.ndarray, "N 2"]:
+def _map(dataset: Dataset, points: Points) -> Float[np.ndarray, "N 2"]:
     """The library's own map, or one of the points drawn."""
-    if len(points) == len(material.library):
-        return Projection.cached(material.library.cache_folder, points).xy
-    return Projection.fit(points, seed=material.seed).xy
+    if len(points) == len(dataset.library):
+        return Projection.cached(dataset.library.cache_folder, points).xy
+    return Projection.fit(points, seed=dataset.seed).xy
 
 
 def _lists(
@@ -227,26 +227,26 @@ def _lists(
     return {"Most frequent neighbours": hubs, "Outliers": outliers, "Medoids of groups": groups}
 
 
-def _named(material: Material, table: "pd.DataFrame") -> "pd.DataFrame":
+def _named(dataset: Dataset, table: "pd.DataFrame") -> "pd.DataFrame":
     """Put the name of each row's image beside its number."""
     for name in ("row", "other row"):
         if name in table:
-            place, images = list(table).index(name), material.names(table[name].to_numpy())
+            place, images = list(table).index(name), dataset.names(table[name].to_numpy())
             table.insert(place + 1, name.replace("row", "image"), images)
     return table
 
 
-def _strip(material: Material, table: "pd.DataFrame") -> Figure:
+def _strip(dataset: Dataset, table: "pd.DataFrame") -> Figure:
     """The first images of a table, each with its name and the next column."""
     first = table.head(SHOWN)
     labels = [
         f"{value:.3g}: {name}" for name, value in zip(first["image"], first.iloc[:, 2], strict=True)
     ]
-    return strip(material.images(first["row"].to_numpy()), labels, columns=SHOWN)
+    return strip(dataset.images(first["row"].to_numpy()), labels, columns=SHOWN)
 
 
-def _pairs(material: Material, pairs: "pd.DataFrame") -> Figure:
+def _pairs(dataset: Dataset, pairs: "pd.DataFrame") -> Figure:
     first = pairs.head(SHOWN)
-    images = [material.images(first[name].to_numpy()) for name in ("row", "other row")]
+    images = [dataset.images(first[name].to_numpy()) for name in ("row", "other row")]
     labels = [*first["image"], *first["other image"]]
     return strip([*images[0], *images[1]], labels, columns=len(first))

@@ -1,4 +1,4 @@
-"""Material: what the questions are asked of: a library, the model of its Space, and how much of it.
+"""Dataset: what the questions are asked of: a library, the model of its Space, and how much of it.
 
 Every draw is seeded, so that a report can be made again. What is not there raises `Absent`.
 """
@@ -30,7 +30,7 @@ class Absent(ExplorerError):
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class Dataset:
     """A library and the model of its Space.
 
     Args:
