@@ -6,7 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path as FilePath
 
-from analysis.report import QUESTIONS, Answer, ask, facts_of, write
+from analysis.page import Answer
+from analysis.questions import QUESTIONS
+from analysis.report import ask, facts_of, write
 from explorer.errors import ExplorerError
 
 
@@ -44,7 +46,7 @@ def _report(given: argparse.Namespace) -> int:
 
     options = ("model", "decoder", "prior", "caption", "count", "seed", "other")
     dataset = Dataset.open(given.library, **{name: getattr(given, name) for name in options})
-    names = given.only or list(QUESTIONS)
+    names = given.only or QUESTIONS
     answers: dict[str, Answer] = {}
     began = time.monotonic()
     for name, answer in zip(names, ask(dataset, names), strict=True):

@@ -10,33 +10,14 @@ from pathlib import Path as FilePath
 
 import explorer
 from analysis.dataset import Dataset
-from analysis.page import page
-from analysis.section import Section
+from analysis.page import Answer, page
+from analysis.questions import QUESTIONS
 from explorer.errors import ExplorerError, QueryError
 from explorer.files import make_folder, write_file
 from explorer.images import name_of
 
-QUESTIONS = {
-    "contrast": "analysis.questions.contrast",
-    "gap": "analysis.questions.gap",
-    "arithmetic": "analysis.questions.arithmetic",
-    "directions": "analysis.questions.directions",
-    "pca": "analysis.questions.pca",
-    "roundtrip": "analysis.questions.roundtrip",
-    "support": "analysis.questions.support",
-    "diffusion": "analysis.questions.diffusion",
-    "smoothness": "analysis.questions.smoothness",
-    "typography": "analysis.questions.typography",
-    "binding": "analysis.questions.binding",
-    "concepts": "analysis.questions.concepts",
-    "neighbours": "analysis.questions.neighbours",
-    "encoders": "analysis.questions.encoders",
-}
 
-Answer = Section | str  # or the reason why the question could not be asked
-
-
-def ask(dataset: Dataset, names: Sequence[str] = tuple(QUESTIONS)) -> Iterator[Answer]:
+def ask(dataset: Dataset, names: Sequence[str] = QUESTIONS) -> Iterator[Answer]:
     """Answer these questions one after the other.
 
     What cannot be asked of this dataset gives the reason instead: no captions, no decoder, too
@@ -44,7 +25,7 @@ def ask(dataset: Dataset, names: Sequence[str] = tuple(QUESTIONS)) -> Iterator[A
     """
     for name in names:
         try:
-            yield importlib.import_module(QUESTIONS[name]).section(dataset)
+            yield importlib.import_module(f"analysis.questions.{name}").section(dataset)
         except ExplorerError as error:
             yield str(error)
 

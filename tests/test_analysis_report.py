@@ -1,5 +1,6 @@
 import base64
 import importlib
+import pkgutil
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,9 +14,9 @@ from PIL import Image
 
 import analysis
 from analysis import __main__ as door
-from analysis import figures, report
+from analysis import figures, questions, report
 from analysis.page import page
-from analysis.questions import contrast
+from analysis.questions import QUESTIONS, contrast
 from analysis.section import Section, percent
 from explorer.errors import QueryError
 
@@ -53,10 +54,16 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-@pytest.mark.parametrize("name", report.QUESTIONS)
+@pytest.mark.parametrize("name", QUESTIONS)
 def test_every_question_has_a_module_that_answers_it_and_a_line_in_the_docstring(name):
-    assert callable(importlib.import_module(report.QUESTIONS[name]).section)
+    assert callable(importlib.import_module(f"analysis.questions.{name}").section)
     assert re.search(rf"^    {name} +\w", analysis.__doc__, re.MULTILINE)
+
+
+def test_every_module_of_questions_is_asked_and_every_helper_is_described():
+    assert sorted(QUESTIONS) == sorted(m.name for m in pkgutil.iter_modules(questions.__path__))
+    helpers = {m.name for m in pkgutil.iter_modules(analysis.__path__)} - {"questions", "__main__"}
+    assert {name for name in helpers if not re.search(rf"\b{name}\b", analysis.__doc__)} == set()
 
 
 def test_a_report_holds_its_figures_and_refers_to_its_tables(tmp_path):
