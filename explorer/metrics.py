@@ -163,17 +163,9 @@ def three_ways(
 
     Source: Ramesh et al. 2022, section 5.1 and figure 8; Heusel et al. 2017.
     """
-    texts = captions[right]
-    as_image = texts.as_image().with_vectors(texts.unit * real.norms.mean())
-    ways: dict[str, tuple[Points, dict[str, float]]] = {
-        "no point": (images, {"guidance": 0.0}),
-        "text point": (as_image, {}),
-        "prior": (carried, {}),
-        "image point": (images, {}),
-    }
     leading = leading_axes(real.unit, axes)
     table = {}
-    for way, (points, options) in ways.items():
+    for way, (points, options) in _ways(images, captions[right], carried, real).items():
         seen = see(points, seed=range(len(points)), **options)
         table[way] = {
             "frechet": frechet(seen.unit @ leading, real.unit @ leading),
@@ -181,6 +173,19 @@ def three_ways(
             "words_at_10": recall(seen.unit @ captions.unit.T, right, 10),
         }
     return table
+
+
+def _ways(
+    images: Points, texts: Points, carried: Points, real: Points
+) -> dict[str, tuple[Points, dict[str, float]]]:
+    """Return what to decode by each way, with the decoder's options."""
+    as_image = texts.as_image().with_vectors(texts.unit * real.norms.mean())
+    return {
+        "no point": (images, {"guidance": 0.0}),
+        "text point": (as_image, {}),
+        "prior": (carried, {}),
+        "image point": (images, {}),
+    }
 
 
 def trustworthiness(
