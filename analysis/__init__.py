@@ -1,8 +1,8 @@
 """Measure what explorer makes: nouns in, numbers, tables (pandas) and figures (matplotlib) out.
 
-One module a question; each has pure functions, and `section(material)` for the report that
-`python -m analysis LIB -o report/` writes. It may import all of explorer; explorer never imports
-it.
+`questions` has one module a question; each has pure functions, and `section(dataset)` for the
+report that `python -m analysis LIB -o report/` writes. It may import all of explorer; explorer
+never imports it, but for the dashboard's pages.
 
     contrast     does each caption find its own image, and do words tell kinds of images apart?
     gap          how far do words lie from images, and does the prior carry them over?
@@ -19,6 +19,16 @@ it.
     neighbours   are there hubs, copies, outliers and groups, and does the map show it?
     encoders     do two encoders arrange the same images alike, and can points cross?
 
-`material` is what they are asked of, `section` an answer, `statistics`, `figures` and `places`
-what they share, `report` and `page` the report.
+Beside them stands what questions share:
+
+    dataset      a library, the model of its Space, and how many of its images are looked at
+    section      an answer, and its HTML; `page` and `report` put answers together
+    figures      strips of images, matrices, lines, bars and histograms
+    point_sets   points by where they come from: images, the map, words, chance
+    chords       the straight line between two points against the great circle
+    scenes       drawn pairs of images that differ in one binding
+    trials       images with a true and a false caption, from published benchmarks
+    vocabulary   the words that points are told in; `sparse` tells them, `autoencoder` needs none
+
+Intervals, recall and distances are in `explorer.metrics`.
 """

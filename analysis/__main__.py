@@ -4,9 +4,11 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path as FilePath
 
-from analysis.report import QUESTIONS, Answer, ask, facts_of, write
+from analysis.page import Answer
+from analysis.questions import QUESTIONS
+from analysis.report import ask, facts_of, write
 from explorer.errors import ExplorerError
 
 
@@ -25,7 +27,9 @@ def main(words: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m analysis", description=__doc__)
     parser.add_argument("library", help="a library's folder")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="the folder to write into")
+    parser.add_argument(
+        "-o", "--out", type=FilePath, required=True, help="the folder to write into"
+    )
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, metavar="NAME", help="questions")
     parser.add_argument("--count", type=int, default=200, help="images for a slow measure")
     parser.add_argument("--seed", type=int, default=0, help="which of them")
@@ -38,19 +42,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from analysis.material import Material
+    from analysis.dataset import Dataset
 
     options = ("model", "decoder", "prior", "caption", "count", "seed", "other")
-    material = Material.open(given.library, **{name: getattr(given, name) for name in options})
-    names = given.only or list(QUESTIONS)
+    dataset = Dataset.open(given.library, **{name: getattr(given, name) for name in options})
+    names = given.only or QUESTIONS
     answers: dict[str, Answer] = {}
     began = time.monotonic()
-    for name, answer in zip(names, ask(material, names), strict=True):
+    for name, answer in zip(names, ask(dataset, names), strict=True):
         answers[name] = answer
         said = f"not asked: {answer}" if isinstance(answer, str) else answer.finding
         seconds, began = time.monotonic() - began, time.monotonic()
         print(f"[{len(answers)}/{len(names)}] {name}, {seconds:.0f} s: {said}", file=sys.stderr)
-    files = write(answers, facts_of(material), given.out)
+    files = write(answers, facts_of(dataset), given.out)
     print(f"{files[-1]}: {len(names)} questions, {len(files) - 1} tables beside it")
     return 0
 

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis.sparse import unit
-from analysis.statistics import bootstrap
 from analysis.vocabulary import Vocabulary
+from explorer.metrics import bootstrap
 from explorer.points import Points
 
 if TYPE_CHECKING:

@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.material import Material
-from analysis.statistics import bootstrap
+from analysis.dataset import Dataset
 from explorer.geometry import angle, slerp
-from explorer.metrics import cosines
+from explorer.metrics import bootstrap, cosines
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def chord_and_arc(a: Points, b: Points, steps: int = STEPS) -> "pd.DataFrame":
     return pd.DataFrame(table, columns=columns)
 
 
-def halfway(material: Material, a: Points, b: Points) -> "pd.DataFrame":
+def halfway(dataset: Dataset, a: Points, b: Points) -> "pd.DataFrame":
     """How well a decoder keeps the points halfway between a and b, straight and on the arc.
 
     `round trip` is the mean cosine of what is seen in a decode with its point; the last two
@@ -49,12 +48,12 @@ def halfway(material: Material, a: Points, b: Points) -> "pd.DataFrame":
     import pandas as pd
 
     ways = {"chord": chord(a, b, 0.5), "arc": slerp(a, b, 0.5)}
-    kept = {name: cosines(material.seen(points)[0], points) for name, points in ways.items()}
+    kept = {name: cosines(dataset.seen(points)[0], points) for name, points in ways.items()}
     gain = kept["arc"] - kept["chord"]
     table = [
         (name, len(a), points.norms.mean(), kept[name].mean()) for name, points in ways.items()
     ]
-    ends = [bootstrap(sign * gain, seed=material.seed) for sign in (-1, 1)]
+    ends = [bootstrap(sign * gain, seed=dataset.seed) for sign in (-1, 1)]
     columns = ["way", "n", "length", "round trip (cosine)"]
     low, high = zip(*ends, strict=True)
     return pd.DataFrame(table, columns=columns).assign(
@@ -62,9 +61,9 @@ def halfway(material: Material, a: Points, b: Points) -> "pd.DataFrame":
     )
 
 
-def tables(material: Material, a: Points, b: Points) -> "dict[str, pd.DataFrame]":
+def tables(dataset: Dataset, a: Points, b: Points) -> "dict[str, pd.DataFrame]":
     """The tables of a section: on the points, and halfway in what is drawn, with a decoder."""
     told = {"Chord against arc": chord_and_arc(a, b)}
-    if material.model.decoder is not None:
-        told["Chord against arc, decoded halfway"] = halfway(material, a, b)
+    if dataset.model.decoder is not None:
+        told["Chord against arc, decoded halfway"] = halfway(dataset, a, b)
     return told

@@ -9,42 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
 import explorer
-from analysis.material import Material
-from analysis.page import page
-from analysis.section import Section
+from analysis.dataset import Dataset
+from analysis.page import Answer, page
+from analysis.questions import QUESTIONS
 from explorer.errors import ExplorerError, QueryError
 from explorer.files import make_folder, write_file
 from explorer.images import name_of
 
-QUESTIONS = {
-    "contrast": "analysis.questions.contrast",
-    "gap": "analysis.questions.gap",
-    "arithmetic": "analysis.questions.arithmetic",
-    "directions": "analysis.questions.directions",
-    "pca": "analysis.questions.pca",
-    "roundtrip": "analysis.questions.roundtrip",
-    "support": "analysis.questions.support",
-    "diffusion": "analysis.questions.diffusion",
-    "smoothness": "analysis.questions.smoothness",
-    "typography": "analysis.questions.typography",
-    "binding": "analysis.questions.binding",
-    "concepts": "analysis.questions.concepts",
-    "neighbours": "analysis.questions.neighbours",
-    "encoders": "analysis.questions.encoders",
-}
 
-Answer = Section | str  # or the reason why the question could not be asked
-
-
-def ask(material: Material, names: Sequence[str] = tuple(QUESTIONS)) -> Iterator[Answer]:
+def ask(dataset: Dataset, names: Sequence[str] = QUESTIONS) -> Iterator[Answer]:
     """Answer these questions one after the other.
 
-    What cannot be asked of this material gives the reason instead: no captions, no decoder, too
+    What cannot be asked of this dataset gives the reason instead: no captions, no decoder, too
     few images.
     """
     for name in names:
         try:
-            yield importlib.import_module(QUESTIONS[name]).section(material)
+            yield importlib.import_module(f"analysis.questions.{name}").section(dataset)
         except ExplorerError as error:
             yield str(error)
 
@@ -81,17 +62,17 @@ def write(
     return [folder / file for file in made]
 
 
-def facts_of(material: Material) -> dict[str, str]:
+def facts_of(dataset: Dataset) -> dict[str, str]:
     """What was asked, so that it can be asked again."""
-    model, library = material.model, material.library
+    model, library = dataset.model, dataset.library
     decoder = model.decoder_from or (model.name if model.decoder else "none")
     return {
         "library": f"{library.folder.resolve().name}, {len(library):,} images",
         "space": str(library.space),
         "decoder": decoder,
         "prior": "yes" if model.prior else "none",
-        "captions": f"column “{material.caption}”" if material.caption else "none",
-        "images that a slow measure looks at": str(material.count),
-        "seed": str(material.seed),
+        "captions": f"column “{dataset.caption}”" if dataset.caption else "none",
+        "images that a slow measure looks at": str(dataset.count),
+        "seed": str(dataset.seed),
         "unclip-explorer": explorer.__version__,
     }

@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from analysis.statistics import chunks, wilson
 from explorer.encoder import Encoder
 from explorer.errors import QueryError
 from explorer.images import name_of, open_image
+from explorer.metrics import wilson
+from explorer.sampler import batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +130,7 @@ def judge(trials: Sequence[Trial], encoder: Encoder) -> Bool[np.ndarray, " N"]:
     if not trials:
         raise QueryError("There are no trials to judge; give at least one.")
     parts = []
-    for rows in chunks(len(trials), encoder.batch_size):
+    for rows in batches(len(trials), encoder.batch_size):
         batch = trials[rows]
         images = encoder.encode_images([trial.open() for trial in batch]).unit
         true = encoder.encode_text([trial.true for trial in batch]).unit

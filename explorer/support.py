@@ -101,28 +101,14 @@ class Support:
 
     @cached_property
     def _whitening(self) -> tuple[Float[np.ndarray, " D"], Float[np.ndarray, "D D"]]:
-        """The mean, and the matrix that makes the covariance 1."""
+        """Return the mean, and the matrix that makes the covariance 1.
+
+        Source: Ledoit & Wolf 2004, "A well-conditioned estimator for large-dimensional covariance
+        matrices", section 3.2, by scikit-learn.
+        """
+        from sklearn.covariance import ledoit_wolf
+
         rows = self.reference.vectors.astype(np.float64)
-        values, axes = np.linalg.eigh(shrunk_covariance(rows))
+        covariance, _ = ledoit_wolf(rows)  # shrunk: it can be inverted even where rows are few
+        values, axes = np.linalg.eigh(covariance)
         return rows.mean(0), axes / np.sqrt(np.maximum(values, 1e-12))  # copies do not scatter
-
-
-def shrunk_covariance(rows: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "D D"]:
-    """Estimate a covariance that can be inverted even where there are few rows.
-
-    It is drawn towards a multiple of the identity, as far as the scatter of the rows says.
-
-    Source: Ledoit & Wolf 2004, "A well-conditioned estimator for large-dimensional covariance
-    matrices", section 3.2.
-
-    >>> shrunk_covariance(np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])).tolist()
-    [[0.5, 0.0], [0.0, 0.5]]
-    """
-    n, dimension = rows.shape
-    centred = rows - rows.mean(0)
-    covariance = centred.T @ centred / n
-    target = np.trace(covariance) / dimension * np.eye(dimension)
-    apart = ((covariance - target) ** 2).sum()
-    scatter = ((centred**2).sum(1) ** 2).mean() - (covariance**2).sum()
-    share = min(1.0, scatter / n / apart) if apart else 0.0
-    return share * target + (1 - share) * covariance

@@ -6,12 +6,12 @@
 
 # %%
 import explorer as ex
-from analysis.material import Material
+from analysis.dataset import Dataset
 from analysis.questions import diffusion, pca
 from explorer.sample_library import IMAGES, sample_library
 
 model = ex.load("pocket")
-material = Material(sample_library(model.encoder), model, "caption", count=24)
+dataset = Dataset(sample_library(model.encoder), model, "caption", count=24)
 cat = ex.open_image(IMAGES / "noto" / "1f431.png")
 point = model.encoder.encode_images([cat])
 
@@ -67,7 +67,7 @@ f"mean error of the reconstruction: {error / 255:.3f} of the range of a pixel"
 # Keep only the first components of a point and decode it from one noise (figure 7 of the paper).
 
 # %%
-everything = material.library.points(range(len(material.library)))
+everything = dataset.library.points(range(len(dataset.library)))
 components = pca.Components.fit(everything)
 rungs = components.rungs()
 ladder = ex.Points.concat([components.keep(point, rung) for rung in rungs])

@@ -7,12 +7,12 @@
 
 # %%
 import explorer as ex
-from analysis.material import Material
+from analysis.dataset import Dataset
 from analysis.questions import binding, gap, typography
 from explorer.sample_library import sample_library
 
 model = ex.load("pocket")
-material = Material(sample_library(model.encoder), model, "caption", count=12)
+dataset = Dataset(sample_library(model.encoder), model, "caption", count=12)
 
 # %% [markdown]
 # ## Binding
@@ -21,7 +21,7 @@ material = Material(sample_library(model.encoder), model, "caption", count=12)
 # Chance finds the right text in half of the cases.
 
 # %%
-binding.section(material)
+binding.section(dataset)
 
 # %% [markdown]
 # ## Typography
@@ -29,7 +29,7 @@ binding.section(material)
 # A word is written on an image. Is the image then taken for the word?
 
 # %%
-typography.section(material)
+typography.section(dataset)
 
 # %% [markdown]
 # ## The gap
@@ -37,7 +37,7 @@ typography.section(material)
 # How far are captions from their own images, and what does the prior do about it?
 
 # %%
-gap.section(material)
+gap.section(dataset)
 
 # %% [markdown]
 # **What was seen.** Swapped attributes and places are told apart little better than by chance: the

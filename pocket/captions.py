@@ -7,7 +7,7 @@ import gzip
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 
 import numpy as np
 from jaxtyping import Float
@@ -101,7 +101,7 @@ def positives(
     return fits
 
 
-def write_vocabulary(images: Images, file: Path, size: int = 4096) -> int:
+def write_vocabulary(images: Images, file: FilePath, size: int = 4096) -> int:
     """Learn byte-pair merges from names and keywords, in the form of open_clip's SimpleTokenizer.
 
     Returns:

@@ -6,7 +6,7 @@ Works on the figures of `evaluate`; what people wrote around the section stays a
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 BEGIN = "<!-- measured: written by python -m pocket.evaluate -->"
@@ -65,7 +65,7 @@ AIMS = (
 )
 
 
-def write(file: Path, result: dict[str, Any]) -> None:
+def write(file: FilePath, result: dict[str, Any]) -> None:
     """Put the section between its marks, or at the end of a file without them."""
     text = file.read_text("utf-8") if file.exists() else ""
     marked = f"{BEGIN}\n\n{section(result)}\n\n{END}"

@@ -6,7 +6,7 @@ loss, a small head draws the image from its point, so that the space keeps what 
 
 import hashlib
 import json
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +56,7 @@ def config(vocabulary: int) -> dict[str, Any]:
     }
 
 
-def build(folder: Path) -> tuple[Any, Any]:
+def build(folder: FilePath) -> tuple[Any, Any]:
     """The model of `folder` with fresh weights, and its tokenizer."""
     import open_clip
 
@@ -150,7 +150,7 @@ def to_tensor(pixels: np.ndarray, device: str) -> "torch.Tensor":
     return tensor.contiguous(memory_format=torch.channels_last)
 
 
-def train(images: Images, folder: Path, work: Path, minutes: float, device: str) -> None:
+def train(images: Images, folder: FilePath, work: FilePath, minutes: float, device: str) -> None:
     """Write config, vocabulary and weights into `folder`; checkpoints go to `work`."""
     import torch
     import torch.nn.functional as F
@@ -190,6 +190,6 @@ def train(images: Images, folder: Path, work: Path, minutes: float, device: str)
     save_file(state, folder / WEIGHTS)
 
 
-def sha256(file: Path) -> str:
+def sha256(file: FilePath) -> str:
     """Hex digest of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -6,7 +6,7 @@ Returns figures for the model card.
 import subprocess
 import sys
 import time
-from pathlib import Path
+from pathlib import Path as FilePath
 from statistics import median
 from typing import Any
 
@@ -74,7 +74,7 @@ def seconds(decoder: Decoder, points: Points, times: int) -> float:
     return median(taken)
 
 
-def loading(name: str, folder: Path) -> dict[str, float]:
+def loading(name: str, folder: FilePath) -> dict[str, float]:
     """Seconds from an imported torch to a loaded model (median of 3 processes), and megabytes."""
     command = [sys.executable, "-c", LOADING, name]
     taken = [

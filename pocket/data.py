@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ def held_out(hexcode: str, style: str) -> bool:
     return int(digest, 16) % 12 == 0
 
 
-def fetch(folder: Path) -> None:
+def fetch(folder: FilePath) -> None:
     """Bring the pinned packages into `folder` with `npm pack` and unpack them; done ones stay."""
     folder.mkdir(parents=True, exist_ok=True)
     for package, version in PACKAGES.items():
@@ -68,12 +68,12 @@ def fetch(folder: Path) -> None:
         partial.rename(target)
 
 
-def package_folder(folder: Path, package: str) -> Path:
+def package_folder(folder: FilePath, package: str) -> FilePath:
     """Where `fetch` unpacks a package."""
     return folder / package.replace("@", "").replace("/", "-")
 
 
-def glyphs(folder: Path) -> list[Glyph]:
+def glyphs(folder: FilePath) -> list[Glyph]:
     """Every emoji of emojibase, skin tones as glyphs of their own."""
     file = package_folder(folder, "emojibase-data") / "package/en/data.json"
     found = []
@@ -94,7 +94,7 @@ def key(hexcode: str) -> str:
     return "-".join(part for part in parts if part and part != "fe0f")
 
 
-def images(folder: Path, style: str) -> dict[str, bytes | Path]:
+def images(folder: FilePath, style: str) -> dict[str, bytes | FilePath]:
     """File (or SVG text as bytes) of each drawing of a style, by `key`."""
     if style in ("noto", "twemoji"):
         brand = {"noto": "google", "twemoji": "twitter"}[style]
@@ -114,7 +114,7 @@ def images(folder: Path, style: str) -> dict[str, bytes | Path]:
     }
 
 
-def render(drawing: bytes | Path, size: int = SIZE) -> Image.Image:
+def render(drawing: bytes | FilePath, size: int = SIZE) -> Image.Image:
     """A drawing on white, RGB, size × size."""
     if isinstance(drawing, bytes):
         import resvg_py
@@ -130,7 +130,7 @@ def render(drawing: bytes | Path, size: int = SIZE) -> Image.Image:
     )
 
 
-def drawings(folder: Path) -> Iterator[tuple[Glyph, str, Image.Image]]:
+def drawings(folder: FilePath) -> Iterator[tuple[Glyph, str, Image.Image]]:
     """Every (glyph, style, image) that there is, in a fixed order."""
     known = glyphs(folder)
     for style in STYLES:
@@ -163,7 +163,7 @@ class Images:
         return f"{self.glyphs[row].name}, {self.styles[row]}"
 
 
-def load(folder: Path) -> Images:
+def load(folder: FilePath) -> Images:
     """Fetch and render everything once; later calls read the file that the first one wrote."""
     cache = folder / "images.npz"
     if not cache.exists():

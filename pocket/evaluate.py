@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from PIL import Image
 from explorer.decoder import INVERSION_STEPS_FACTOR, Decoder
 from explorer.geometry import slerp
 from explorer.images import grid, save_image
-from explorer.metrics import cosines, frechet, leading_axes, recall
+from explorer.metrics import cosines, frechet, leading_axes, recall, three_ways
 from explorer.models import Model, load
 from explorer.models.pocket import FOLDER
 from explorer.points import Points
@@ -128,40 +128,20 @@ def round_trips(exam: Exam) -> dict[str, Any]:
     }
 
 
-def three_ways(exam: Exam) -> dict[str, Any]:
-    """Caption only, text point as if image point, and prior: figure 8 of the paper.
-
-    Pocket's decoder reads no text, so that "caption only" is its decode without a point. A text
-    point is given the mean length of image points. Each image starts from a noise of its own.
-
-    Source: Ramesh et al. 2022, section 5.1.
-    """
-    captions = exam.captions[exam.drawn]
-    length = float(exam.points.norms.mean())
-    carried = exam.prior.sample(captions.labels)
-    ways: dict[str, tuple[Points, dict[str, float]]] = {
-        "no point": (exam.asked, {"guidance": 0.0}),
-        "text point": (captions.as_image().with_vectors(captions.unit * length), {}),
-        "prior": (carried, {}),
-        "own point": (exam.asked, {}),
-    }
-    held = exam.points[exam.held].unit
-    axes = leading_axes(held, AXES)
-    table = {}
-    for way, (points, options) in ways.items():
-        seen = exam.seen(points, seed=range(len(points)), **options)
-        table[way] = {
-            "frechet": frechet(seen.unit @ axes, held @ axes),
-            "round_trip": float(np.median(cosines(seen, exam.asked))),
-            "words_at_10": recall(seen.unit @ exam.captions.unit.T, exam.drawn, 10),
-        }
+def ways(exam: Exam) -> dict[str, Any]:
+    """Compare what the decoder makes of captions by each way, as the paper's figure 8 does."""
+    held = exam.points[exam.held]
+    texts = exam.captions[exam.drawn].labels
+    carried = exam.prior.sample(texts)
+    table = three_ways(exam.seen, exam.asked, exam.captions, carried, held, exam.drawn, AXES)
+    axes = leading_axes(held.unit, AXES)
     others = table["no point"], table["text point"]
     return {
         "ways": table,
         "axes": AXES,
-        "frechet_of_real": frechet(exam.asked.unit @ axes, held @ axes),
+        "frechet_of_real": frechet(exam.asked.unit @ axes, held.unit @ axes),
         "prior_words_at_10": table["prior"]["words_at_10"],
-        "prior_finds_the_image_at_10": recall(carried.unit @ held.T, exam.drawn, 10),
+        "prior_finds_the_image_at_10": recall(carried.unit @ held.unit.T, exam.drawn, 10),
         "prior_closer_by": min(way["frechet"] for way in others) - table["prior"]["frechet"],
         "prior_better_by": table["prior"]["round_trip"] - max(w["round_trip"] for w in others),
     }
@@ -194,7 +174,7 @@ def measure(exam: Exam) -> dict[str, Any]:
     """All figures; one line a stage on stderr."""
     result: dict[str, Any] = {"space": exam.model.space.fingerprint}
     result |= {"decoder": exam.decoder.fingerprint, "seed": exam.seed}
-    for stage in (retrieval, words, round_trips, three_ways, inversion, costs):
+    for stage in (retrieval, words, round_trips, ways, inversion, costs):
         start = time.perf_counter()
         result |= stage(exam)
         print(f"{stage.__name__}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
@@ -217,14 +197,20 @@ def contact_sheet(exam: Exam) -> Image.Image:
 def main() -> None:
     """Read the command line, measure, write the card and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path("training-run"), help="where images are")
+    parser.add_argument(
+        "--work", type=FilePath, default=FilePath("training-run"), help="where images are"
+    )
     parser.add_argument("--model", default="pocket", help="pocket, or pocket:FOLDER")
     parser.add_argument("--count", type=int, default=240, help="held-out images to decode")
     parser.add_argument("--seed", type=int, default=1, help="which of them")
-    parser.add_argument("--sheet", type=Path, default=Path("held-out.png"), help="contact sheet")
-    parser.add_argument("--card", type=Path, help="the README.md beside the weights, if not given")
+    parser.add_argument(
+        "--sheet", type=FilePath, default=FilePath("held-out.png"), help="contact sheet"
+    )
+    parser.add_argument(
+        "--card", type=FilePath, help="the README.md beside the weights, if not given"
+    )
     given = parser.parse_args()
-    folder = Path(given.model.partition(":")[2] or FOLDER)
+    folder = FilePath(given.model.partition(":")[2] or FOLDER)
     start = time.perf_counter()
     exam = Exam(load(given.model, device="cpu"), data.load(given.work), given.count, given.seed)
     result = cost.loading(given.model, folder) | measure(exam)

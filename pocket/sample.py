@@ -6,7 +6,7 @@ Picks glyphs that are drawn in all four styles, writes 64×64 PNG files and capt
 import argparse
 import csv
 import hashlib
-from pathlib import Path
+from pathlib import Path as FilePath
 
 import numpy as np
 from PIL import Image
@@ -14,7 +14,7 @@ from PIL import Image
 from pocket import data
 from pocket.data import Glyph, Images, held_out
 
-FOLDER = Path(__file__).parent.parent / "explorer" / "sample" / "images"
+FOLDER = FilePath(__file__).parent.parent / "explorer" / "sample" / "images"
 GROUPS = {
     0: "smileys and emotion",
     1: "people and body",
@@ -53,7 +53,7 @@ def chosen(images: Images) -> list[Glyph]:
     return sorted(picked.values(), key=lambda g: (g.group, g.hexcode))
 
 
-def write(images: Images, folder: Path) -> int:
+def write(images: Images, folder: FilePath) -> int:
     """Write images and captions; returns how many."""
     rows = {
         (g.hexcode, s): i for i, (g, s) in enumerate(zip(images.glyphs, images.styles, strict=True))
@@ -86,8 +86,10 @@ def write(images: Images, folder: Path) -> int:
 def main() -> None:
     """Read the command line and write the sample."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path("training-run"), help="where images are")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="where the sample goes")
+    parser.add_argument(
+        "--work", type=FilePath, default=FilePath("training-run"), help="where images are"
+    )
+    parser.add_argument("--out", type=FilePath, default=FOLDER, help="where the sample goes")
     given = parser.parse_args()
     print(write(data.load(given.work), given.out), "images")
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from explorer.geometry import rotate, text_diff
-from explorer.metrics import found, interval
+from explorer.metrics import bootstrap, found
 from explorer.models import Model
 from explorer.points import Points
 from pocket.data import STYLES, Glyph, Images
@@ -155,7 +155,7 @@ def summary(
         held_out: of every image.
     """
     strict = held_out[rows[:, 1]]
-    low, high = interval(hit[strict], rows[strict, 1])
+    low, high = bootstrap(hit[strict], groups=rows[strict, 1])
     return {
         "pairs": len(rows),
         "hit": float(hit.mean()),

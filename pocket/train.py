@@ -5,7 +5,7 @@ Stages: images, CLIP, points, words, decoder, prior, manifest. Each resumes wher
 
 import argparse
 from collections import deque
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -33,16 +33,16 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--work", type=Path, default=Path("training-run"), help="images, checkpoints"
+        "--work", type=FilePath, default=FilePath("training-run"), help="images, checkpoints"
     )
-    parser.add_argument("--out", type=Path, default=FOLDER, help="where the weights go")
+    parser.add_argument("--out", type=FilePath, default=FOLDER, help="where the weights go")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--minutes", type=float, default=120, help="budget for all three networks")
     given = parser.parse_args()
     train(given.work, given.out, given.device, given.minutes)
 
 
-def train(work: Path, folder: Path, device: str, minutes: float) -> None:
+def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None:
     """Train all three networks and write the manifest last, so that a folder with one is whole."""
     import open_clip  # noqa: F401  (its import must not count as training time)
 
@@ -67,7 +67,7 @@ def train(work: Path, folder: Path, device: str, minutes: float) -> None:
     finish(folder, points[~images.held_out])
 
 
-def train_decoder(examples: Examples, folder: Path, work: Path, plan: Plan) -> None:
+def train_decoder(examples: Examples, folder: FilePath, work: FilePath, plan: Plan) -> None:
     """Write the decoder's parts into `folder`."""
     networks = Networks.fresh(examples, plan)
     deque(decoder_network.train(examples, networks, work, plan), maxlen=0)
@@ -78,8 +78,8 @@ def train_prior(
     images: Images,
     points: Float[np.ndarray, "N D"],
     read: Reader,
-    folder: Path,
-    work: Path,
+    folder: FilePath,
+    work: FilePath,
     plan: Plan,
 ) -> None:
     """Write `prior/` into `folder`."""
@@ -95,7 +95,7 @@ def train_prior(
     prior_network.save(network, folder)
 
 
-def load_clip(folder: Path, device: str) -> tuple[Any, Any]:
+def load_clip(folder: FilePath, device: str) -> tuple[Any, Any]:
     """The trained CLIP and its tokenizer."""
     import torch
     from safetensors.torch import load_file
@@ -120,7 +120,7 @@ def embed(
     return np.concatenate(found)
 
 
-def finish(folder: Path, training: Float[np.ndarray, "N D"]) -> None:
+def finish(folder: FilePath, training: Float[np.ndarray, "N D"]) -> None:
     """Write the manifest: defaults, lengths of the training points, hashes of all files."""
     norms = np.linalg.norm(training, axis=1)
     lengths = {"norm_mean": round(float(norms.mean()), 4), "norm_std": round(float(norms.std()), 4)}

@@ -4,7 +4,7 @@ Takes glyphs that know other words for themselves and the points of their images
 text tower in a folder in open_clip's layout.
 """
 
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +28,8 @@ DROPOUT = 0.05  # of the merges of subwords are passed over
 def train(
     images: Images,
     points: Float[np.ndarray, "N D"],
-    folder: Path,
-    work: Path,
+    folder: FilePath,
+    work: FilePath,
     minutes: float,
     device: str,
 ) -> None:

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from pathlib import Path as FilePath
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class WordNet:
     counts: Mapping[str, int]
 
 
-def read(folder: Path) -> WordNet:
+def read(folder: FilePath) -> WordNet:
     """Parse the files that wndb(5WN) and senseidx(5WN) describe; adverbs are left out."""
     synsets = {}
     for name, letter in FILES.items():
@@ -227,7 +227,7 @@ class Thesaurus:
         return often > 0.5 and word.isalpha() and not word.endswith("s")
 
 
-def widen(images: Images, folder: Path) -> Images:
+def widen(images: Images, folder: FilePath) -> Images:
     """The same images, their glyphs knowing what else they may be called.
 
     First stand the words that are close and say much, since few glyphs are called by them.

@@ -4,15 +4,15 @@ import numpy as np
 from fakes import COLOUR_SPACE, ColourEncoder, run
 from PIL import Image
 
-from analysis.material import Material
+from analysis.dataset import Dataset
 from explorer.library import Library
 from explorer.models import Model
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 
 
-def material(folder, each=6, *, captions=True, **options):
-    """A Material of `each` noisy images a colour; their captions and classes are the colour."""
+def dataset(folder, each=6, *, captions=True, **options):
+    """A Dataset of `each` noisy images a colour; their captions and classes are the colour."""
     rng, lines = np.random.default_rng(0), ["file,caption,colour"]
     (folder / "images").mkdir()
     for name, colour in COLOURS.items():
@@ -23,11 +23,11 @@ def material(folder, each=6, *, captions=True, **options):
             lines.append(f"{name}{i}.png,{name},{name}")
     if captions:
         (folder / "images/captions.csv").write_text("\n".join(lines))
-    return _material(folder, "caption" if captions else None, **options)
+    return _dataset(folder, "caption" if captions else None, **options)
 
 
 def shaded(folder, **options):
-    """A Material of 12 images whose captions differ in a shade or in a colour, as "60 red"."""
+    """A Dataset of 12 images whose captions differ in a shade or in a colour, as "60 red"."""
     lines = ["file,caption,colour"]
     (folder / "images").mkdir()
     for name, hue in {"red": (1, 0, 0), "green": (0, 1, 0), "plum": (1, 0, 1)}.items():
@@ -36,11 +36,11 @@ def shaded(folder, **options):
             pixels.save(folder / f"images/{name}{shade}.png")
             lines.append(f"{name}{shade}.png,{shade} {name},{name}")
     (folder / "images/captions.csv").write_text("\n".join(lines))
-    return _material(folder, "caption", **options)
+    return _dataset(folder, "caption", **options)
 
 
-def _material(folder, caption, **options):
+def _dataset(folder, caption, **options):
     encoder = ColourEncoder()
     library = Library.create(folder / "lib", COLOUR_SPACE, model="colours")
     run(library, [folder / "images"], encoder)
-    return Material(library, Model("colours", COLOUR_SPACE, encoder), caption, **options)
+    return Dataset(library, Model("colours", COLOUR_SPACE, encoder), caption, **options)

@@ -1,15 +1,15 @@
 """A small library of sample images with pocket, for tests of analysis that decode."""
 
-from analysis.material import Material
+from analysis.dataset import Dataset
 from explorer.library import Library
 from explorer.projection import Projection
 
 
-def material(folder, pocket, sample, images=48, **options):
-    """A Material of glyphs with captions; its map is there, so that UMAP is not needed."""
+def dataset(folder, pocket, sample, images=48, **options):
+    """A Dataset of glyphs with captions; its map is there, so that UMAP is not needed."""
     library = Library.create(folder / "lib", pocket.space)
     files = sorted((sample / "noto").glob("*.png"))[:images]
     list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
     points = library.points()
     Projection(points, points.vectors[:, :2]).save(library.cache_folder)
-    return Material(library, pocket, "caption", **options)
+    return Dataset(library, pocket, "caption", **options)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from coloured import material, shaded
+from coloured import dataset, shaded
 
-from analysis.material import Absent
+from analysis.dataset import Absent
 from analysis.questions import arithmetic
 from explorer.errors import QueryError
 from explorer.geometry import angle, rotate
@@ -103,4 +103,4 @@ def test_the_section_asks_words_and_images(tmp_path):
 
 def test_captions_without_a_common_change_are_not_enough(tmp_path):
     with pytest.raises(Absent, match="differ in the same word"):
-        arithmetic.section(material(tmp_path))
+        arithmetic.section(dataset(tmp_path))

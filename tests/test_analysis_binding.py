@@ -2,10 +2,10 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from coloured import material
+from coloured import dataset
 from PIL import ImageColor
 
-from analysis.material import Material
+from analysis.dataset import Dataset
 from analysis.questions import binding
 from analysis.scenes import COLOURS, CONTROLS, KINDS, SIDE, pairs
 from explorer.library import Library
@@ -67,7 +67,7 @@ def test_decodes_are_compared_with_both_scenes_of_their_pair():
 
 
 def test_without_a_decoder_the_section_asks_the_encoder(tmp_path):
-    section = binding.section(material(tmp_path, each=1, count=16))
+    section = binding.section(dataset(tmp_path, each=1, count=16))
     table = section.tables["Choosing one of two"]
     assert table["kind"].tolist() == [*KINDS, *KINDS]
     assert table["n"].tolist() == [8] * 12
@@ -80,7 +80,7 @@ def test_pocket_tells_colours_apart_and_draws_both_scenes(tmp_path, pocket, samp
     library = Library.create(tmp_path / "lib", pocket.space)
     list(library.add(sorted((sample / "noto").glob("*.png"))[:1], pocket.encoder, workers=0))
     monkeypatch.setattr(binding, "BOUND", ("counts",))  # decoding takes long
-    section = binding.section(Material(library, pocket, count=40))
+    section = binding.section(Dataset(library, pocket, count=40))
     table = section.tables["Choosing one of two"].set_index(["kind", "choose"])
     assert table.loc[("colour", "the image of a caption"), "low (95 %)"] > 0.5
     decoded = section.tables["Decodes that look more like their own scene"]

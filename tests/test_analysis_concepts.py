@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from coloured import material
+from coloured import dataset
 
 from analysis import autoencoder
-from analysis.material import Absent, Material
+from analysis.dataset import Absent, Dataset
 from analysis.questions import concepts
 from analysis.sparse import decompose, heaviest, name, sparse
 from analysis.vocabulary import Vocabulary, words_of
@@ -184,7 +184,7 @@ def test_an_autoencoder_uses_few_features_and_its_first_ones_alone_keep_less():
 
 
 def test_the_section_tells_colours_by_their_names(tmp_path):
-    section = concepts.section(material(tmp_path))
+    section = concepts.section(dataset(tmp_path))
     assert "has no decoder" in section.finding
     kept = section.tables["How much words keep"][concepts.KEPT]
     assert kept.iloc[0] > kept.iloc[-1]
@@ -195,14 +195,14 @@ def test_the_section_tells_colours_by_their_names(tmp_path):
 
 def test_without_captions_there_are_no_words(tmp_path):
     with pytest.raises(Absent, match="--caption"):
-        concepts.section(material(tmp_path, captions=False))
+        concepts.section(dataset(tmp_path, captions=False))
 
 
 def test_pocket_draws_an_exchange_of_words(tmp_path, pocket, sample):
     library = Library.create(tmp_path / "lib", pocket.space)
     files = sorted((sample / "noto").glob("*.png"))[:12]
     list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
-    section = concepts.section(Material(library, pocket, "caption", count=12))
+    section = concepts.section(Dataset(library, pocket, "caption", count=12))
     table = section.tables["What is drawn: cosines with the words"]
     assert (table["new word, after"] > table["new word, before"]).all()
     assert "A word exchanged" in section.figures

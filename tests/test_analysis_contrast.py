@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from coloured import material
+from coloured import dataset
 from fakes import ColourEncoder
 
-from analysis.material import Absent
+from analysis.dataset import Absent
 from analysis.questions import contrast
 
 
@@ -70,7 +70,7 @@ def test_classes_are_columns_of_few_words():
 
 
 def test_the_section_sorts_colours_by_their_names(tmp_path):
-    section = contrast.section(material(tmp_path))
+    section = contrast.section(dataset(tmp_path))
     table = section.tables["Zero-shot classification by template"]
     plain = table[table["template"] == "{}"]
     assert plain[["column", "n", "share"]].to_numpy().tolist() == [
@@ -85,4 +85,4 @@ def test_the_section_sorts_colours_by_their_names(tmp_path):
 
 def test_without_captions_and_classes_it_says_what_is_missing(tmp_path):
     with pytest.raises(Absent, match="--caption"):
-        contrast.section(material(tmp_path, captions=False))
+        contrast.section(dataset(tmp_path, captions=False))

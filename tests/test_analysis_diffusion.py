@@ -1,11 +1,11 @@
 import emoji
 import numpy as np
 import pytest
-from coloured import material
+from coloured import dataset
 from PIL import Image
 from toy_decoder import Toy
 
-from analysis.material import Absent
+from analysis.dataset import Absent
 from analysis.questions import diffusion
 from explorer import sampler
 from explorer.noise import Noise
@@ -70,11 +70,11 @@ def test_the_trace_ends_where_decoding_does():
 
 def test_without_a_decoder_it_says_what_is_missing(tmp_path):
     with pytest.raises(Absent, match="--decoder"):
-        diffusion.section(material(tmp_path))
+        diffusion.section(dataset(tmp_path))
 
 
 def test_pocket_undoes_corruption_and_ends_at_a_image(tmp_path, pocket, sample):
-    section = diffusion.section(emoji.material(tmp_path, pocket, sample, 6, count=12))
+    section = diffusion.section(emoji.dataset(tmp_path, pocket, sample, 6, count=12))
     restored = section.tables["Corrupted and restored"]
     assert (restored["cosine, restored"] > restored["cosine, corrupted"]).all()
     assert restored["pixels from the image"].iloc[-1] < restored["pixels from the image"].iloc[0]

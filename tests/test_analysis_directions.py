@@ -75,19 +75,19 @@ def test_a_way_ends_nearer_to_its_direction_from_every_start():
 
 
 def test_each_word_is_exchanged_in_one_text_diff_only(tmp_path):
-    material = shaded(tmp_path)
-    rows, questions = pose(material, "A test")
-    texts = material.model.encoder.encode_text(list(material.captions.loc[rows]))
-    chosen = directions.changes(texts, material.library.points(rows), questions, 2)
+    dataset = shaded(tmp_path)
+    rows, questions = pose(dataset, "A test")
+    texts = dataset.model.encoder.encode_text(list(dataset.captions.loc[rows]))
+    chosen = directions.changes(texts, dataset.library.points(rows), questions, 2)
     words = [word for change in chosen for word in change.name.split(" → ")]
     assert len(words) == len(set(words)) == 2 * len(chosen) > 2
     assert all(len(change.starts) == 2 for change in chosen)
 
 
 def test_without_any_difference_there_is_no_text_diff(tmp_path):
-    material = shaded(tmp_path)
-    rows, questions = pose(material, "A test")
-    images = material.library.points(rows)
+    dataset = shaded(tmp_path)
+    rows, questions = pose(dataset, "A test")
+    images = dataset.library.points(rows)
     same = images.with_vectors(np.ones_like(images.vectors))
     with pytest.raises(QueryError, match="no difference"):
         directions.changes(same, images, questions, 2)
@@ -95,12 +95,12 @@ def test_without_any_difference_there_is_no_text_diff(tmp_path):
 
 def test_neighbours_that_stay_have_not_changed(tmp_path, monkeypatch):
     monkeypatch.setattr(directions, "K", 2)
-    material = shaded(tmp_path)
-    points = material.library.points()
-    still = directions.collateral(material.library, points[:2], points[:2], ["colour"])
+    dataset = shaded(tmp_path)
+    points = dataset.library.points()
+    still = directions.collateral(dataset.library, points[:2], points[:2], ["colour"])
     assert still == [0]
-    red, plum = (np.flatnonzero(material.library.rows["colour"] == c) for c in ("red", "plum"))
-    away = directions.collateral(material.library, points[red], points[plum], ["colour"])
+    red, plum = (np.flatnonzero(dataset.library.rows["colour"] == c) for c in ("red", "plum"))
+    away = directions.collateral(dataset.library, points[red], points[plum], ["colour"])
     assert away == [1]
 
 
@@ -129,12 +129,12 @@ def test_without_a_decoder_the_points_are_measured(tmp_path):
 
 
 def test_pocket_draws_the_way(tmp_path, pocket, sample):
-    from analysis.material import Material
+    from analysis.dataset import Dataset
 
     library = Library.create(tmp_path / "lib", pocket.space)
     files = [sample / style / f"{code}.png" for style in ("noto", "3d") for code in CODES]
     list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
-    section = directions.section(Material(library, pocket, "caption", count=1))
+    section = directions.section(Dataset(library, pocket, "caption", count=1))
     drawn = section.tables["Text diffs from several images"].set_index("of")
     assert (drawn.loc[directions.DRAWN]["with the text diff (cosine)"] > 0).all()
     assert section.tables["Chord against arc, decoded halfway"]["way"].tolist() == ["chord", "arc"]

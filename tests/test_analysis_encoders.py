@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from coloured import material
+from coloured import dataset
 from fakes import COLOUR_SPACE, ColourEncoder, run
 
-from analysis.material import Absent, Material
+from analysis.dataset import Absent, Dataset
 from analysis.questions import encoders
-from analysis.questions.encoders import Turn
+from analysis.questions.encoders import Procrustes
 from explorer.errors import QueryError, SpaceMismatch
 from explorer.library import Library
 from explorer.metrics import cosines
@@ -24,11 +24,11 @@ class TurnedEncoder(ColourEncoder):
 
 
 def asked(folder, other_files, **options):
-    """A Material of 48 images, and a second library of these files in another Space."""
-    first = material(folder, each=12)
+    """A Dataset of 48 images, and a second library of these files in another Space."""
+    first = dataset(folder, each=12)
     other = Library.create(folder / "other", TURNED, model="turned")
     run(other, [folder / "images" / name for name in other_files], TurnedEncoder(TURNED))
-    return Material(first.library, first.model, "caption", other=other, **options)
+    return Dataset(first.library, first.model, "caption", other=other, **options)
 
 
 def test_cka_agrees_with_its_definition_by_gram_matrices():
@@ -72,42 +72,42 @@ def test_overlap_by_hand():
     assert encoders.overlap(one, one, k=2).tolist() == [1, 1, 1, 1]
 
 
-def test_a_turn_between_turned_spaces_is_found_and_crosses_exactly():
+def test_a_rotation_between_rotated_spaces_is_found_and_crosses_exactly():
     start = Points(RNG.normal(size=(40, 8)), COLOUR_SPACE, "image")
     end = Points(start.vectors @ ROTATION * 7, TURNED, "image", ["x"] * 40)
-    turn = Turn.fit(start[:20], end[:20])
-    crossed = turn(start[20:])
+    fitted = Procrustes.fit(start[:20], end[:20])
+    crossed = fitted.apply(start[20:])
     assert crossed.space == TURNED
     assert cosines(crossed, end[20:]) == pytest.approx(1, abs=1e-5)
     assert crossed.norms == pytest.approx(end[:20].norms.mean(), rel=1e-5)
 
 
-def test_a_turn_agrees_with_scipy():
+def test_a_rotation_agrees_with_scipy():
     from scipy.linalg import orthogonal_procrustes
 
     start = Points(RNG.normal(size=(30, 8)), COLOUR_SPACE, "image")
     end = Points(RNG.normal(size=(30, 8)), TURNED, "image")
-    turn = Turn.fit(start, end)
+    fitted = Procrustes.fit(start, end)
     a, b = (p.unit.astype(float) - p.unit.astype(float).mean(0) for p in (start, end))
     rotation, weight = orthogonal_procrustes(a, b)
-    assert turn.turn == pytest.approx(rotation * weight / (a**2).sum(), abs=1e-6)
+    assert fitted.rotation == pytest.approx(rotation * weight / (a**2).sum(), abs=1e-6)
 
 
 @pytest.mark.parametrize(("d", "e"), [(8, 5), (5, 8)])
-def test_a_turn_between_dimensions_keeps_what_both_can_hold(d, e):
+def test_a_rotation_between_dimensions_keeps_what_both_can_hold(d, e):
     vectors = np.zeros((30, max(d, e)))
     vectors[:, :5] = RNG.normal(size=(30, 5))
     start = Points(vectors[:, :d], Space("start", d, "0f"), "image")
     end = Points(vectors[:, :e], Space("end", e, "0f"), "image")
-    assert cosines(Turn.fit(start, end)(start), end) == pytest.approx(1, abs=1e-5)
+    assert cosines(Procrustes.fit(start, end).apply(start), end) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_turn_refuses_what_it_was_not_fitted_to():
+def test_a_rotation_refuses_what_it_was_not_fitted_to():
     start = Points(RNG.normal(size=(5, 8)), COLOUR_SPACE, "image")
     with pytest.raises(QueryError, match="not to 5 and 4"):
-        Turn.fit(start, start[:4])
+        Procrustes.fit(start, start[:4])
     with pytest.raises(SpaceMismatch, match="colours.*turned"):
-        Turn.fit(start, start)(Points(start.vectors, TURNED, "image"))
+        Procrustes.fit(start, start).apply(Points(start.vectors, TURNED, "image"))
 
 
 def test_images_are_matched_by_their_content(tmp_path):
@@ -134,7 +134,7 @@ def test_libraries_that_share_little_are_refused(tmp_path):
 
 def test_without_a_second_library_it_says_how_to_make_one(tmp_path):
     with pytest.raises(Absent, match="--other"):
-        encoders.section(material(tmp_path, each=1))
+        encoders.section(dataset(tmp_path, each=1))
 
 
 def test_pocket_decodes_what_crossed_and_shows_the_error(tmp_path, pocket, sample, monkeypatch):
@@ -145,7 +145,7 @@ def test_pocket_decodes_what_crossed_and_shows_the_error(tmp_path, pocket, sampl
     ):
         list(Library.create(tmp_path / name, space).add(files, encoder, workers=0))
     monkeypatch.setattr(encoders, "SHOWN", 2)
-    section = encoders.section(Material.open(tmp_path / "lib", other=tmp_path / "other"))
+    section = encoders.section(Dataset.open(tmp_path / "lib", other=tmp_path / "other"))
     decoded = section.tables["Decoded through the map"]
     own, crossed = (decoded.iloc[:, i].mean() for i in (3, 4))
     assert own > crossed

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from coloured import material
+from coloured import dataset
 
-from analysis.material import Absent, Material
+from analysis.dataset import Absent, Dataset
 from analysis.questions import gap
 from explorer.errors import QueryError
 from explorer.library import Library
@@ -57,16 +57,8 @@ def test_positions_go_from_words_to_images():
     assert table["cosine with own image"].tolist() == pytest.approx([0, 1, np.sqrt(0.5)])
 
 
-def test_words_are_decoded_at_the_length_of_images():
-    own, words = points([[3, 0], [0, 5]]), points([[1, 1]], "text")
-    ways = gap.ways(own, words, own)
-    assert ways["words as if an image"][0].side == "image"
-    assert ways["words as if an image"][0].norms == pytest.approx([4])
-    assert ways["no point"][1] == {"guidance": 0}
-
-
 def test_without_a_prior_the_section_says_so_and_measures_the_rest(tmp_path):
-    section = gap.section(material(tmp_path, seed=3))
+    section = gap.section(dataset(tmp_path, seed=3))
     assert "has no prior" in section.finding
     assert section.tables["Where the points lie"]["points"].tolist() == ["words"]
     assert len(section.tables["Shift of each dimension"]) == 8
@@ -74,16 +66,16 @@ def test_without_a_prior_the_section_says_so_and_measures_the_rest(tmp_path):
 
 def test_without_captions_it_says_what_is_missing(tmp_path):
     with pytest.raises(Absent, match="--caption"):
-        gap.section(material(tmp_path, captions=False))
+        gap.section(dataset(tmp_path, captions=False))
 
 
 def test_pocket_decodes_the_same_captions_three_ways(tmp_path, pocket, sample):
     library = Library.create(tmp_path / "lib", pocket.space)
     files = sorted((sample / "noto").glob("*.png"))[:12]
     list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
-    section = gap.section(Material(library, pocket, "caption", count=4))
+    section = gap.section(Dataset(library, pocket, "caption", count=4))
     table = section.tables["What the decoder makes of captions"].set_index("way")
-    assert list(table.index) == ["no point", "words as if an image", "prior", "own image"]
+    assert list(table.index) == ["no point", "text point", "prior", "image point"]
     trip = table["round trip (median cosine)"]
-    assert trip["own image"] > trip["prior"] > trip["no point"]
+    assert trip["image point"] > trip["prior"] > trip["no point"]
     assert "Captions decoded three ways" in section.figures

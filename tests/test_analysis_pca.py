@@ -1,7 +1,7 @@
 import emoji
 import numpy as np
 import pytest
-from coloured import material
+from coloured import dataset
 
 from analysis.questions import pca
 from explorer.errors import QueryError
@@ -47,13 +47,13 @@ def test_the_ladder_goes_as_far_as_there_are_components(cloud):
 
 
 def test_without_a_decoder_it_measures_the_variance_and_says_so(tmp_path):
-    section = pca.section(material(tmp_path))
+    section = pca.section(dataset(tmp_path))
     assert "no decoder" in section.finding
     assert list(section.tables) == ["Variance kept"]
 
 
 def test_pocket_climbs_the_ladder(tmp_path, pocket, sample):
-    section = pca.section(emoji.material(tmp_path, pocket, sample, count=12))
+    section = pca.section(emoji.dataset(tmp_path, pocket, sample, count=12))
     trips = section.tables["Round trip by rung"]
     assert trips["components"].tolist() == [5, 10, 20, 30, 35]
     assert trips[pca.TRIP].iloc[-1] > trips[pca.TRIP].iloc[0]

@@ -1,22 +1,23 @@
 import base64
 import importlib
+import pkgutil
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
+from pathlib import Path as FilePath
 
 import numpy as np
 import pandas as pd
 import pytest
-from coloured import material
+from coloured import dataset
 from PIL import Image
 
 import analysis
 from analysis import __main__ as door
-from analysis import figures, report
+from analysis import figures, questions, report
 from analysis.page import page
-from analysis.questions import contrast
-from analysis.section import Section
+from analysis.questions import QUESTIONS, contrast
+from analysis.section import Section, percent
 from explorer.errors import QueryError
 
 EVIL = "<script>alert('&')</script>"
@@ -53,10 +54,16 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-@pytest.mark.parametrize("name", report.QUESTIONS)
+@pytest.mark.parametrize("name", QUESTIONS)
 def test_every_question_has_a_module_that_answers_it_and_a_line_in_the_docstring(name):
-    assert callable(importlib.import_module(report.QUESTIONS[name]).section)
+    assert callable(importlib.import_module(f"analysis.questions.{name}").section)
     assert re.search(rf"^    {name} +\w", analysis.__doc__, re.MULTILINE)
+
+
+def test_every_module_of_questions_is_asked_and_every_helper_is_described():
+    assert sorted(QUESTIONS) == sorted(m.name for m in pkgutil.iter_modules(questions.__path__))
+    helpers = {m.name for m in pkgutil.iter_modules(analysis.__path__)} - {"questions", "__main__"}
+    assert {name for name in helpers if not re.search(rf"\b{name}\b", analysis.__doc__)} == set()
 
 
 def test_a_report_holds_its_figures_and_refers_to_its_tables(tmp_path):
@@ -141,7 +148,7 @@ def test_a_strip_shows_its_images_in_their_colours():
 
 
 def test_questions_that_cannot_be_asked_give_their_reason(tmp_path):
-    answers = list(report.ask(material(tmp_path, captions=False), ["gap", "contrast"]))
+    answers = list(report.ask(dataset(tmp_path, captions=False), ["gap", "contrast"]))
     assert all("--caption" in text for text in answers)
 
 
@@ -162,7 +169,7 @@ def test_the_command_writes_a_report_of_a_library(tmp_path, pocket, sample, caps
     said = capsys.readouterr()
     assert said.out.startswith(str(tmp_path / "out" / "index.html"))
     assert "[1/1] contrast" in said.err
-    text = Path(tmp_path / "out" / "index.html").read_text()
+    text = FilePath(tmp_path / "out" / "index.html").read_text()
     assert "column “caption”" in text
     assert "first of 12" in text
 
@@ -176,9 +183,13 @@ def test_the_command_explains_errors_in_one_line(tmp_path, capsys):
 
 
 def test_an_answer_shows_itself_in_jupyter_as_in_the_report(tmp_path):
-    given = contrast.section(material(tmp_path))
+    given = contrast.section(dataset(tmp_path))
     html = given._repr_html_()
     assert html.count("<img") == len(given.figures) > 0
     assert html.count("<table") == len(given.tables) > 0
     told = replace(given, figures={})
     assert told._repr_html_() in page({"contrast": told}, {}, {})
+
+
+def test_a_share_is_written_with_its_interval():
+    assert percent(81, 263) == "30.8 % (25.5 to 36.6 %)"

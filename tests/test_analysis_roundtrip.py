@@ -2,10 +2,10 @@ import emoji
 import numpy as np
 import pandas as pd
 import pytest
-from coloured import material
+from coloured import dataset
 from scipy.stats import spearmanr
 
-from analysis.material import Absent
+from analysis.dataset import Absent
 from analysis.questions import roundtrip
 from explorer.points import Points, Space
 from explorer.support import MEASURES
@@ -47,11 +47,11 @@ def test_ranks_agree_with_scipy():
 
 def test_without_a_decoder_it_says_what_is_missing(tmp_path):
     with pytest.raises(Absent, match="--decoder"):
-        roundtrip.section(material(tmp_path))
+        roundtrip.section(dataset(tmp_path))
 
 
 def test_pocket_brings_images_through_and_random_directions_not(tmp_path, pocket, sample):
-    section = roundtrip.section(emoji.material(tmp_path, pocket, sample, count=8))
+    section = roundtrip.section(emoji.dataset(tmp_path, pocket, sample, count=8))
     cosine = section.tables["Round trips"].set_index("points")["cosine"]
     assert cosine["images"] > cosine["words as if an image"] > cosine["random directions"]
     through = section.tables["What comes through, by principal component"]

@@ -3,11 +3,11 @@ import json
 import emoji
 import numpy as np
 import pytest
-from coloured import material
+from coloured import dataset
 from PIL import Image
 from typer.testing import CliRunner
 
-from analysis.material import Absent
+from analysis.dataset import Absent
 from analysis.questions import smoothness
 from explorer.cli import unclip
 from explorer.geometry import angle
@@ -70,12 +70,12 @@ def test_re_timing_gives_one_speed_to_a_path_that_hurries():
 
 def test_without_a_decoder_it_says_what_is_missing(tmp_path):
     with pytest.raises(Absent, match="--decoder"):
-        smoothness.section(material(tmp_path))
+        smoothness.section(dataset(tmp_path))
 
 
 def test_re_timing_evens_out_a_path_of_pocket(tmp_path, pocket, sample, monkeypatch):
     monkeypatch.setattr(smoothness, "FRAMES", 9)
-    section = smoothness.section(emoji.material(tmp_path, pocket, sample, 6, count=18))
+    section = smoothness.section(emoji.dataset(tmp_path, pocket, sample, 6, count=18))
     unevenness = section.tables["Paths"].groupby("timing")["unevenness"].mean()
     assert unevenness[smoothness.RETIMED] < unevenness[smoothness.EVEN]
     assert len(section.figures) == 2

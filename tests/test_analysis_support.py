@@ -2,9 +2,9 @@ import emoji
 import numpy as np
 import pandas as pd
 import pytest
-from coloured import material
+from coloured import dataset
 
-from analysis import places
+from analysis import point_sets
 from analysis.questions import support
 from explorer.errors import QueryError
 from explorer.points import Points, Space
@@ -32,23 +32,23 @@ def test_real_points_are_usual_and_opposite_ones_are_not():
 
 
 def test_what_is_asked_about_is_kept_apart_from_what_judges_it(tmp_path):
-    asked, rest = places.split(material(tmp_path, seed=2), 5)
+    asked, rest = point_sets.split(dataset(tmp_path, seed=2), 5)
     assert len(asked) == 5
     assert sorted([*asked, *rest]) == list(range(24))
 
 
 def test_half_of_a_small_library_is_left_to_judge_the_other(tmp_path):
-    asked, rest = places.split(material(tmp_path), 200)
+    asked, rest = point_sets.split(dataset(tmp_path), 200)
     assert (len(asked), len(rest)) == (8, 16)
 
 
 def test_too_few_images_are_refused(tmp_path):
     with pytest.raises(QueryError, match="30 real points"):
-        support.section(material(tmp_path))
+        support.section(dataset(tmp_path))
 
 
 def test_pocket_tells_random_directions_from_images(tmp_path, pocket, sample):
-    section = support.section(emoji.material(tmp_path, pocket, sample, count=8))
+    section = support.section(emoji.dataset(tmp_path, pocket, sample, count=8))
     table = section.tables["How far out points lie"]
     nearest = table[table["measure"] == support.NAMES["nearest"]].set_index("points")["median"]
     assert list(nearest.index) == [

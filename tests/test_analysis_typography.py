@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from coloured import material
+from coloured import dataset
 from PIL import Image, ImageChops
 
-from analysis.material import Absent
+from analysis.dataset import Absent
 from analysis.questions import typography
 from explorer.errors import QueryError
 from explorer.points import Points, Space
@@ -58,7 +58,7 @@ def test_what_is_taken_by_hand():
 
 
 def test_without_a_decoder_the_section_shows_the_apple_and_no_variations(tmp_path):
-    section = typography.section(material(tmp_path, count=10))
+    section = typography.section(dataset(tmp_path, count=10))
     table = section.tables["What an image is taken for"]
     assert table["n"].tolist() == [10] * 6
     assert table["chance"].tolist() == pytest.approx([1 / 6] * 6)
@@ -69,13 +69,13 @@ def test_without_a_decoder_the_section_shows_the_apple_and_no_variations(tmp_pat
 
 
 def test_captions_that_name_a_word_are_left_out(tmp_path):
-    asked = material(tmp_path, each=1)
+    asked = dataset(tmp_path, each=1)
     asked.library.rows.loc[[0, 1], "caption"] = ["a PIZZA", "public library"]
     assert typography.section(asked).tables["What an image is taken for"]["n"].max() == 2
 
 
 def test_captions_that_all_name_a_word_are_refused(tmp_path):
-    asked = material(tmp_path, each=1)
+    asked = dataset(tmp_path, each=1)
     asked.library.rows["caption"] = "dough"
     with pytest.raises(QueryError, match="iPod, library"):
         typography.section(asked)
@@ -83,4 +83,4 @@ def test_captions_that_all_name_a_word_are_refused(tmp_path):
 
 def test_without_captions_it_says_what_is_missing(tmp_path):
     with pytest.raises(Absent, match="--caption"):
-        typography.section(material(tmp_path, captions=False))
+        typography.section(dataset(tmp_path, captions=False))

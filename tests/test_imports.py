@@ -15,7 +15,7 @@ HEAVY = [
 ]
 LIGHT = [
     *("explorer", "explorer.cli", "explorer.models.pocket", "explorer.models.openclip"),
-    *("explorer.library", "explorer.training", "analysis"),
+    *("explorer.library", "explorer.metrics", "explorer.training", "analysis"),
 ]
 MOST_SECONDS_FOR_HELP = 0.5
 

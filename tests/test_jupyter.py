@@ -9,7 +9,7 @@ import types
 
 import numpy as np
 import pytest
-from coloured import material
+from coloured import dataset
 from fakes import COLOUR_SPACE
 from PIL import Image
 
@@ -25,7 +25,7 @@ def thumbnails(html):
 
 @pytest.fixture
 def library(tmp_path):
-    return material(tmp_path).library
+    return dataset(tmp_path).library
 
 
 def test_hits_show_the_images_that_were_found(library):

@@ -100,6 +100,36 @@ def against_the_direction(root):
     return wrong
 
 
+def importing_pocket(root):
+    """Modules of explorer and analysis that import pocket."""
+    return sorted(
+        module_of(file, root)
+        for file in files_of(root)
+        if not file.is_relative_to(root / "pocket")
+        and any(
+            target.split(".")[0] == "pocket"
+            for target in imported_by(ast.parse(file.read_text()), "")
+        )
+    )
+
+
+def in_circles(root):
+    """Modules that import each other, or that lie between such."""
+    files = {module_of(file, root).removesuffix(".__init__"): file for file in files_of(root)}
+    graph = {}
+    for name, file in files.items():
+        targets = set(imported_by(ast.parse(file.read_text()), ""))
+        modules = {t if t in files else t.rpartition(".")[0] for t in targets} & files.keys()
+        graph[name] = modules - {name}
+    while True:
+        wanted = set().union(*graph.values())
+        inner = {name: modules & graph.keys() for name, modules in graph.items() if name in wanted}
+        inner = {name: modules for name, modules in inner.items() if modules}
+        if inner == graph:
+            return sorted(graph)
+        graph = inner
+
+
 def too_long(root):
     """Files and functions over the rule, with their lines."""
     found = []
@@ -140,6 +170,31 @@ def test_explorer_never_imports_analysis_but_for_pages_of_the_dashboard():
         if target.split(".")[0] == "analysis"
     ]
     assert guilty == []
+
+
+def test_explorer_and_analysis_never_import_pocket():
+    assert importing_pocket(ROOT) == []
+
+
+@pytest.mark.parametrize("text", ["import pocket", "def f():\n    from pocket.data import load"])
+def test_an_import_of_pocket_is_found(tmp_path, text):
+    assert importing_pocket(write(tmp_path, explorer__training__a=text, analysis__b=text)) == [
+        "analysis.b",
+        "explorer.training.a",
+    ]
+    assert importing_pocket(write(tmp_path / "other", pocket__a=text)) == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    registry = "explorer.models"  # loads its families by name, and some of them load others
+    assert [name for name in in_circles(ROOT) if not name.startswith(registry)] == []
+
+
+def test_a_circle_is_found(tmp_path):
+    write(tmp_path, analysis__a="import analysis.b", analysis__c="import analysis.a")
+    assert in_circles(tmp_path) == []
+    write(tmp_path, analysis__b="def f():\n    from analysis import c")
+    assert in_circles(tmp_path) == ["analysis.a", "analysis.b", "analysis.c"]
 
 
 @pytest.mark.parametrize(

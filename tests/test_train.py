@@ -1,4 +1,4 @@
-"""`unclip train`: a decoder and a prior for a CLIP that is not pocket's, on one's own images."""
+"""`unclip train`: a decoder and a prior for a CLIP that is not pocket's."""
 
 import csv
 import json
@@ -40,7 +40,7 @@ COUNT, SHOWN = 80, 3
 @pytest.fixture(scope="module", autouse=True)
 def _small_sheets():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoder_training, "SHOWN", SHOWN)
+        patch.setattr(decoder_training, "SHEET_IMAGES", SHOWN)
         yield
 
 
@@ -65,7 +65,7 @@ def clip(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(sample, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("own") / "images"
+    folder = tmp_path_factory.mktemp("trained") / "images"
     shutil.copytree(sample / "flat", folder / "flat")
     for file in sorted((folder / "flat").iterdir())[COUNT:]:
         file.unlink()
@@ -75,7 +75,7 @@ def images(sample, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def library(clip, images, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("own") / "own.lib"
+    folder = tmp_path_factory.mktemp("trained") / "photos.lib"
     done("index", images, "--library", folder, "--model", f"openclip:{clip}", "--workers", 0)
     return Library.open(folder)
 
@@ -83,7 +83,7 @@ def library(clip, images, tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(library, tmp_path_factory):
     """A decoder after five steps, and five more in a second call."""
-    folder = tmp_path_factory.mktemp("own") / "decoder"
+    folder = tmp_path_factory.mktemp("trained") / "decoder"
     decoder_training.train(library, folder, SMALL, plan(5))
     decoder_training.train(library, folder, SMALL, plan(10), resume=True)
     return folder
@@ -91,7 +91,7 @@ def trained(library, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prior(library, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("own") / "prior"
+    folder = tmp_path_factory.mktemp("trained") / "prior"
     prior_training.train(library, folder, "caption", plan(5))
     prior_training.train(library, folder, "caption", plan(10), resume=True)
     return folder
@@ -129,13 +129,13 @@ def test_a_decoder_without_its_work_files_is_whole(trained, clip, tmp_path):
     shutil.rmtree(copy / "work")
     model = load(f"openclip:{clip}", device="cpu", decoder=copy)
     assert model.decoder.image_size == (64, 64)
-    with pytest.raises(QueryError, match="no training that could go on"):
+    with pytest.raises(QueryError, match="no training that could be resumed"):
         decoder_training.train(
             Library.open(manifest(copy)["training"]["library"]), copy, SMALL, plan(9), resume=True
         )
 
 
-def test_a_decoder_draws_images_its_own_way_at_128_pixels(library, tmp_path):
+def test_a_decoder_of_128_pixels_has_its_own_patches(library, tmp_path):
     decoder_training.train(
         library, tmp_path / "large", Design(128, "none", widths=(32, 64)), plan(1)
     )
@@ -158,7 +158,7 @@ def test_images_are_decoded_and_replayed_with_a_folder(trained, images, tmp_path
     done("diff", image, "--to", "a dog", *given, "--frames", 2, "-o", tmp_path / "d.png")
 
 
-def test_words_are_decoded_through_a_prior_of_ones_own(trained, prior, tmp_path):
+def test_words_are_decoded_through_a_trained_prior(trained, prior, tmp_path):
     parts = ("--decoder", trained, "--prior", prior, "--steps", 2)
     done("decode", "a red heart", *parts, "-o", tmp_path / "a.png")
     told = manifest(prior, "prior.json")
@@ -247,7 +247,7 @@ def test_an_empty_library_and_a_model_that_is_gone_are_refused(train, clip, imag
 def test_images_that_are_gone_are_counted_and_too_few_are_refused(clip, images, tmp_path, capsys):
     copy = shutil.copytree(images, tmp_path / "images")
     model = load(f"openclip:{clip}", device="cpu")
-    library = Library.create(tmp_path / "own.lib", model.space, model=model.name)
+    library = Library.create(tmp_path / "photos.lib", model.space, model=model.name)
     list(library.add([copy], model.encoder, workers=0))
     files = sorted(copy.glob("flat/*.png"))
     for file in files[:5]:
@@ -310,9 +310,9 @@ def test_only_the_first_signal_waits_for_the_step(number):
     assert signal.getsignal(number) == before
 
 
-def test_ctrl_c_leaves_a_decoder_and_a_training_that_goes_on(library, tmp_path, monkeypatch):
+def test_ctrl_c_leaves_a_decoder_and_a_training_that_resumes(library, tmp_path, monkeypatch):
     """Through the command line, with networks of their real size."""
-    monkeypatch.setattr(decoder_training, "SHOWN", 1)
+    monkeypatch.setattr(decoder_training, "SHEET_IMAGES", 1)
     folder = tmp_path / "out"
 
     def interrupt():

@@ -12,11 +12,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
+from analysis.dataset import Absent, Dataset
 from analysis.figures import bars, strip
-from analysis.material import Absent, Material
 from analysis.questions.contrast import hits
-from analysis.section import Section
-from analysis.statistics import percent
+from analysis.section import Section, percent
 from explorer.errors import QueryError
 from explorer.geometry import analogy, angle, rotate, text_diff
 from explorer.points import Points
@@ -168,13 +167,13 @@ def centred(points: Points) -> Points:
     return points.with_vectors(points.unit - points.unit.mean(0))
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of the captions of a library and of their images."""
     import pandas as pd
 
-    rows, questions = pose(material, "Arithmetic")
-    images = material.library.points(rows)
-    texts = material.model.encoder.encode_text(list(material.captions.loc[rows]))
+    rows, questions = pose(dataset, "Arithmetic")
+    images = dataset.library.points(rows)
+    texts = dataset.model.encoder.encode_text(list(dataset.captions.loc[rows]))
     settings = {
         "words": (texts, texts),
         "images": (images, images),
@@ -189,23 +188,23 @@ def section(material: Material) -> Section:
         finding=_finding(tables, len(rows)),
         method=(
             f"{len(questions):,} questions from captions that differ in one word, drawn with seed "
-            f"{material.seed}; answers among {len(rows):,} without a, b and c; 95 % Wilson "
+            f"{dataset.seed}; answers among {len(rows):,} without a, b and c; 95 % Wilson "
             "intervals. “Words on an image”: a and b are words, c and d images; only one "
             "image of a caption is there."
         ),
         source=SOURCE,
         tables={
             "How often d is found": told.reset_index(drop=True),
-            f"Words on an image: answers of {SUM}": _examples(material, rows, questions, best),
+            f"Words on an image: answers of {SUM}": _examples(dataset, rows, questions, best),
         },
         figures={
             **{f"Among the {KS[-1]} nearest: {n}": _figure(t) for n, t in tables.items()},
-            f"Words on an image, {SUM}": _strip(material, rows, questions, best),
+            f"Words on an image, {SUM}": _strip(dataset, rows, questions, best),
         },
     )
 
 
-def pose(material: Material, who: str) -> tuple[Int[np.ndarray, " N"], "pd.DataFrame"]:
+def pose(dataset: Dataset, who: str) -> tuple[Int[np.ndarray, " N"], "pd.DataFrame"]:
     """Draw rows of distinct captions, one each, and questions about their places in these rows.
 
     Args:
@@ -214,18 +213,18 @@ def pose(material: Material, who: str) -> tuple[Int[np.ndarray, " N"], "pd.DataF
     Raises:
         Absent: there are no captions, or none that differ in the same word.
     """
-    captions = material.require_captions(who).drop_duplicates()
-    rows = material.draw(captions.index.to_numpy(), MOST)
-    questions = quadruples(list(captions.loc[rows]), TRIALS, material.seed)
+    captions = dataset.require_captions(who).drop_duplicates()
+    rows = dataset.draw(captions.index.to_numpy(), MOST)
+    questions = quadruples(list(captions.loc[rows]), TRIALS, dataset.seed)
     if questions.empty:
         raise Absent(
             f"{who} needs captions of which two and two differ in the same word, as “red cat” "
-            f"and “blue cat”, “red dog” and “blue dog”; column {material.caption!r} has none. "
+            f"and “blue cat”, “red dog” and “blue dog”; column {dataset.caption!r} has none. "
             "Name another with --caption."
         )
     places = questions[list("abcd")].to_numpy()
     used = np.unique(places)
-    rest = material.draw(np.setdiff1d(np.arange(len(rows)), used), max(0, GALLERY - len(used)))
+    rest = dataset.draw(np.setdiff1d(np.arange(len(rows)), used), max(0, GALLERY - len(used)))
     kept = np.union1d(used, rest)
     return rows[kept], questions.assign(
         **dict(zip("abcd", np.searchsorted(kept, places).T, strict=True))
@@ -245,7 +244,7 @@ def _finding(tables: Mapping[str, "pd.DataFrame"], n: int) -> str:
 
 
 def _examples(
-    material: Material,
+    dataset: Dataset,
     rows: Int[np.ndarray, " N"],
     questions: "pd.DataFrame",
     cosines: Float[np.ndarray, "Q N"],
@@ -253,7 +252,7 @@ def _examples(
     """Each question in words, what is nearest to its answer, and the rank of d."""
     import pandas as pd
 
-    names = np.array(material.names(rows), dtype=object)
+    names = np.array(dataset.names(rows), dtype=object)
     own = cosines[np.arange(len(questions)), questions["d"].to_numpy()]
     told = {name: names[questions[name].to_numpy()] for name in "abcd"}
     told |= {"found": names[cosines.argmax(1)], "rank of d": 1 + (cosines > own[:, None]).sum(1)}
@@ -261,7 +260,7 @@ def _examples(
 
 
 def _strip(
-    material: Material,
+    dataset: Dataset,
     rows: Int[np.ndarray, " N"],
     questions: "pd.DataFrame",
     cosines: Float[np.ndarray, "Q N"],
@@ -271,8 +270,8 @@ def _strip(
     found = rows[cosines[:SHOWN].argmax(1)]
     shown = [rows[asked["c"]], found, rows[asked["d"]]]
     exchanged = [f"{b} → {a}" for b, a in zip(asked["before"], asked["after"], strict=True)]
-    labels = [*exchanged, *material.names(found), *material.names(shown[2])]
-    images = material.images(np.concatenate(shown))
+    labels = [*exchanged, *dataset.names(found), *dataset.names(shown[2])]
+    images = dataset.images(np.concatenate(shown))
     return strip(images, labels, columns=len(asked), names=("c", "found", "d"))
 
 

@@ -12,11 +12,10 @@ from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.dataset import Dataset
 from analysis.figures import bars, strip
-from analysis.material import Material
 from analysis.scenes import CONTROLS, KINDS, Pair, pairs
-from analysis.section import Section
-from analysis.statistics import percent
+from analysis.section import Section, percent
 from analysis.trials import shares
 from explorer.encoder import Encoder
 
@@ -88,18 +87,18 @@ def _coarse(image: Image.Image) -> Float[np.ndarray, "H W C"]:
     return np.asarray(small, dtype=np.float64)
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of the encoder, and of the decoder where there is one; no image of the library."""
-    each = max(1, material.count // 4)
-    asked = {kind: pairs(kind, each, material.seed) for kind in KINDS}
-    table = accuracy([pair for kind in asked.values() for pair in kind], material.model.encoder)
-    decoded, figures, told = _decoded(material, asked)
+    each = max(1, dataset.count // 4)
+    asked = {kind: pairs(kind, each, dataset.seed) for kind in KINDS}
+    table = accuracy([pair for kind in asked.values() for pair in kind], dataset.model.encoder)
+    decoded, figures, told = _decoded(dataset, asked)
     return Section(
         name="binding",
         question=QUESTION,
         finding=f"{_finding(table)} {told}",
         method=(
-            f"At most {each} pairs of drawn scenes a kind, seed {material.seed}; each image "
+            f"At most {each} pairs of drawn scenes a kind, seed {dataset.seed}; each image "
             "chooses between the two captions of its pair, and each caption between the two "
             "images. 95 % Wilson intervals, which take the choices as independent. The kinds "
             f"{' and '.join(CONTROLS)} are controls with one thing an image."
@@ -133,25 +132,25 @@ def _finding(table: "pd.DataFrame") -> str:
 
 
 def _decoded(
-    material: Material, asked: dict[str, list[Pair]]
+    dataset: Dataset, asked: dict[str, list[Pair]]
 ) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure], str]:
     """What the decoder makes of scenes, and of their captions where there is a prior."""
-    if material.model.decoder is None:
-        return {}, {}, f"{material.model.name} has no decoder that could draw them."
-    each, encoder = max(1, material.count // 100), material.model.encoder
+    if dataset.model.decoder is None:
+        return {}, {}, f"{dataset.model.name} has no decoder that could draw them."
+    each, encoder = max(1, dataset.count // 100), dataset.model.encoder
     answers, scenes, drawn = {}, [], []
     for kind in BOUND:
         few = asked[kind][:each]
         images = [image for pair in few for image in pair.images]
-        decodes = list(material.model.decoder.decode(encoder.encode_images(images)))
+        decodes = list(dataset.model.decoder.decode(encoder.encode_images(images)))
         answers[kind] = kept(few, decodes)
         scenes += images[:2]
         drawn += decodes[:2]
     captions = [caption for kind in BOUND for caption in asked[kind][0].captions]
     rows = {"the scene": scenes, "decoded from its point": drawn}
-    if material.model.prior is not None:
-        carried = material.model.prior.sample(captions, seed=material.seed)
-        rows["decoded from its caption"] = list(material.model.decoder.decode(carried))
+    if dataset.model.prior is not None:
+        carried = dataset.model.prior.sample(captions, seed=dataset.seed)
+        rows["decoded from its caption"] = list(dataset.model.decoder.decode(carried))
     shown = [image for row in rows.values() for image in row]
     labels = [*captions, *[""] * (len(shown) - len(captions))]
     figure = strip(shown, labels, columns=len(captions), names=list(rows))

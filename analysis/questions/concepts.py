@@ -12,16 +12,15 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from analysis import autoencoder
+from analysis.dataset import Dataset
 from analysis.figures import lines, strip
-from analysis.material import Material
 from analysis.questions.contrast import class_columns
 from analysis.questions.neighbours import medoids
 from analysis.section import Section
 from analysis.sparse import PENALTY, Concepts, decompose, name, unit
-from analysis.statistics import bootstrap
 from analysis.vocabulary import Vocabulary, words_of
 from explorer.errors import QueryError
-from explorer.metrics import cosines
+from explorer.metrics import bootstrap, cosines
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -84,42 +83,42 @@ def groups(
     return pd.DataFrame(table, columns=["column", "value", "n", "in words"])
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of a library, in the words of its captions."""
-    captions = material.require_captions("Concepts")
-    sample, rows = material.points(MOST)
+    captions = dataset.require_captions("Concepts")
+    sample, rows = dataset.points(MOST)
     if len(rows) < FEWEST:
         raise QueryError(f"Concepts need {FEWEST} images or more, not {len(rows)}.")
-    texts = captions.loc[material.draw(captions.index.to_numpy(), CAPTIONS)]
-    vocabulary = Vocabulary.of(material.model.encoder, words_of(list(texts)), sample)
-    order = np.random.default_rng(material.seed).permutation(len(rows))[: material.count]
+    texts = captions.loc[dataset.draw(captions.index.to_numpy(), CAPTIONS)]
+    vocabulary = Vocabulary.of(dataset.model.encoder, words_of(list(texts)), sample)
+    order = np.random.default_rng(dataset.seed).permutation(len(rows))[: dataset.count]
     told, named = decompose(sample[order], vocabulary), rows[order]
-    kept = fidelity(sample[order], vocabulary, seed=material.seed)
-    columns = class_columns(material.library.rows, material.library.columns)
-    known = groups(sample, material.library.rows.loc[rows, columns], vocabulary, material.seed)
-    learnt, features = autoencoder.tables(sample, vocabulary, material.seed)
-    edited, figures, said = _edited(material, told)
+    kept = fidelity(sample[order], vocabulary, seed=dataset.seed)
+    columns = class_columns(dataset.library.rows, dataset.library.columns)
+    known = groups(sample, dataset.library.rows.loc[rows, columns], vocabulary, dataset.seed)
+    learnt, features = autoencoder.tables(sample, vocabulary, dataset.seed)
+    edited, figures, said = _edited(dataset, told)
     return Section(
         name="concepts",
         question=QUESTION,
         finding=_finding(kept, learnt, said),
         method=(
             f"{len(vocabulary.words):,} words and pairs of words of the captions; "
-            f"{len(named)} images drawn with seed {material.seed}; the means, the groups and "
+            f"{len(named)} images drawn with seed {dataset.seed}; the means, the groups and "
             f"the features of {len(sample):,}; bootstrap intervals. A penalty of {PENALTY:g} where "
             "no other is named."
         ),
         source=SOURCE,
         tables={
             "How much words keep": kept,
-            "Images in words": _told(told, material.names(named)),
+            "Images in words": _told(told, dataset.names(named)),
             "Groups in words": known,
             **edited,
             "How much learnt features keep": learnt,
             "Learnt features": features,
         },
         figures={
-            "Images in words": _strip(told, material.images(named[:SHOWN])),
+            "Images in words": _strip(told, dataset.images(named[:SHOWN])),
             "How much words keep": lines(kept, WORDS, KEPT, band=INTERVAL),
             **figures,
         },
@@ -158,21 +157,21 @@ def exchanges(told: Concepts) -> tuple[list[tuple[str, str]], Points]:
 
 
 def _edited(
-    material: Material, told: Concepts
+    dataset: Dataset, told: Concepts
 ) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure], str]:
     """Exchange a word in some images and decode them, if there is a decoder."""
-    if material.model.decoder is None:
-        return {}, {}, f"{material.model.name} has no decoder to draw an exchange of words."
-    some = np.flatnonzero(told.weights.any(1))[: max(2, material.count // EDITED)]
+    if dataset.model.decoder is None:
+        return {}, {}, f"{dataset.model.name} has no decoder to draw an exchange of words."
+    some = np.flatnonzero(told.weights.any(1))[: max(2, dataset.count // EDITED)]
     if not len(some):
         return {}, {}, "No image has a word to exchange."
     told = told[some]
     pairs, changed = exchanges(told)
     rows = {"decoded": told.points, "words alone": told.recompose(), "one word exchanged": changed}
-    seen, images = material.seen(Points.concat([*rows.values()]), keep=len(rows) * len(some))
+    seen, images = dataset.seen(Points.concat([*rows.values()]), keep=len(rows) * len(some))
     table = _followed(seen[len(some) :], pairs, told.vocabulary)
     gain = (table["new word, after"] - table["new word, before"]).to_numpy()
-    low, high = bootstrap(gain, seed=material.seed)
+    low, high = bootstrap(gain, seed=dataset.seed)
     labels = [*[""] * (2 * len(some)), *(f"{old} → {new}" for old, new in pairs)]
     figure = strip(images, labels, columns=len(some), names=list(rows))
     said = (

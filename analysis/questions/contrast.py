@@ -12,12 +12,11 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.dataset import Dataset
 from analysis.figures import lines, matrix
-from analysis.material import Material
-from analysis.section import Section
-from analysis.statistics import percent, wilson
+from analysis.section import Section, percent
 from explorer.encoder import Encoder
-from explorer.metrics import found
+from explorer.metrics import found, wilson
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -153,19 +152,19 @@ def class_columns(rows: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
     return chosen
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of the captions of a library, and of every column that holds classes."""
-    columns = class_columns(material.library.rows, material.library.columns)
+    columns = class_columns(dataset.library.rows, dataset.library.columns)
     if not columns:
-        material.require_captions("Contrast")
-    told, retrieval, figures = _captions(material) if len(material.captions) else ("", {}, {})
-    named, classes, confusions = _classes(material, columns)
+        dataset.require_captions("Contrast")
+    told, retrieval, figures = _captions(dataset) if len(dataset.captions) else ("", {}, {})
+    named, classes, confusions = _classes(dataset, columns)
     return Section(
         name="contrast",
         question=QUESTION,
         finding=" ".join(filter(None, [told, named])),
         method=(
-            f"At most {MOST:,} images drawn with seed {material.seed}; 95 % Wilson intervals. "
+            f"At most {MOST:,} images drawn with seed {dataset.seed}; 95 % Wilson intervals. "
             "Only an image's own caption counts as found, though another's may fit as well. The "
             f"scale is the best of {len(SCALES)} between {SCALES[0]:g} and {SCALES[-1]:g}."
         ),
@@ -175,13 +174,13 @@ def section(material: Material) -> Section:
     )
 
 
-def _captions(material: Material) -> Found:
+def _captions(dataset: Dataset) -> Found:
     """Captions against their images."""
-    rows = np.random.default_rng(material.seed).permutation(
-        material.draw(material.captions.index.to_numpy(), MOST)
+    rows = np.random.default_rng(dataset.seed).permutation(
+        dataset.draw(dataset.captions.index.to_numpy(), MOST)
     )
-    texts = material.model.encoder.encode_text(list(material.captions.loc[rows]))
-    cosines = texts.unit @ material.library.points(rows).unit.T
+    texts = dataset.model.encoder.encode_text(list(dataset.captions.loc[rows]))
+    cosines = texts.unit @ dataset.library.points(rows).unit.T
     right, by_scale = np.arange(len(rows)), losses_by_scale(cosines)
     to_image, to_caption = hits(cosines, right), hits(cosines.T, right)
     best, chance = by_scale.iloc[int(by_scale["loss"].argmin())], float(np.log(len(rows)))
@@ -197,7 +196,7 @@ def _captions(material: Material) -> Found:
         "Contrastive loss (nats) by scale": by_scale,
     }
     figures = _matrices(
-        cosines[:SHOWN, :SHOWN], texts.labels, material.images(rows[:SHOWN]), best["scale"]
+        cosines[:SHOWN, :SHOWN], texts.labels, dataset.images(rows[:SHOWN]), best["scale"]
     )
     figures["Loss by scale"] = lines(by_scale, "scale", "loss", level=(chance, "chance"))
     return told, tables, figures
@@ -220,16 +219,16 @@ def _matrices(
     }
 
 
-def _classes(material: Material, columns: Sequence[str]) -> Found:
+def _classes(dataset: Dataset, columns: Sequence[str]) -> Found:
     """Zero-shot classification by every column that holds classes."""
     import pandas as pd
 
     told, parts, tables, figures = [], [], {}, {}
     for name in columns:
-        column = material.library.rows[name].dropna().astype(str)
-        rows = material.draw(column.index.to_numpy(), MOST)
-        images = material.library.points(rows)
-        table, confused = zero_shot(images, column.loc[rows], material.model.encoder)
+        column = dataset.library.rows[name].dropna().astype(str)
+        rows = dataset.draw(column.index.to_numpy(), MOST)
+        images = dataset.library.points(rows)
+        table, confused = zero_shot(images, column.loc[rows], dataset.model.encoder)
         table.insert(0, "column", name)
         parts.append(table)
         tables[f"Guesses of {name}"] = confused

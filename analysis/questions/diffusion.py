@@ -12,17 +12,17 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.dataset import Dataset
 from analysis.figures import lines, strip
-from analysis.material import Material
 from analysis.questions.smoothness import pixel_distances
 from analysis.section import Section
-from analysis.statistics import bootstrap, chunks
 from explorer import sampler
 from explorer.decoder import Decoder
 from explorer.encoder import Encoder
-from explorer.metrics import cosines
+from explorer.metrics import bootstrap, cosines
 from explorer.noise import Noise
 from explorer.points import Points
+from explorer.sampler import batches
 from explorer.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def reverse(
 
     found: list[list[Row]] = []
     shown: list[list[Image.Image]] = []
-    for rows in chunks(len(points), decoder.batch_size):
+    for rows in batches(len(points), decoder.batch_size):
         part, seeds = points[rows], range(rows.start, rows.stop)
         latents, estimates = _traced(decoder, part, seeds)
         shown = shown or [[a[0], b[0]] for a, b in zip(latents, estimates, strict=True)]
@@ -158,20 +158,20 @@ def _traced(
     return latents, estimates
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of a few images drawn from a library."""
-    decoder = material.require_decoder("Diffusion")
-    encoder = material.model.encoder
-    points, rows = material.points(max(2, material.count // 12))
-    few = slice(max(2, material.count // 25))
-    restored, pairs = undone(decoder, encoder, material.images(rows[few]), points[few])
+    decoder = dataset.require_decoder("Diffusion")
+    encoder = dataset.model.encoder
+    points, rows = dataset.points(max(2, dataset.count // 12))
+    few = slice(max(2, dataset.count // 25))
+    restored, pairs = undone(decoder, encoder, dataset.images(rows[few]), points[few])
     along, walk = reverse(decoder, encoder, points)
     return Section(
         name="diffusion",
         question=QUESTION,
         finding=_finding(restored, along),
         method=(
-            f"{len(points)} images drawn with seed {material.seed} for the reverse process, "
+            f"{len(points)} images drawn with seed {dataset.seed} for the reverse process, "
             f"{len(points[few])} for undoing; {decoder.steps} steps of {decoder.solver}, guidance "
             f"{decoder.guidance:g}. Undoing knows the image's point, so that it can draw from it "
             "what the noise has hidden. Cosines are with that point; interval by bootstrap over "

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from analysis import chords
+from analysis.dataset import Dataset
 from analysis.figures import lines, strip
-from analysis.material import Material
 from analysis.questions.arithmetic import SAME, pose
 from analysis.section import Section
-from analysis.statistics import bootstrap
 from explorer.errors import QueryError
 from explorer.geometry import angle, text_diff
 from explorer.library import Library
+from explorer.metrics import bootstrap, steadiness
 from explorer.path import Path
 from explorer.points import Points
 
@@ -62,19 +62,12 @@ def consistency(changes: Float[np.ndarray, "N D"]) -> float:
 
 
 def rising(similarities: Float[np.ndarray, " T"]) -> tuple[float, float]:
-    """How steadily a similarity grows along a path: share of steps that rise, and Spearman's rank
-    correlation with the place on the path, from -1 to 1 (0 where nothing changes at all).
+    """Return how steadily a similarity grows: the share of steps that rise, and its steadiness.
 
     >>> rising(np.array([0.1, 0.3, 0.2, 0.4]))
     (0.6666666666666666, 0.8)
     """
-    from scipy.stats import rankdata
-
-    steps = float((np.diff(similarities) > 0).mean())
-    ranks = rankdata(similarities)
-    if not np.ptp(ranks):
-        return steps, 0.0
-    return steps, float(np.round(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1], 12))
+    return float((np.diff(similarities) > 0).mean()), steadiness(similarities)
 
 
 def variation(before: "pd.Series[str]", after: "pd.Series[str]") -> float:
@@ -185,25 +178,25 @@ def collateral(
     return [float(np.mean([variation(a[name], b[name]) for a, b in tables])) for name in columns]
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of text diffs that the captions of a library give, and of its images."""
-    rows, questions = pose(material, "A direction")
-    images = material.library.points(rows)
-    texts = material.model.encoder.encode_text(list(material.captions.loc[rows]))
+    rows, questions = pose(dataset, "A direction")
+    images = dataset.library.points(rows)
+    texts = dataset.model.encoder.encode_text(list(dataset.captions.loc[rows]))
     agreed = agreement(texts, images, questions)
-    chosen = changes(texts, images, questions, max(2, material.count // STARTS))
-    table, growth, drawn = _follow(material, chosen)
-    order = np.random.default_rng(material.seed).permutation(len(images))
-    n = min(max(2, material.count // PAIRS), len(order) // 2)
+    chosen = changes(texts, images, questions, max(2, dataset.count // STARTS))
+    table, growth, drawn = _follow(dataset, chosen)
+    order = np.random.default_rng(dataset.seed).permutation(len(images))
+    n = min(max(2, dataset.count // PAIRS), len(order) // 2)
     pairs = images[order[:n]], images[order[n : 2 * n]]
-    others = _others(material, chosen, pairs)
+    others = _others(dataset, chosen, pairs)
     return Section(
         name="directions",
         question=QUESTION,
         finding=_finding(agreed, table),
         method=(
             f"{len(questions):,} pairs of changes from captions that differ in one word, drawn "
-            f"with seed {material.seed}, with bootstrap intervals. {len(chosen)} text diffs are "
+            f"with seed {dataset.seed}, with bootstrap intervals. {len(chosen)} text diffs are "
             f"followed from {len(chosen[0].starts)} images in {STEPS} points, a turn by "
             f"{FRACTION:g} of the angle; an image's neighbours are the {K} nearest of the "
             f"library; chord and arc run between {n} pairs of images."
@@ -213,7 +206,7 @@ def section(material: Material) -> Section:
             "Is the same change the same direction": agreed,
             "Text diffs from several images": table,
             "What else changes among the neighbours": others,
-            **chords.tables(material, *pairs),
+            **chords.tables(dataset, *pairs),
         },
         figures={
             "How the text diff grows on the way": lines(growth, "t", GROWTH, by="way"),
@@ -223,15 +216,15 @@ def section(material: Material) -> Section:
 
 
 def _follow(
-    material: Material, chosen: Sequence[Change]
+    dataset: Dataset, chosen: Sequence[Change]
 ) -> tuple["pd.DataFrame", "pd.DataFrame", dict[str, Figure]]:
     """Walk every way, on the points and, if there is a decoder, in what it draws of them."""
     import pandas as pd
 
     ways = Points.concat([change.way for change in chosen])
     stages, figures = {POINTS: ways}, {}
-    if material.model.decoder is not None:
-        stages[DRAWN], images = material.seen(ways, keep=len(ways))
+    if dataset.model.decoder is not None:
+        stages[DRAWN], images = dataset.seen(ways, keep=len(ways))
         figures["What is drawn on the way"] = _strip(chosen, images)
     table, growth, first = [], [], 0
     for change in chosen:
@@ -258,14 +251,14 @@ def _strip(chosen: Sequence[Change], images: Sequence[Image.Image]) -> Figure:
 
 
 def _others(
-    material: Material, chosen: Sequence[Change], pairs: tuple[Points, Points]
+    dataset: Dataset, chosen: Sequence[Change], pairs: tuple[Points, Points]
 ) -> "pd.DataFrame":
     """What changes among the neighbours: a row a column, a column a text diff."""
     import pandas as pd
 
-    columns = [name for name in material.library.columns if name != material.caption]
+    columns = [name for name in dataset.library.columns if name != dataset.caption]
     ends = {c.name: (c.starts, c.way[STEPS - 1 :: STEPS]) for c in chosen} | {ANY: pairs}
-    table = {name: collateral(material.library, *both, columns) for name, both in ends.items()}
+    table = {name: collateral(dataset.library, *both, columns) for name, both in ends.items()}
     return pd.DataFrame({"column": columns, **table})
 
 

@@ -4,20 +4,19 @@ Asked of two libraries of the same files, each in its own Space. Images are matc
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from matplotlib.figure import Figure
 
+from analysis.dataset import Dataset
 from analysis.figures import histogram, strip
-from analysis.material import Material
 from analysis.questions.neighbours import nearest
-from analysis.section import Section
-from analysis.statistics import bootstrap, percent, wilson
+from analysis.section import Section, percent
 from explorer.errors import QueryError
 from explorer.library import Library
-from explorer.metrics import cosines, found
+from explorer.metrics import bootstrap, cosines, found, wilson
 from explorer.points import Points, Space
 
 if TYPE_CHECKING:
@@ -44,8 +43,8 @@ def shared(one: Library, other: Library) -> tuple[Int[np.ndarray, " N"], Int[np.
 def cka(a: Float[np.ndarray, "N D"], b: Float[np.ndarray, "N E"]) -> float:
     """Linear centred kernel alignment of two tables of the same things: 0 to 1.
 
-    ‖AᵀB‖² / (‖AᵀA‖ ‖BᵀB‖) with centred columns. No turn and no scale of either side changes it. It
-    is high by chance where there are few rows for the dimensions: compare with shuffled rows.
+    ‖AᵀB‖² / (‖AᵀA‖ ‖BᵀB‖) with centred columns. Rotating or scaling either side leaves it. It is
+    high by chance where there are few rows for the dimensions: compare with shuffled rows.
 
     Source: Kornblith et al. 2019, section 3.
 
@@ -110,8 +109,8 @@ def overlap(
 
 
 @dataclass(frozen=True, eq=False)
-class Turn:
-    """A map of points from one Space to another: a turn of directions around their means.
+class Procrustes:
+    """A map of points from one Space to another: a rotation of directions around their means.
 
     Angles survive it; if the Spaces differ in dimension, the smaller counts as a part of the
     larger. Every result has the same length, the mean of the points that it was fitted to.
@@ -119,73 +118,75 @@ class Turn:
     Source: Schönemann 1966; scale and shift as in Gower & Dijksterhuis 2004, chapter 4.
     """
 
-    start: Space
-    end: Space
-    centre: Float[np.ndarray, " D"]
-    target: Float[np.ndarray, " E"]
-    turn: Float[np.ndarray, "D E"]
+    source: Space
+    target: Space
+    source_mean: Float[np.ndarray, " D"]
+    target_mean: Float[np.ndarray, " E"]
+    rotation: Float[np.ndarray, "D E"]
     length: float
 
     @classmethod
-    def fit(cls, start: Points, end: Points) -> "Turn":
-        """Find the turn that brings the directions of `start` nearest to those of `end`.
+    def fit(cls, source: Points, target: Points) -> Self:
+        """Fit the rotation that brings the directions of `source` nearest to those of `target`.
 
         Row i of one belongs to row i of the other.
 
         Raises:
-            QueryError: they are not as many.
+            QueryError: there are not equally many.
         """
-        if len(start) != len(end):
-            raise QueryError(f"A turn is fitted to pairs, not to {len(start)} and {len(end)}.")
-        a, b = start.unit.astype(np.float64), end.unit.astype(np.float64)
-        centre, target = a.mean(0), b.mean(0)
-        a, b = a - centre, b - target
+        if len(source) != len(target):
+            raise QueryError(
+                f"A rotation is fitted to pairs, not to {len(source)} and {len(target)} points."
+            )
+        a, b = source.unit.astype(np.float64), target.unit.astype(np.float64)
+        means = a.mean(0), b.mean(0)
+        a, b = a - means[0], b - means[1]
         left, weights, right = np.linalg.svd(a.T @ b, full_matrices=False)
         scale = weights.sum() / max((a**2).sum(), 1e-12)
-        turn = scale * left @ right
-        return cls(start.space, end.space, centre, target, turn, float(end.norms.mean()))
+        length = float(target.norms.mean())
+        return cls(source.space, target.space, *means, scale * left @ right, length)
 
-    def __call__(self, points: Points) -> Points:
+    def apply(self, points: Points) -> Points:
         """Carry points over.
 
         Raises:
             SpaceMismatch: they are not of the Space that the map starts from.
         """
-        self.start.check(points.space, "The map starts from the other.")
-        moved = self.target + (points.unit - self.centre) @ self.turn
+        self.source.check(points.space, "The map starts from the other.")
+        moved = self.target_mean + (points.unit - self.source_mean) @ self.rotation
         moved *= self.length / np.linalg.norm(moved, axis=1, keepdims=True)
-        return Points(moved, self.end, points.side, points.labels)
+        return Points(moved, self.target, points.side, points.labels)
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of the images that are in both libraries; the map goes to the first one's Space."""
-    other = material.require_other("Encoders")
-    rows, other_rows = shared(material.library, other)
+    other = dataset.require_other("Encoders")
+    rows, other_rows = shared(dataset.library, other)
     if len(rows) < 4 * K:
         raise QueryError(
             f"The libraries share {len(rows)} images, and {4 * K} are needed. Index the same "
             "files with both models; copies that were changed or resized do not count."
         )
-    drawn = material.draw(np.arange(len(rows)), MOST)
-    chosen = np.random.default_rng(material.seed).permutation(drawn)
+    drawn = dataset.draw(np.arange(len(rows)), MOST)
+    chosen = np.random.default_rng(dataset.seed).permutation(drawn)
     rows, half = rows[chosen], len(chosen) // 2
-    own, others = material.library.points(rows), other.points(other_rows[chosen])
-    turn = Turn.fit(others[:half], own[:half])
-    chance = Turn.fit(others[:half], own[np.roll(np.arange(half), 1)])
-    crossed = turn(others[half:])
+    own, others = dataset.library.points(rows), other.points(other_rows[chosen])
+    fitted = Procrustes.fit(others[:half], own[:half])
+    shuffled = Procrustes.fit(others[:half], own[np.roll(np.arange(half), 1)])
+    crossed = fitted.apply(others[half:])
     errors = {"fitted to pairs": cosines(crossed, own[half:])}
-    errors["fitted to shuffled pairs"] = cosines(chance(others[half:]), own[half:])
+    errors["fitted to shuffled pairs"] = cosines(shuffled.apply(others[half:]), own[half:])
     first = found(crossed.unit @ own[half:].unit.T, np.arange(len(crossed)), 1)
-    table = _table(own, others, errors, first, material.seed)
-    decoded, figures = _decoded(material, rows[half:], own[half:], crossed)
+    table = _table(own, others, errors, first, dataset.seed)
+    decoded, figures = _decoded(dataset, rows[half:], own[half:], crossed)
     return Section(
         name="encoders",
         question=QUESTION,
         finding=_finding(table, f"{others.space} to {own.space}"),
         method=(
-            f"{len(rows):,} images that both libraries hold, drawn with seed {material.seed}; "
-            f"directions only. The turn was fitted to {half:,} of them and measured on the others. "
-            "Intervals: jackknife for CKA, Wilson for the share found, else bootstrap over "
+            f"{len(rows):,} images that both libraries hold, drawn with seed {dataset.seed}; "
+            f"directions only. The rotation was fitted to {half:,} of them and measured on the "
+            "others. Intervals: jackknife for CKA, Wilson for the share found, else bootstrap over "
             "images. By chance: with pairs shuffled."
         ),
         source=SOURCE,
@@ -225,23 +226,23 @@ def _finding(table: "pd.DataFrame", way: str) -> str:
     return (
         f"Linear CKA is {alike[2]:.2f} (by chance {alike[5]:.2f}); of an image's {K} neighbours "
         f"the two agree on {100 * common[2]:.3g} % (by chance {100 * common[5]:.2g} %). After a "
-        f"turn from {way} the mean cosine of held-out points with the image's own is "
+        f"rotation from {way} the mean cosine of held-out points with the image's own is "
         f"{held[2]:.2f} (by chance {held[5]:.2f}), and that is the nearest of {first[1]:,} in "
         f"{percent(round(first[2] * first[1]), first[1])}."
     )
 
 
 def _decoded(
-    material: Material, rows: Int[np.ndarray, " M"], own: Points, crossed: Points
+    dataset: Dataset, rows: Int[np.ndarray, " M"], own: Points, crossed: Points
 ) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure]]:
     """Some held-out images decoded from their own points and from those that crossed."""
     import pandas as pd
 
-    if material.model.decoder is None:
+    if dataset.model.decoder is None:
         return {}, {}
     rows, own, crossed = rows[:SHOWN], own[:SHOWN], crossed[:SHOWN]
-    names = material.names(rows)
-    seen, images = material.seen(Points.concat([own, crossed]), keep=2 * SHOWN)
+    names = dataset.names(rows)
+    seen, images = dataset.seen(Points.concat([own, crossed]), keep=2 * SHOWN)
     error = cosines(crossed, own)
     table = pd.DataFrame(
         {
@@ -254,5 +255,5 @@ def _decoded(
     )
     labels = [*names, *[""] * len(rows), *(f"cosine {value:.2f}" for value in error)]
     lines = ["the image", "own point, decoded", "point that crossed, decoded"]
-    figure = strip([*material.images(rows), *images], labels, columns=len(rows), names=lines)
+    figure = strip([*dataset.images(rows), *images], labels, columns=len(rows), names=lines)
     return {"Decoded through the map": table}, {"Held-out images decoded": figure}

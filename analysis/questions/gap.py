@@ -11,12 +11,11 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.dataset import Dataset
 from analysis.figures import histogram, lines, strip
-from analysis.material import Material
 from analysis.section import Section
-from analysis.statistics import bootstrap
 from explorer.errors import QueryError
-from explorer.metrics import cosines, frechet, leading_axes, recall
+from explorer.metrics import bootstrap, cosines, three_ways
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ MOST = 2000  # captioned images; encoding their words takes seconds
 PAIRS = 20_000  # of a histogram
 AXES = 32  # at most, for the Fréchet distance
 SHOWN = 8  # images a row
+TRIP = "round trip (median cosine)"
 
 
 def modality_gap(images: Points, texts: Points) -> float:
@@ -111,64 +111,39 @@ def positions(
     return pd.DataFrame(table, columns=[*columns, "low (95 %)", "high (95 %)"])
 
 
-def ways(own: Points, texts: Points, carried: Points) -> dict[str, tuple[Points, dict[str, Any]]]:
-    """What to decode, and with which options, for the comparison of figure 8.
-
-    Words as they are get the mean length of the images. "no point" is guidance 0: it shows what
-    the decoder draws when it is told nothing, since it may read no text.
-    """
-    as_image = texts.as_image().with_vectors(texts.unit * own.norms.mean())
-    return {
-        "no point": (own, {"guidance": 0.0}),
-        "words as if an image": (as_image, {}),
-        "prior": (carried, {}),
-        "own image": (own, {}),
-    }
-
-
-def three_ways(
-    material: Material, own: Points, texts: Points, carried: Points
+def decoded_three_ways(
+    dataset: Dataset, images: Points, texts: Points, carried: Points
 ) -> tuple["pd.DataFrame", dict[str, list[Image.Image]]]:
-    """Compare what the decoder makes of words by each way; also gives the first images of each.
-
-    Columns: the Fréchet distance of the decodes to the images, on the leading axes of these; the
-    median cosine of a decode with its image's own point; how often a decode finds its caption
-    among the 10 nearest, and chance. Every image starts from a noise of its own.
-
-    Source: Ramesh et al. 2022, figure 8; Heusel et al. 2017.
-    """
+    """Return the comparison of `explorer.metrics.three_ways`, and the first images of each way."""
     import pandas as pd
 
-    axes = leading_axes(own.unit, max(1, min(AXES, len(own) // 4)))
-    table, images = [], {}
-    for name, (points, options) in ways(own, texts, carried).items():
-        seen, images[name] = material.seen(points, keep=SHOWN, seed=range(len(points)), **options)
-        found = recall(seen.unit @ texts.unit.T, np.arange(len(own)), 10)
-        distance = frechet(seen.unit @ axes, own.unit @ axes)
-        chance = min(1.0, 10 / len(own))
-        table.append((name, distance, float(np.median(cosines(seen, own))), found, chance))
-    columns = [
-        "way",
-        "Fréchet distance",
-        "round trip (median cosine)",
-        "caption among 10",
-        "chance",
-    ]
-    return pd.DataFrame(table, columns=columns), images
+    shown: list[list[Image.Image]] = []
+
+    def see(points: Points, **options: Any) -> Points:
+        seen, first = dataset.seen(points, keep=SHOWN, **options)
+        shown.append(first)
+        return seen
+
+    axes = max(1, min(AXES, len(images) // 4))
+    scores = three_ways(see, images, texts, carried, images, np.arange(len(images)), axes)
+    chance = min(1.0, 10 / len(images))
+    table = [(way, *row.values(), chance) for way, row in scores.items()]
+    columns = ["way", "Fréchet distance", TRIP, "caption among 10", "chance"]
+    return pd.DataFrame(table, columns=columns), dict(zip(scores, shown, strict=True))
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of the captioned images of a library."""
-    rows = material.draw(material.require_captions("The gap").index.to_numpy(), MOST)
-    rows = np.random.default_rng(material.seed).permutation(rows)  # its beginning is a draw too
+    rows = dataset.draw(dataset.require_captions("The gap").index.to_numpy(), MOST)
+    rows = np.random.default_rng(dataset.seed).permutation(rows)  # its beginning is a draw too
     if len(rows) < 8:
         raise QueryError(f"The gap needs 8 captioned images or more, not {len(rows)}.")
-    images = material.library.points(rows)
-    texts = material.model.encoder.encode_text(list(material.captions.loc[rows]))
-    pairs = within_and_between(images, texts, seed=material.seed)
+    images = dataset.library.points(rows)
+    texts = dataset.model.encoder.encode_text(list(dataset.captions.loc[rows]))
+    pairs = within_and_between(images, texts, seed=dataset.seed)
     shift = shifts(images, texts)
-    first = slice(max(4, material.count))  # covariances need some rows
-    tables, figures, carried = _carried(material, rows[first], images[first], texts[first])
+    first = slice(max(4, dataset.count))  # covariances need some rows
+    tables, figures, carried = _carried(dataset, rows[first], images[first], texts[first])
     halves = modality_gap(images[::2], images[1::2])
     means = {name: float(values.mean()) for name, values in pairs.items()}
     return Section(
@@ -181,7 +156,7 @@ def section(material: Material) -> Section:
             f"{means['two images']:.2f}. {carried}"
         ),
         method=(
-            f"{len(rows):,} captioned images drawn with seed {material.seed}, {PAIRS:,} pairs of "
+            f"{len(rows):,} captioned images drawn with seed {dataset.seed}, {PAIRS:,} pairs of "
             f"each kind; the prior and the decoder on {len(images[first])} of them, intervals by "
             "bootstrap over images. A gap is the length of the difference of mean unit vectors."
         ),
@@ -196,30 +171,30 @@ def section(material: Material) -> Section:
 
 
 def _carried(
-    material: Material, rows: Int[np.ndarray, " N"], images: Points, texts: Points
+    dataset: Dataset, rows: Int[np.ndarray, " N"], images: Points, texts: Points
 ) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure], str]:
     """What the prior does to the gap, and the comparison of figure 8, as far as there are both."""
     groups = {"words": texts}
-    title, prior = "Where the points lie", material.model.prior
+    title, prior = "Where the points lie", dataset.model.prior
     if prior is None:
-        table = positions(groups, images, texts, material.seed)
-        return {title: table}, {}, f"{material.model.name} has no prior that carries words over."
-    carried = prior.sample(texts.labels, seed=material.seed)
+        table = positions(groups, images, texts, dataset.seed)
+        return {title: table}, {}, f"{dataset.model.name} has no prior that carries words over."
+    carried = prior.sample(texts.labels, seed=dataset.seed)
     groups["words carried over by the prior"] = carried
-    table = positions(groups, images, texts, material.seed)
+    table = positions(groups, images, texts, dataset.seed)
     cosine = table["cosine with own image"]
     said = (
         f"The prior brings words to {table['position'].iloc[-1]:.2f} of the way, where their "
         f"cosine with their own image is {cosine.iloc[-1]:.2f} instead of {cosine.iloc[0]:.2f}."
     )
-    if material.model.decoder is None:
+    if dataset.model.decoder is None:
         return {title: table}, {}, said
-    compared, drawn = three_ways(material, images, texts, carried)
-    score = dict(zip(compared["way"], compared["round trip (median cosine)"], strict=True))
+    compared, drawn = decoded_three_ways(dataset, images, texts, carried)
+    score = dict(zip(compared["way"], compared[TRIP], strict=True))
     said += " Decoded, they reach a median cosine of " + ", ".join(
         f"{score[way]:.2f} ({way})" for way in score
     )
-    shown = [*material.images(rows[:SHOWN]), *(p for row in drawn.values() for p in row)]
+    shown = [*dataset.images(rows[:SHOWN]), *(p for row in drawn.values() for p in row)]
     names = ["the image", *drawn]
     columns = len(shown) // len(names)
     labels = [*texts.labels[:columns], *[""] * (len(shown) - columns)]

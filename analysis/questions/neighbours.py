@@ -4,20 +4,21 @@ Images are drawn where a library is large; their neighbours are looked for in al
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
+from analysis.dataset import Dataset
 from analysis.figures import histogram, lines, strip
-from analysis.material import Material
-from analysis.section import Section
-from analysis.statistics import bootstrap, chunks, percent
-from explorer.errors import QueryError, require
+from analysis.section import Section, percent
+from explorer.errors import QueryError
 from explorer.library.contents import Vectors
+from explorer.metrics import trustworthiness
 from explorer.points import Points
 from explorer.projection import Projection
+from explorer.sampler import batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +37,7 @@ COPIES = 0.98  # a cosine from which two images are called near-duplicates
 GROUPS = 12
 SHOWN = 8
 NOBODYS = "nobody's neighbour"  # share
+FAITHFUL = ("trustworthiness", "continuity")
 CHUNK = 4096  # vectors in memory at once
 
 
@@ -51,7 +53,7 @@ def nearest(
     queries, k = _unit(vectors[rows]), min(k, len(vectors) - 1)
     scores = np.full((len(rows), k), -np.inf, dtype=np.float32)
     found = np.zeros((len(rows), k), dtype=np.int64)
-    for part in chunks(len(vectors), CHUNK):
+    for part in batches(len(vectors), CHUNK):
         here = queries @ _unit(vectors[part]).T
         itself = np.flatnonzero((rows >= part.start) & (rows < part.stop))
         here[itself, rows[itself] - part.start] = -np.inf
@@ -110,57 +112,18 @@ def hubness(found: Int[np.ndarray, "N K"], n: int, ks: Sequence[int] = KS) -> "p
 
 
 def faithfulness(
-    unit: Float[np.ndarray, "N D"],
-    xy: Float[np.ndarray, "N 2"],
-    ks: Sequence[int] = KS,
-    seed: int = 0,
+    unit: Float[np.ndarray, "N D"], xy: Float[np.ndarray, "N 2"], ks: Sequence[int] = KS
 ) -> "pd.DataFrame":
-    """How true a map is: trustworthiness and continuity with bootstrap intervals; 1 is perfect.
+    """Return how true a map is at each k: its trustworthiness and its continuity.
 
-    A map is trustworthy if neighbours on it are neighbours in the space, and continuous if
-    neighbours in the space are neighbours on it. Places at random give about 0.5.
-
-    Source: Venna & Kaski 2001, with ranks by cosine and by distance on the map.
+    A k of half the points or more is left out; see `explorer.metrics.trustworthiness`.
     """
     import pandas as pd
 
     ks = [k for k in ks if 2 * k < len(unit)]
-    parts = [_penalties(unit, xy, part, ks) for part in chunks(len(unit), 256)]
-    penalties = np.concatenate(parts, axis=1)  # k, point, kind
-    table = []
-    for k, both in zip(ks, penalties, strict=True):
-        scores = 1 - 2 * both / (k * (2 * len(unit) - 3 * k - 1))
-        for kind, score in zip(("trustworthiness", "continuity"), scores.T, strict=True):
-            table.append((kind, k, score.mean(), *bootstrap(score, seed=seed)))
-    return pd.DataFrame(table, columns=["kind", "k", "score", "low (95 %)", "high (95 %)"])
-
-
-def _penalties(
-    unit: Float[np.ndarray, "N D"],
-    xy: Float[np.ndarray, "N 2"],
-    part: slice,
-    ks: Sequence[int],
-) -> Float[np.ndarray, "K N 2"]:
-    """For each k, of each point: how far beyond k its false and its lost neighbours rank."""
-    in_space = _ranks(-unit[part] @ unit.T, part.start)
-    on_map = _ranks(((xy[part, None] - xy) ** 2).sum(-1), part.start)
-    kinds = [(on_map, in_space), (in_space, on_map)]
-    return np.stack(
-        [
-            np.stack([np.where(a <= k, np.maximum(b - k, 0), 0).sum(1) for a, b in kinds], axis=1)
-            for k in ks
-        ]
-    )
-
-
-def _ranks(distances: Float[np.ndarray, "P N"], first: int) -> Int[np.ndarray, "P N"]:
-    """The rank of every column in its row, the nearest other 1, and the point itself N."""
-    rows = np.arange(len(distances))
-    distances[rows, first + rows] = np.inf
-    ranks = np.empty(distances.shape, dtype=np.int64)
-    order = np.argsort(distances, axis=1, kind="stable")
-    np.put_along_axis(ranks, order, np.arange(1, distances.shape[1] + 1)[None], axis=1)
-    return ranks
+    table = [(k, *trustworthiness(unit, xy, k)) for k in ks]
+    columns = ["k", *FAITHFUL]
+    return pd.DataFrame(table, columns=columns).melt("k", FAITHFUL, "kind", "score")
 
 
 def medoids(points: Points, count: int = GROUPS, seed: int = 0) -> "pd.DataFrame":
@@ -172,9 +135,10 @@ def medoids(points: Points, count: int = GROUPS, seed: int = 0) -> "pd.DataFrame
 
     Source: Dhillon & Modha 2001, by FAISS.
     """
+    import faiss
     import pandas as pd
 
-    means = require("faiss", extra="index").Kmeans(
+    means: Any = faiss.Kmeans(
         points.space.dimension,
         min(count, len(points)),
         spherical=True,
@@ -194,45 +158,43 @@ def medoids(points: Points, count: int = GROUPS, seed: int = 0) -> "pd.DataFrame
     return pd.DataFrame(table, columns=columns).sort_values("size", ascending=False)
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of images drawn from a library; their neighbours are looked for in all of it."""
-    points, rows = material.points(MOST)
+    points, rows = dataset.points(MOST)
     if len(rows) < 12:
         raise QueryError(f"Neighbours need 12 images or more, not {len(rows)}.")
-    scores, found = nearest(material.library.vectors, rows, K)
+    scores, found = nearest(dataset.library.vectors, rows, K)
     _, among = nearest(points.vectors, np.arange(len(rows)), max(KS))
     hubs = hubness(among, len(rows))
     counts = np.bincount(among[:, :K].ravel(), minlength=len(rows))
-    true = faithfulness(points.unit, _map(material, points), seed=material.seed)
-    pairs = _named(material, copies(scores, found, rows))
-    lists = {name: _named(material, t) for name, t in _lists(points, rows, counts, scores).items()}
+    true = faithfulness(points.unit, _map(dataset, points))
+    pairs = _named(dataset, copies(scores, found, rows))
+    lists = {name: _named(dataset, t) for name, t in _lists(points, rows, counts, scores).items()}
     return Section(
         name="neighbours",
         question=QUESTION,
         finding=_finding(hubs, scores, true),
         method=(
-            f"{len(rows):,} of {len(material.library):,} images drawn with seed {material.seed}; "
-            f"their {K} nearest among all; hubs, groups and the map among those drawn. Wilson "
-            "interval; for the map, bootstrap over images."
+            f"{len(rows):,} of {len(dataset.library):,} images drawn with seed {dataset.seed}; "
+            f"their {K} nearest among all; hubs, groups and the map among those drawn. 95 % Wilson "
+            "interval."
         ),
         source=SOURCE,
         tables={"Hubs": hubs, "How true the map is": true, "Most alike pairs": pairs, **lists},
         figures={
-            "How true the map is": lines(
-                true, "k", "score", by="kind", band=("low (95 %)", "high (95 %)")
-            ),
+            "How true the map is": lines(true, "k", "score", by="kind"),
             f"How often an image is among another's {K} nearest": histogram(
                 {"": counts}, "times", bins=int(counts.max()) + 1
             ),
-            "Most alike pairs": _pairs(material, pairs),
-            **{name: _strip(material, table) for name, table in lists.items()},
+            "Most alike pairs": _pairs(dataset, pairs),
+            **{name: _strip(dataset, table) for name, table in lists.items()},
         },
     )
 
 
 def _finding(hubs: "pd.DataFrame", scores: Float[np.ndarray, "Q K"], true: "pd.DataFrame") -> str:
     first, near = hubs.iloc[0], int((scores[:, 0] >= COPIES).sum())
-    trust, continuity = true["score"].iloc[:2]
+    trust, continuity = (true.groupby("kind")["score"].first()[kind] for kind in FAITHFUL)
     return (
         f"The most frequent neighbour is among the {first['k']:.0f} nearest of "
         f"{first['most often']:.0f} images, and {100 * first[NOBODYS]:.3g} % are nobody's; "
@@ -242,11 +204,11 @@ def _finding(hubs: "pd.DataFrame", scores: Float[np.ndarray, "Q K"], true: "pd.D
     )
 
 
-def _map(material: Material, points: Points) -> Float[np.ndarray, "N 2"]:
+def _map(dataset: Dataset, points: Points) -> Float[np.ndarray, "N 2"]:
     """The library's own map, or one of the points drawn."""
-    if len(points) == len(material.library):
-        return Projection.cached(material.library.cache_folder, points).xy
-    return Projection.fit(points, seed=material.seed).xy
+    if len(points) == len(dataset.library):
+        return Projection.cached(dataset.library.cache_folder, points).xy
+    return Projection.fit(points, seed=dataset.seed).xy
 
 
 def _lists(
@@ -265,26 +227,26 @@ def _lists(
     return {"Most frequent neighbours": hubs, "Outliers": outliers, "Medoids of groups": groups}
 
 
-def _named(material: Material, table: "pd.DataFrame") -> "pd.DataFrame":
+def _named(dataset: Dataset, table: "pd.DataFrame") -> "pd.DataFrame":
     """Put the name of each row's image beside its number."""
     for name in ("row", "other row"):
         if name in table:
-            place, images = list(table).index(name), material.names(table[name].to_numpy())
+            place, images = list(table).index(name), dataset.names(table[name].to_numpy())
             table.insert(place + 1, name.replace("row", "image"), images)
     return table
 
 
-def _strip(material: Material, table: "pd.DataFrame") -> Figure:
+def _strip(dataset: Dataset, table: "pd.DataFrame") -> Figure:
     """The first images of a table, each with its name and the next column."""
     first = table.head(SHOWN)
     labels = [
         f"{value:.3g}: {name}" for name, value in zip(first["image"], first.iloc[:, 2], strict=True)
     ]
-    return strip(material.images(first["row"].to_numpy()), labels, columns=SHOWN)
+    return strip(dataset.images(first["row"].to_numpy()), labels, columns=SHOWN)
 
 
-def _pairs(material: Material, pairs: "pd.DataFrame") -> Figure:
+def _pairs(dataset: Dataset, pairs: "pd.DataFrame") -> Figure:
     first = pairs.head(SHOWN)
-    images = [material.images(first[name].to_numpy()) for name in ("row", "other row")]
+    images = [dataset.images(first[name].to_numpy()) for name in ("row", "other row")]
     labels = [*first["image"], *first["other image"]]
     return strip([*images[0], *images[1]], labels, columns=len(first))

@@ -11,13 +11,12 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from analysis.dataset import Dataset
 from analysis.figures import lines, strip
-from analysis.material import Material
-from analysis.places import split
+from analysis.point_sets import split
 from analysis.section import Section
-from analysis.statistics import bootstrap
 from explorer.errors import QueryError
-from explorer.metrics import cosines, fewest, leading_axes
+from explorer.metrics import bootstrap, cosines, fewest, leading_axes
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def variance(components: Components, points: Points) -> "pd.DataFrame":
 
 
 def climb(
-    material: Material, components: Components, points: Points
+    dataset: Dataset, components: Components, points: Points
 ) -> tuple["pd.DataFrame", Figure]:
     """Decode every rung from one noise: the round trip to the whole points, and a strip.
 
@@ -96,9 +95,9 @@ def climb(
 
     table, images, rungs = [], [], components.rungs()
     for rung in rungs:
-        seen, shown = material.seen(components.keep(points, rung), keep=SHOWN)
+        seen, shown = dataset.seen(components.keep(points, rung), keep=SHOWN)
         found = cosines(seen, points)
-        table.append((rung, len(points), found.mean(), *bootstrap(found, seed=material.seed)))
+        table.append((rung, len(points), found.mean(), *bootstrap(found, seed=dataset.seed)))
         images.append(shown)
     rows = [image for shown in zip(*images, strict=True) for image in shown]
     labels = [""] * (len(rows) - len(rungs)) + [str(rung) for rung in rungs]
@@ -106,16 +105,16 @@ def climb(
     return pd.DataFrame(table, columns=columns), strip(rows, labels, columns=len(rungs))
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of images that the components were not found in."""
-    rows, rest = split(material, material.count)
+    rows, rest = split(dataset, dataset.count)
     if not len(rows):
         raise QueryError(f"The ladder needs 3 images or more, not {len(rest)}.")
-    components = Components.fit(material.library.points(rest))
-    points = material.library.points(rows)
+    components = Components.fit(dataset.library.points(rest))
+    points = dataset.library.points(rows)
     table = variance(components, points)
     most = fewest(dict(zip(table["components"], table["variance kept"], strict=True)), 1, 0.1)
-    tables, figures, told = _decoded(material, components, points)
+    tables, figures, told = _decoded(dataset, components, points)
     return Section(
         name="pca",
         question=QUESTION,
@@ -124,7 +123,7 @@ def section(material: Material) -> Section:
             f"variance of images that they were not found in. {told}"
         ),
         method=(
-            f"Components of {len(rest):,} images, drawn with seed {material.seed}, on raw "
+            f"Components of {len(rest):,} images, drawn with seed {dataset.seed}, on raw "
             f"vectors; variance of {len(rows)} others, some of them decoded, all from one noise; "
             "intervals by bootstrap over images."
         ),
@@ -135,13 +134,13 @@ def section(material: Material) -> Section:
 
 
 def _decoded(
-    material: Material, components: Components, points: Points
+    dataset: Dataset, components: Components, points: Points
 ) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure], str]:
     """What the decoder makes of the ladder, if there is one; altogether about `count` decodes."""
-    if material.model.decoder is None:
-        return {}, {}, f"{material.model.name} has no decoder that would show them."
-    some = points[: max(2, material.count // len(components.rungs()))]
-    trips, ladder = climb(material, components, some)
+    if dataset.model.decoder is None:
+        return {}, {}, f"{dataset.model.name} has no decoder that would show them."
+    some = points[: max(2, dataset.count // len(components.rungs()))]
+    trips, ladder = climb(dataset, components, some)
     figures = {
         "Round trip by rung": lines(trips, "components", TRIP, band=("low (95 %)", "high (95 %)")),
         "One image a row, from more and more components": ladder,

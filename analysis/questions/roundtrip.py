@@ -11,13 +11,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
+from analysis.dataset import Dataset
 from analysis.figures import bars, lines, strip
-from analysis.material import Material
-from analysis.places import IMAGES, places, split
+from analysis.point_sets import IMAGES, point_sets, split
 from analysis.questions.pca import Components
 from analysis.section import Section
-from analysis.statistics import bootstrap
-from explorer.metrics import cosines, recall
+from explorer.metrics import bootstrap, cosines, recall, spearman
 from explorer.points import Points
 from explorer.support import MEASURES, Support
 
@@ -71,7 +70,7 @@ def by_component(
         part = both[:, :, first:last]
         if part.shape[2]:
             last = first + part.shape[2]
-            interval = bootstrap(part, _correlation, seed, draws=200)
+            interval = bootstrap(part, _correlation, seed=seed, draws=200)
             table.append((first + 1, last, _correlation(part), *interval))
     columns = ["component", "last component", "correlation", "low (95 %)", "high (95 %)"]
     return pd.DataFrame(table, columns=columns)
@@ -99,39 +98,39 @@ def foretold(
     [1.0, 1.0, 1.0]
     """
     import pandas as pd
-    from scipy.stats import rankdata
 
-    def spearman(pairs: Float[np.ndarray, "N 2"]) -> float:
-        return _correlation(rankdata(pairs, axis=0)[:, :, None])
+    def correlation(pairs: Float[np.ndarray, "N 2"]) -> float:
+        return spearman(*pairs.T)
 
     table = []
     for measure in MEASURES:
         pairs = np.stack([support[measure].to_numpy(), found], axis=1)
-        table.append((measure, len(pairs), spearman(pairs), *bootstrap(pairs, spearman, seed)))
+        interval = bootstrap(pairs, correlation, seed=seed)
+        table.append((measure, len(pairs), correlation(pairs), *interval))
     return pd.DataFrame(
         table, columns=["measure", "n", "rank correlation", "low (95 %)", "high (95 %)"]
     )
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of `count` / 4 images, and of `count` / 10 points of each other kind."""
-    decoder = material.require_decoder("The round trip")
-    rows, rest = split(material, max(2, material.count // 4))
-    groups = places(material, rows, max(2, material.count // 10))
-    seen = {name: material.seen(points, keep=0)[0] for name, points in groups.items()}
-    known = material.library.points(rest)
-    table = scores(groups, seen, material.seed)
+    decoder = dataset.require_decoder("The round trip")
+    rows, rest = split(dataset, max(2, dataset.count // 4))
+    groups = point_sets(dataset, rows, max(2, dataset.count // 10))
+    seen = {name: dataset.seen(points, keep=0)[0] for name, points in groups.items()}
+    known = dataset.library.points(rest)
+    table = scores(groups, seen, dataset.seed)
     axes = Components.fit(known).axes
-    through = by_component(groups[IMAGES], seen[IMAGES], axes, material.seed)
+    through = by_component(groups[IMAGES], seen[IMAGES], axes, dataset.seed)
     found = {name: cosines(points, seen[name]) for name, points in groups.items()}
     supported = Support.fit(known).score(Points.concat(list(groups.values())))
-    foretelling = foretold(supported, np.concatenate(list(found.values())), material.seed)
+    foretelling = foretold(supported, np.concatenate(list(found.values())), dataset.seed)
     return Section(
         name="roundtrip",
         question=QUESTION,
         finding=_finding(table, through, foretelling),
         method=(
-            f"{len(rows)} images drawn with seed {material.seed}, and fewer points of other "
+            f"{len(rows)} images drawn with seed {dataset.seed}, and fewer points of other "
             f"kinds, decoded from one noise in {decoder.steps} steps; intervals by bootstrap over "
             f"points. Principal components and support of {len(rest):,} other images."
         ),
@@ -149,7 +148,7 @@ def section(material: Material) -> Section:
                 through, "component", "correlation", band=("low (95 %)", "high (95 %)")
             ),
             "Images, the best and the worst round trips": _extremes(
-                material, rows, groups[IMAGES], found[IMAGES]
+                dataset, rows, groups[IMAGES], found[IMAGES]
             ),
         },
     )
@@ -171,7 +170,7 @@ def _finding(table: "pd.DataFrame", through: "pd.DataFrame", foretelling: "pd.Da
 
 
 def _extremes(
-    material: Material,
+    dataset: Dataset,
     rows: Int[np.ndarray, " N"],
     points: Points,
     found: Float[np.ndarray, " N"],
@@ -179,12 +178,12 @@ def _extremes(
     """The images of the highest and the lowest cosines, each above its decode."""
     order, half = np.argsort(-found), min(SHOWN // 2, len(found) // 2)
     chosen = np.concatenate([order[:half], order[len(order) - half :]])
-    decoded = material.require_decoder("The round trip").decode(points[chosen])
+    decoded = dataset.require_decoder("The round trip").decode(points[chosen])
     labels = [
         f"{found[i]:.2f}: {name}"
-        for i, name in zip(chosen, material.names(rows[chosen]), strict=True)
+        for i, name in zip(chosen, dataset.names(rows[chosen]), strict=True)
     ]
-    images = [*material.images(rows[chosen]), *decoded]
+    images = [*dataset.images(rows[chosen]), *decoded]
     return strip(
         images, [""] * len(chosen) + labels, columns=len(chosen), names=["image", "decoded"]
     )

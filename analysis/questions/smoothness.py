@@ -12,8 +12,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.dataset import Dataset
 from analysis.figures import lines, strip
-from analysis.material import Material
 from analysis.section import Section
 from explorer.errors import QueryError
 from explorer.geometry import angle
@@ -111,30 +111,30 @@ def measures(seen: Points, frames: Sequence[Image.Image]) -> dict[str, float]:
     }
 
 
-def both_timings(material: Material, path: Path) -> dict[str, Way]:
+def both_timings(dataset: Dataset, path: Path) -> dict[str, Way]:
     """Decode a path at equal times, and re-timed by what the encoder sees in those frames."""
     times, ways = np.linspace(0, 1, FRAMES), {}
     for timing in (EVEN, RETIMED):
         points = Points.concat([path.at(t) for t in times])
-        seen, _ = ways[timing] = material.seen(points, keep=FRAMES)
+        seen, _ = ways[timing] = dataset.seen(points, keep=FRAMES)
         times = even_times(angle(seen[:-1], seen[1:]), FRAMES)
     return ways
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of great circles between images drawn from a library."""
     import pandas as pd
 
-    material.require_decoder("Smoothness")
-    points, rows = material.points(2 * max(1, material.count // (2 * FRAMES)))
+    dataset.require_decoder("Smoothness")
+    points, rows = dataset.points(2 * max(1, dataset.count // (2 * FRAMES)))
     if len(points) < 2:
         raise QueryError("A path needs two images, and the library has one.")
-    order = np.random.default_rng(material.seed).permutation(len(points))
+    order = np.random.default_rng(dataset.seed).permutation(len(points))
     table: list[dict[str, Any]] = []
     first: dict[str, Way] = {}
     for a, b in order[: len(order) // 2 * 2].reshape(-1, 2):
-        name = " → ".join(material.names(rows[[a, b]]))
-        ways = both_timings(material, Path.slerp(points[a], points[b]))
+        name = " → ".join(dataset.names(rows[[a, b]]))
+        ways = both_timings(dataset, Path.slerp(points[a], points[b]))
         table += [{"path": name, "timing": t} | measures(*way) for t, way in ways.items()]
         first = first or ways
     found = pd.DataFrame(table)
@@ -143,7 +143,7 @@ def section(material: Material) -> Section:
         question=QUESTION,
         finding=_finding(found),
         method=(
-            f"{len(found) // 2} great circles between images drawn with seed {material.seed}, "
+            f"{len(found) // 2} great circles between images drawn with seed {dataset.seed}, "
             f"{FRAMES} frames each, decoded from one noise; re-timed once, by the angles between "
             "what the encoder sees in the frames at equal times. Pixel distances are root mean "
             "squares from 0 to 1. No LPIPS: its weights cannot be fetched here. Over so few paths "

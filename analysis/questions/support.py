@@ -5,11 +5,11 @@ The measures are those of `explorer.support`, which the dashboard's score reads 
 
 from typing import TYPE_CHECKING
 
+from analysis.dataset import Dataset
 from analysis.figures import histogram
-from analysis.material import Material
-from analysis.places import IMAGES, RANDOM, places, split
+from analysis.point_sets import IMAGES, RANDOM, point_sets, split
 from analysis.section import Section
-from analysis.statistics import wilson
+from explorer.metrics import wilson
 from explorer.points import Points
 from explorer.support import MEASURES, Support
 
@@ -66,11 +66,11 @@ def by_place(support: Support, groups: dict[str, Points]) -> "pd.DataFrame":
     )
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of images that were held out, and of points made of images, words and chance."""
-    rows, rest = split(material, material.count)
-    support = Support.fit(material.library.points(rest), seed=material.seed)
-    groups = places(material, rows, max(2, material.count // 4))
+    rows, rest = split(dataset, dataset.count)
+    support = Support.fit(dataset.library.points(rest), seed=dataset.seed)
+    groups = point_sets(dataset, rows, max(2, dataset.count // 4))
     table = by_place(support, groups)
     near = {name: points for name, points in groups.items() if name != RANDOM}  # they are too far
     scores = {name: support.score(points) for name, points in near.items()}
@@ -81,7 +81,7 @@ def section(material: Material) -> Section:
         method=(
             f"Judged by {len(support.reference):,} images; percentiles among "
             f"{len(support.held_out):,} others; asked of {len(rows)} more, and of fewer points of "
-            f"each other kind, drawn with seed {material.seed}. Whitening acts on raw vectors, so "
+            f"each other kind, drawn with seed {dataset.seed}. Whitening acts on raw vectors, so "
             "that lengths count. 95 % Wilson intervals. A percentile near 100 of likelihood or "
             "conformity is odd too: it means more usual than real points are."
         ),

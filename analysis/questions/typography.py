@@ -12,13 +12,14 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from analysis.dataset import Dataset
 from analysis.figures import bars, strip
-from analysis.material import Material
 from analysis.questions.contrast import TEMPLATES, class_points, probabilities
-from analysis.section import Section
-from analysis.statistics import chunks, percent, wilson
+from analysis.section import Section, percent
 from explorer.errors import QueryError
+from explorer.metrics import wilson
 from explorer.points import Points
+from explorer.sampler import batches
 from explorer.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,23 +97,23 @@ def taken(
     return pd.DataFrame(table, columns=[*columns, "chance", "mean cosine"])
 
 
-def section(material: Material) -> Section:
+def section(dataset: Dataset) -> Section:
     """Ask it of captioned images, and of the image that is most like the paper's apple."""
-    captions = material.require_captions("Typography")
+    captions = dataset.require_captions("Typography")
     clean = captions[~captions.str.lower().str.contains("|".join(WORDS).lower())]
-    rows = material.draw(clean.index.to_numpy())
+    rows = dataset.draw(clean.index.to_numpy())
     if not len(rows):
         raise QueryError(f"Every caption names one of the words to be written: {', '.join(WORDS)}.")
-    word = np.random.default_rng(material.seed).integers(len(WORDS), size=len(rows))
-    table = taken(_cosines(material, rows, word), word)
-    told, shares, figures = _apple(material)
+    word = np.random.default_rng(dataset.seed).integers(len(WORDS), size=len(rows))
+    table = taken(_cosines(dataset, rows, word), word)
+    told, shares, figures = _apple(dataset)
     written = table[table["taken for"] == TAKEN[1]]
     return Section(
         name="typography",
         question=QUESTION,
         finding=f"{_finding(table)} {told}",
         method=(
-            f"{len(rows)} captioned images drawn with seed {material.seed}, those left out whose "
+            f"{len(rows)} captioned images drawn with seed {dataset.seed}, those left out whose "
             f"captions name a word that is written. Six choices an image: its own caption and "
             f"{', '.join(WORDS)}, each as the mean over {len(TEMPLATES)} templates; 95 % Wilson "
             f"intervals. Probabilities at scale {SCALE:g}."
@@ -133,15 +134,15 @@ def section(material: Material) -> Section:
 
 
 def _cosines(
-    material: Material, rows: Int[np.ndarray, " N"], word: Int[np.ndarray, " N"]
+    dataset: Dataset, rows: Int[np.ndarray, " N"], word: Int[np.ndarray, " N"]
 ) -> dict[str, Float[np.ndarray, "N M"]]:
     """The `scores` of every way; one batch of small images is in memory."""
-    encoder = material.model.encoder
-    own = class_points(encoder, list(material.captions.loc[rows]))
+    encoder = dataset.model.encoder
+    own = class_points(encoder, list(dataset.captions.loc[rows]))
     written = class_points(encoder, WORDS)
     parts = []
-    for part in chunks(len(rows), encoder.batch_size):
-        images = (material.library.open_image(int(row)) for row in rows[part])
+    for part in batches(len(rows), encoder.batch_size):
+        images = (dataset.library.open_image(int(row)) for row in rows[part])
         ways = attacks(images, [WORDS[i] for i in word[part]])
         parts.append(
             {way: scores(encoder.encode_images(p), own[part], written) for way, p in ways.items()}
@@ -161,34 +162,34 @@ def _finding(table: "pd.DataFrame") -> str:
     )
 
 
-def _apple(material: Material) -> tuple[str, "pd.DataFrame", dict[str, Figure]]:
+def _apple(dataset: Dataset) -> tuple[str, "pd.DataFrame", dict[str, Figure]]:
     """The paper's apple, or what the library has most like it, with labels and variations."""
     import pandas as pd
 
-    encoder = material.model.encoder
-    row = int(material.library.search(encoder.encode_text(f"a {APPLE[0]}"), 1).rows[0])
-    image = material.images(np.array([row]))[0]
+    encoder = dataset.model.encoder
+    row = int(dataset.library.search(encoder.encode_text(f"a {APPLE[0]}"), 1).rows[0])
+    image = dataset.images(np.array([row]))[0]
     ways = {PLAIN: image, **{f"“{word}” on it": label(image, word) for word in APPLE[1:]}}
     points = encoder.encode_images(list(ways.values()))
     shares = probabilities(points.unit @ class_points(encoder, APPLE).unit.T, SCALE)
     said = [f"{APPLE[row.argmax()]}, {100 * row.max():.0f}\N{NO-BREAK SPACE}%" for row in shares]
     table = pd.DataFrame(shares, columns=list(APPLE))
     table.insert(0, "image", list(ways))
-    figure = _variations(material, ways, points, said)
-    name = material.names(np.array([row]))[0]
+    figure = _variations(dataset, ways, points, said)
+    name = dataset.names(np.array([row]))[0]
     told = "; ".join(f"{words} ({way})" for way, words in zip(ways, said, strict=True))
     told = f"Of {', '.join(APPLE)} the image “{name}” is taken for {told}."
     return told, table, {"The apple, what it is taken for, and its variations": figure}
 
 
 def _variations(
-    material: Material, ways: dict[str, Image.Image], points: Points, said: Sequence[str]
+    dataset: Dataset, ways: dict[str, Image.Image], points: Points, said: Sequence[str]
 ) -> Figure:
     """A row an image: itself, and what the decoder makes of its point, if there is one."""
     shown = [[image] for image in ways.values()]
-    if material.model.decoder is not None:
+    if dataset.model.decoder is not None:
         places, seeds = np.divmod(np.arange(len(points) * VARIATIONS), VARIATIONS)
-        decodes = material.model.decoder.decode(points[places], Settings(seed=seeds.tolist()))
+        decodes = dataset.model.decoder.decode(points[places], Settings(seed=seeds.tolist()))
         for place, decode in zip(places, decodes, strict=True):
             shown[place].append(decode)
     blank = [""] * (len(shown[0]) - 1)

@@ -16,6 +16,7 @@ from explorer.app.decoding import once
 from explorer.app.inputs import Asked
 from explorer.app.thumbnails import caption
 from explorer.library.sheet import NEIGHBOURS, neighbours
+from explorer.metrics import steadiness
 from explorer.points import Points
 from explorer.query import Query
 from explorer.rendering import Made
@@ -137,22 +138,6 @@ def _lines(t: Float[np.ndarray, " N"], curves: dict[str, Float[np.ndarray, " N"]
     words = f"Cosine of what each frame shows, over t: {' and '.join(curves)}"
     chart = altair.Chart(table, height=240, description=words)
     st.altair_chart(chart.mark_line().encode(x="t", y=value, color=colour))
-
-
-def steadiness(values: Float[np.ndarray, " N"]) -> float:
-    """The rank correlation of values with their order, from -1 to 1; 0 if all are equal.
-
-    Source: Spearman 1904, "The proof and measurement of association between two things".
-
-    >>> steadiness(np.array([1.0, 2, 5])), steadiness(np.array([3.0, 1, 2]))
-    (1.0, -0.5)
-    """
-    from scipy.stats import rankdata
-
-    ranks = rankdata(values) - (len(values) + 1) / 2
-    order = np.arange(len(values)) - (len(values) - 1) / 2
-    size = np.sqrt((ranks**2).sum() * (order**2).sum())
-    return round(float(ranks @ order / size), 12) if size else 0.0
 
 
 def export(

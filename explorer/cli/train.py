@@ -1,4 +1,4 @@
-"""Commands that train on a library of one's own: train decoder, train prior."""
+"""Commands that train on a library: train decoder, train prior."""
 
 import sys
 from collections.abc import Iterable
@@ -16,30 +16,32 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Train a decoder or a prior for the CLIP of a library, on what the library holds.",
+    help="Train a decoder or a prior for the CLIP of a library.",
 )
 
-Folder = Annotated[FilePath, typer.Argument(help="A library's folder.")]
-Out = Annotated[FilePath, typer.Option("-o", "--out", help="The folder to write.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
-HOW_LONG = typer.Option(min=0.01, help="How long to train, over all resumptions.")
+Folder = Annotated[FilePath, typer.Argument(help="Folder of the library.")]
+Out = Annotated[FilePath, typer.Option("-o", "--out", help="Output folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+MINUTES = typer.Option(min=0.01, help="Training time in minutes, over all resumptions.")
 
 
 @dataclass(frozen=True)
-class How:
-    """What both trainings can be told."""
+class TrainingOptions:
+    """The options that both trainings share."""
 
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the training in that folder.")
+        bool, typer.Option("--resume", help="Resume the training in the output folder.")
     ] = False
-    device: Annotated[
-        str, typer.Option("--device", help="cpu, cuda or mps; auto takes the best.")
-    ] = "auto"
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another training.")] = 0
-    rate: Annotated[float, typer.Option("--rate", help="Learning rate, times the usual one.")] = 1.0
+    device: Annotated[str, typer.Option("--device", help="Device: cpu, cuda, mps, or auto.")] = (
+        "auto"
+    )
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0
+    rate: Annotated[
+        float, typer.Option("--rate", help="Learning rate, as a multiple of the default.")
+    ] = 1.0
 
     def plan(self, minutes: float) -> "Plan":
-        """The plan of a training that long."""
+        """Return the plan of a training of this many minutes."""
         from explorer.models import best_device
         from explorer.training.loop import Plan
 
@@ -51,19 +53,19 @@ class How:
 def decoder(
     library: Folder,
     out: Out,
-    how: How,
-    size: Annotated[int, typer.Option(help="Pixels a side: 32, 64 or 128.")] = 64,
-    minutes: Annotated[float, HOW_LONG] = 30,
+    options: TrainingOptions,
+    size: Annotated[int, typer.Option(help="Image size in pixels: 32, 64 or 128.")] = 64,
+    minutes: Annotated[float, MINUTES] = 30,
     start: Annotated[
         str | None,
-        typer.Option(help="Whose weights to start from: pocket (the default at 64) or none."),
+        typer.Option(help="Weights to start from: pocket (default at 64 pixels) or none."),
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Use at most so many images.")] = 50_000,
+    images: Annotated[int, typer.Option(min=1, help="Maximum number of images.")] = 50_000,
     as_json: Json = False,
 ) -> None:
-    """Train a decoder, for the points of a library's CLIP, on the library's own images.
+    """Train a decoder for the CLIP of a library, on the images of the library.
 
-    Ctrl-C leaves a decoder that can be used, and a training that can go on.
+    Ctrl-C leaves a decoder that can be used, and a training that can be resumed.
 
     Example: unclip train decoder photos.lib -o mine --minutes 30
     """
@@ -71,18 +73,18 @@ def decoder(
     from explorer.training import decoder
     from explorer.training.loop import Interrupt
 
-    kept, interrupt = Library.open(library), Interrupt()
+    opened, interrupt = Library.open(library), Interrupt()
     design = decoder.Design(size, start or ("pocket" if size == 64 else "none"), images)
-    plan = how.plan(minutes)
-    made = decoder.train(kept, out, design, plan, resume=how.resume, interrupt=interrupt)
-    lines = [f"{out}: a decoder for {made['space']['name']}"]
-    if score := made["held_out"]:
+    plan = options.plan(minutes)
+    manifest = decoder.train(opened, out, design, plan, resume=options.resume, interrupt=interrupt)
+    lines = [f"{out}: a decoder for {manifest['space']['name']}"]
+    if score := manifest["held_out"]:
         lines += [
             f"  round trip of {score['images']} held-out images: {score['round_trip']:.3f} "
-            f"(chance {score['chance']:.3f}), found first: {score['found_first']:.0%}"
+            f"(by chance {score['chance']:.3f}), R@1: {score['found_first']:.0%}"
         ]
     lines += [f"  try it: unclip decode IMAGE --decoder {out} -o decoded.png"]
-    _finish(made, as_json, lines, interrupt.asked)
+    _finish(manifest, as_json, lines, interrupt.asked)
 
 
 @app.command()
@@ -90,14 +92,14 @@ def decoder(
 def prior(
     library: Folder,
     out: Out,
-    how: How,
+    options: TrainingOptions,
     caption_column: Annotated[
-        str, typer.Option(help="The column of the library that holds captions.")
+        str, typer.Option(help="Column of the library with the captions.")
     ] = "caption",
-    minutes: Annotated[float, HOW_LONG] = 10,
+    minutes: Annotated[float, MINUTES] = 10,
     as_json: Json = False,
 ) -> None:
-    """Train a prior, which carries words over to the image side, on a library's captions.
+    """Train a prior, which maps captions to image points, on the captions of a library.
 
     Example: unclip train prior photos.lib -o words --caption-column title
     """
@@ -105,25 +107,29 @@ def prior(
     from explorer.training import prior
     from explorer.training.loop import Interrupt
 
-    kept, plan, interrupt = Library.open(library), how.plan(minutes), Interrupt()
-    made = prior.train(kept, out, caption_column, plan, resume=how.resume, interrupt=interrupt)
-    score = made["held_out"]
+    opened, plan, interrupt = Library.open(library), options.plan(minutes), Interrupt()
+    manifest = prior.train(
+        opened, out, caption_column, plan, resume=options.resume, interrupt=interrupt
+    )
+    score = manifest["held_out"]
     lines = [
-        f"{out}: a prior for {made['space']['name']}",
+        f"{out}: a prior for {manifest['space']['name']}",
         f"  a held-out caption finds its image first among {score['images']}: "
         f"{score['prior_recall_at_1']:.0%}, among the first ten: {score['prior_recall_at_10']:.0%}",
         f"  without the prior: {score['words_alone_recall_at_1']:.0%} and "
         f"{score['words_alone_recall_at_10']:.0%} (ten by chance: {score['chance_at_10']:.0%})",
     ]
-    _finish(made, as_json, lines, interrupt.asked)
+    _finish(manifest, as_json, lines, interrupt.asked)
 
 
-def _finish(made: dict[str, Any], as_json: bool, lines: Iterable[str], interrupted: bool) -> None:
-    report(made, as_json, lines)
+def _finish(
+    manifest: dict[str, Any], as_json: bool, lines: Iterable[str], interrupted: bool
+) -> None:
+    report(manifest, as_json, lines)
     if interrupted:
         print(
-            f"unclip: interrupted at step {made['training']['step']}. What stands there can be "
-            "used; to go on, run the same command again with --resume.",
+            f"unclip: interrupted at step {manifest['training']['step']}. The output can be "
+            "used as it is; to train it longer, run the same command with --resume.",
             file=sys.stderr,
         )
         raise typer.Exit(130)

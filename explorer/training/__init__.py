@@ -1,6 +1,9 @@
-"""How pocket was made: images from openly licensed packages, a CLIP, an unCLIP decoder, a prior.
+"""Train a decoder or a prior for the CLIP of a library, on what the library holds.
 
-    python -m pocket.train --minutes 120      # from an empty folder to weights
+    decoder   images and points of a library -> a folder that `--decoder` takes
+    prior     its captions and points -> a folder that `--prior` takes
 
-This package knows nothing of libraries, doors and maps.
+`decoder_network` and `prior_network` are the networks and their losses, `dataset` reads a library's
+images once, `run_folder` is the folder of a run that can be resumed, `loop` a run with a time
+budget, `checkpoints` how weights are written.
 """

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import TrainingError
@@ -22,7 +22,7 @@ KINDS = (".safetensors", ".json", ".gz")  # of files that belong to weights
 
 
 @contextmanager
-def explained(folder: Path, needed: int) -> Iterator[None]:
+def explained(folder: FilePath, needed: int) -> Iterator[None]:
     """Turn a failure of the disk into a TrainingError.
 
     Args:
@@ -48,7 +48,7 @@ def diverged(what: str) -> TrainingError:
 
 
 def write_tensors(
-    file: Path, tensors: "dict[str, torch.Tensor]", metadata: dict[str, str] | None = None
+    file: FilePath, tensors: "dict[str, torch.Tensor]", metadata: dict[str, str] | None = None
 ) -> None:
     """Write a safetensors file, durably and as a whole; one that was there is replaced.
 
@@ -71,7 +71,7 @@ def write_tensors(
         write_file(file, content)
 
 
-def write_manifest(file: Path, values: dict[str, Any]) -> None:
+def write_manifest(file: FilePath, values: dict[str, Any]) -> None:
     """Write a manifest: these values, and the sha256 of every file of weights below its folder.
 
     Raises:
@@ -84,11 +84,11 @@ def write_manifest(file: Path, values: dict[str, Any]) -> None:
         write_file(file, content.encode())
 
 
-def install(fresh: Path, folder: Path, manifest: str) -> None:
+def install(fresh: FilePath, folder: FilePath, manifest: str) -> None:
     """Move weights that are complete into `folder`, in place of those there; the manifest last."""
     (folder / manifest).unlink(missing_ok=True)
     names = [f.relative_to(fresh) for f in fresh.rglob("*") if f.is_file()]
-    for name in sorted(names, key=lambda name: name == Path(manifest)):
+    for name in sorted(names, key=lambda name: name == FilePath(manifest)):
         make_folder((folder / name).parent)
         os.replace(fresh / name, folder / name)
     sync_folder(folder)

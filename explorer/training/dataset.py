@@ -1,6 +1,6 @@
-"""A library's own images as training material: read once into a folder, then mapped.
+"""Read the images of a library once into a folder, to train on them from there.
 
-Returns arrays. Knows no model and no network.
+Returns examples, mapped into memory. It knows no model and no network.
 """
 
 import json
@@ -8,41 +8,42 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import UInt8
 
 from explorer.errors import ImageError
 from explorer.files import write_file
 from explorer.library import Library
 from explorer.models.shared.patch_decoder import as_seen
 from explorer.training.checkpoints import explained
-from explorer.training.run_folder import check_count, chosen_rows, has_begun, held_out
+from explorer.training.decoder_network import Examples
+from explorer.training.run_folder import (
+    check_count,
+    chosen_rows,
+    has_begun,
+    held_out,
+    row_weights,
+)
 
 PIXELS, POINTS, INDEX = "images.bin", "points.npy", "images.json"
-AT_ONCE = 256
+IMAGES_PER_BATCH = 256  # opened side by side
+SECONDS_BETWEEN_LINES = 5
 
 
-@dataclass(frozen=True, eq=False)
-class Material:
-    """Images as their encoder sees them, their raw points, and which are kept from training."""
-
-    pixels: UInt8[np.ndarray, "N H W C"]
-    points: Float[np.ndarray, "N D"]
-    held_out: Bool[np.ndarray, " N"]
-    skipped: int  # images that could not be opened
-
-
-def gather(
-    library: Library, work: Path, size: int, most: int, seed: int, framing: dict[str, Any]
-) -> Material:
-    """Read at most `most` images at size × size into `work`; a run that goes on has them there.
+def read_examples(
+    library: Library, work: FilePath, size: int, most: int, seed: int, framing: dict[str, Any]
+) -> tuple[Examples, int]:
+    """Read at most `most` images at size × size into `work`; a resumed run has them there.
 
     Args:
         framing: how the encoder cuts an image; see `as_seen`.
+
+    Returns:
+        The examples, those that are held out with weight 0, and how many images could not be
+        opened.
 
     Raises:
         QueryError: too few images can be opened.
@@ -54,11 +55,12 @@ def gather(
     shape = (len(index["hashes"]), size, size, 3)
     pixels = np.memmap(work / PIXELS, np.uint8, "r", shape=shape)
     points = np.load(work / POINTS, mmap_mode="r")
-    return Material(pixels, points, held_out(index["hashes"]), index["skipped"])
+    weights = row_weights(held_out(index["hashes"]))
+    return Examples(pixels, points, weights), int(index["skipped"])
 
 
 def _read(
-    library: Library, work: Path, size: int, rows: np.ndarray, framing: dict[str, Any]
+    library: Library, work: FilePath, size: int, rows: np.ndarray, framing: dict[str, Any]
 ) -> None:
     kept: list[int] = []
     with explained(work, len(rows) * size * size * 3), (work / PIXELS).open("wb") as file:
@@ -78,7 +80,7 @@ def _read(
 def _opened(
     library: Library, rows: Sequence[int] | np.ndarray, size: int, framing: dict[str, Any]
 ) -> Iterator[tuple[int, UInt8[np.ndarray, "H W C"]]]:
-    """Rows and pixels of the images that can be opened, in order."""
+    """Yield row and pixels of each image that can be opened, in order."""
     see, shown = as_seen(size, framing), time.monotonic()
 
     def pixels_of(row: int) -> UInt8[np.ndarray, "H W C"] | None:
@@ -89,12 +91,12 @@ def _opened(
         return np.rint(see(image).transpose(1, 2, 0) * 255).astype(np.uint8)
 
     with ThreadPoolExecutor() as pool:
-        for start in range(0, len(rows), AT_ONCE):
-            part = [int(row) for row in rows[start : start + AT_ONCE]]
+        for start in range(0, len(rows), IMAGES_PER_BATCH):
+            part = [int(row) for row in rows[start : start + IMAGES_PER_BATCH]]
             for row, pixels in zip(part, pool.map(pixels_of, part), strict=True):
                 if pixels is not None:
                     yield row, pixels
-            if time.monotonic() - shown > 5:
+            if time.monotonic() - shown > SECONDS_BETWEEN_LINES:
                 print(
                     f"reading images: {start + len(part)} of {len(rows)}",
                     file=sys.stderr,

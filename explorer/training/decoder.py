@@ -1,6 +1,6 @@
 """Train a decoder for the Space of a library, on the library's own images and points.
 
-Writes a folder that `--decoder` takes. Every few minutes it is written anew, with a sheet of
+Writes a folder that `--decoder` takes. Every few minutes it is written again, with a sheet of
 held-out images over their decodes, and with the score of their round trip.
 """
 
@@ -10,7 +10,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -27,25 +27,25 @@ from explorer.models.trained import DECODER, load_decoder
 from explorer.points import Points
 from explorer.training import decoder_network
 from explorer.training.checkpoints import explained, install, write_manifest
-from explorer.training.dataset import Material, gather
+from explorer.training.dataset import read_examples
 from explorer.training.decoder_network import Examples, Networks
 from explorer.training.loop import Interrupt, Plan, Run
-from explorer.training.run_folder import begin, claim, model_of, recipe_of, row_weights, used_up
+from explorer.training.run_folder import begin, claim, model_of, no_time_left, recipe_of
 
 SIZES = (32, 64, 128)
-SHOWN = 32  # held-out images on a sheet
-COLUMNS = 8
-ROOM = 50_000_000  # bytes that a decoder, a sheet and a row of scores surely fit into
+SHEET_IMAGES = 32  # held-out images on a sheet
+SHEET_COLUMNS = 8
+DECODER_BYTES = 50_000_000  # at most, with a sheet and a row of scores
 
 
 @dataclass(frozen=True)
 class Design:
-    """What decoder is wanted.
+    """The size of a decoder, what it starts from and what it is trained on.
 
     Args:
         size: pixels a side; a patch has size / 16, so that 128 costs little more than 64.
         start: "pocket", whose weights the networks start from, or "none".
-        images: at most so many are used.
+        images: the maximum number of images to train on.
         widths: of the UNet.
 
     Raises:
@@ -59,25 +59,25 @@ class Design:
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
-            raise QueryError(f"Decoders draw {SIZES} pixels a side, not {self.size}.")
+            raise QueryError(f"A decoder's size is one of {SIZES} pixels, not {self.size}.")
         if self.start not in ("pocket", "none"):
             raise QueryError(f'A decoder starts from "pocket" or "none", not {self.start!r}.')
 
 
 def train(
     library: Library,
-    folder: Path,
+    folder: FilePath,
     design: Design,
     plan: Plan,
     *,
     resume: bool = False,
     interrupt: Interrupt | None = None,
 ) -> dict[str, Any]:
-    """Train until the plan's budget is used up or an interrupt; give the decoder's manifest.
+    """Train until the plan's time is used up or an interrupt; return the decoder's manifest.
 
     Raises:
         QueryError: too few images, or the folder is taken.
-        WeightsMissing, SpaceMismatch: the library's model cannot be had.
+        WeightsMissing, SpaceMismatch: the library's model cannot be loaded.
         TrainingError: the disk is full, or the loss is not finite; what was saved is whole.
     """
     model = model_of(library, plan.device)
@@ -85,29 +85,28 @@ def train(
     fixed["space"] = library.space.fingerprint
     work = claim(folder, fixed, resume)
     framing = _framing(model)
-    material = gather(library, work, design.size, design.images, plan.seed, framing)
+    examples, skipped = read_examples(library, work, design.size, design.images, plan.seed, framing)
     begin(work, fixed)
-    examples = Examples(material.pixels, material.points, row_weights(material.held_out))
     networks = Networks.fresh(examples, plan, design.widths)
     if design.start == "pocket":
         networks.start_from(POCKET)
-    told = {"size": design.size, "start": design.start, "images": len(material.pixels)}
-    recipe = recipe_of(library, plan, **told, skipped=material.skipped)
-    output = Output(folder, model, material, recipe, framing)
+    told = {"size": design.size, "start": design.start, "images": len(examples.pixels)}
+    recipe = recipe_of(library, plan, **told, skipped=skipped)
+    output = Output(folder, model, examples, recipe, framing)
     run, due = None, -np.inf
     with interrupt or nullcontext():
         for run in decoder_network.train(examples, networks, work, plan, interrupt):
             if (start := time.monotonic()) > due:
                 with run.averaged():
-                    output.write(networks, run, look=True)
+                    output.write(networks, run, measure=True)
                 due = time.monotonic() + _pause(plan, time.monotonic() - start)
     if run is None:
-        raise used_up(folder, plan)
-    return output.write(networks, run, look=not (interrupt and interrupt.asked))
+        raise no_time_left(folder, plan)
+    return output.write(networks, run, measure=not (interrupt and interrupt.asked))
 
 
 def _pause(plan: Plan, took: float) -> float:
-    """Seconds between two sheets: a tenth of the budget, but one minute to five.
+    """Return the seconds between two sheets: a tenth of the budget, but one minute to five.
 
     Longer where a sheet takes long, so that nine tenths of the time are left for training.
     """
@@ -115,28 +114,29 @@ def _pause(plan: Plan, took: float) -> float:
 
 
 def _framing(model: Model) -> dict[str, Any]:
-    """How the encoder cuts an image, so that the decoder learns what the points speak of."""
+    """Return how the encoder cuts an image, so that the decoder learns what the points show."""
     seen = model.encoder.preprocess
     names = ("resize_mode", "interpolation", "fill_color")
     return {name: getattr(seen, name) for name in names} if isinstance(seen, Preprocess) else {}
 
 
 class Output:
-    """The folder that is written: decoder, sheets and scores."""
+    """The output folder: decoder, sheets and scores."""
 
     def __init__(
         self,
-        folder: Path,
+        folder: FilePath,
         model: Model,
-        material: Material,
+        examples: Examples,
         recipe: dict[str, Any],
         framing: dict[str, Any],
     ) -> None:
         self.folder, self.model = folder, model
-        rows = np.random.default_rng(0).permutation(np.flatnonzero(material.held_out))[:SHOWN]
-        self.originals = [Image.fromarray(pixels) for pixels in material.pixels[rows]]
-        self.points = Points(material.points[rows], model.space, "image")
-        norms = np.linalg.norm(material.points[~material.held_out], axis=1)
+        held_out = np.flatnonzero(examples.weights == 0)
+        rows = np.random.default_rng(0).permutation(held_out)[:SHEET_IMAGES]
+        self.originals = [Image.fromarray(pixels) for pixels in examples.pixels[rows]]
+        self.points = Points(examples.points[rows], model.space, "image")
+        norms = np.linalg.norm(examples.points[examples.weights > 0], axis=1)
         self.manifest: dict[str, Any] = {
             "kind": "decoder",
             "model": model.name,
@@ -149,43 +149,43 @@ class Output:
             "held_out": {},
         }
 
-    def write(self, networks: Networks, run: Run, *, look: bool) -> dict[str, Any]:
-        """Put the networks in the place of the decoder that was there; give the manifest.
+    def write(self, networks: Networks, run: Run, *, measure: bool) -> dict[str, Any]:
+        """Replace the decoder in the folder by these networks; return the manifest.
 
         Args:
-            look: measure it first, and draw a sheet.
+            measure: decode held-out points first, for scores and a sheet.
         """
         fresh = self.folder / "work" / "next"
         self.manifest["training"] |= {"stage": run.name, "step": run.step}
-        with explained(self.folder, ROOM):
+        with explained(self.folder, DECODER_BYTES):
             networks.save(fresh)
             write_manifest(fresh / DECODER, self.manifest)
-            if look:
-                self.manifest["held_out"] = self._look(fresh, run)
+            if measure:
+                self.manifest["held_out"] = self._measure(fresh, run)
                 write_manifest(fresh / DECODER, self.manifest)
             install(fresh, self.folder, DECODER)
         return self.manifest
 
-    def _look(self, folder: Path, run: Run) -> dict[str, Any]:
+    def _measure(self, folder: FilePath, run: Run) -> dict[str, Any]:
         """Decode held-out points, encode the images, and compare with points and chance."""
         decoder = load_decoder(folder, self.manifest["training"]["device"])
-        made = list(decoder.decode(self.points))
-        seen = self.model.encoder.encode_images(made)
-        everyone = np.arange(len(made))
-        others = self.points[np.roll(everyone, 1)]
-        found = recall(seen.unit @ self.points.unit.T, everyone, 1)
+        decodes = list(decoder.decode(self.points))
+        seen = self.model.encoder.encode_images(decodes)
+        rows = np.arange(len(decodes))
+        others = self.points[np.roll(rows, 1)]
+        found = recall(seen.unit @ self.points.unit.T, rows, 1)
         scores = {
             "round_trip": float(np.median(cosines(seen, self.points))),
             "chance": float(np.median(cosines(seen, others))),
             "found_first": found,
         }
         scores = {name: round(value, 4) for name, value in scores.items()}
-        self._tell(run, scores)
-        self._draw(made)
-        return {"images": len(made), "stage": run.name, "step": run.step, **scores}
+        self._report(run, scores)
+        self._write_sheet(decodes)
+        return {"images": len(decodes), "stage": run.name, "step": run.step, **scores}
 
-    def _tell(self, run: Run, scores: dict[str, float]) -> None:
-        """One line on stderr, one row in progress.csv."""
+    def _report(self, run: Run, scores: dict[str, float]) -> None:
+        """Print one line to stderr and write one row of progress.csv."""
         print(
             f"{run.name}: step {run.step}, held-out round trip {scores['round_trip']:.3f} "
             f"(chance {scores['chance']:.3f}), found first {scores['found_first']:.0%}",
@@ -207,13 +207,13 @@ class Output:
                 writer.writeheader()
             writer.writerow(row)
 
-    def _draw(self, made: list[Image.Image]) -> None:
-        """Held-out images, and under each row of them their decodes."""
+    def _write_sheet(self, decodes: list[Image.Image]) -> None:
+        """Write held-out images, and under each row of them their decodes."""
         tiles: list[Image.Image] = []
-        for start in range(0, len(made), COLUMNS):
-            part = slice(start, start + COLUMNS)
-            tiles += [*self.originals[part], *made[part]]
+        for start in range(0, len(decodes), SHEET_COLUMNS):
+            part = slice(start, start + SHEET_COLUMNS)
+            tiles += [*self.originals[part], *decodes[part]]
         sheets = self.folder / "samples"
         sheets.mkdir(exist_ok=True)
         number = 1 + max((int(file.stem) for file in sheets.glob("[0-9]*.png")), default=0)
-        save_image(grid(tiles, columns=COLUMNS), sheets / f"{number:04d}.png")
+        save_image(grid(tiles, columns=SHEET_COLUMNS), sheets / f"{number:04d}.png")

@@ -1,13 +1,13 @@
-"""Train an unCLIP decoder: a UNet that draws an image from its point.
+"""Train an unCLIP decoder: a UNet that decodes a point into its image.
 
-Takes images and their points, writes diffusers folders. It does not know
-which CLIP the points come from.
+Takes images and their points, writes diffusers folders. It does not know which CLIP the points
+come from.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 WIDTHS = (96, 192)  # channels at the UNet's two resolutions
 BATCH, DRAFT_BATCH = 32, 256
 DRAFT_SHARE = 0.2  # of the minutes
-DROP = 0.1  # how often the point is left out, for guidance
-BLUR = 0.3  # most that a point is shifted, in deviations: the decoder must work between points
-DEFAULTS = {"steps": 8, "guidance": 1.5, "solver": "dpm"}  # of a decoder that is new
+DROP_SHARE = 0.1  # how often the point is left out, for guidance
+MAX_SHIFT = 0.3  # of a point, in deviations: the decoder must work between points
+DEFAULTS = {"steps": 8, "guidance": 1.5, "solver": "dpm"}  # of a new decoder
 SCHEDULER = {
     "_class_name": "DDIMScheduler",
     "num_train_timesteps": 1000,
@@ -52,7 +52,7 @@ class Examples:
     weights: Float[np.ndarray, " N"]
 
     def draw(self, count: int, step: int, plan: Plan) -> "tuple[torch.Tensor, torch.Tensor]":
-        """Latents and points of `count` images, or of all; the seeds are set by the step."""
+        """Draw latents and points of `count` images, or of all; the step sets the seeds."""
         import torch
         from torch.nn.functional import pixel_unshuffle
 
@@ -74,7 +74,7 @@ def draw_rows(weights: Float[np.ndarray, " N"], count: int, rng: np.random.Gener
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """What a decoder consists of: a UNet, the draft that it is told, and the points' statistics."""
+    """The parts of a decoder: a UNet, the draft it is given, and the statistics of points."""
 
     unet: Any
     draft: Any
@@ -82,7 +82,7 @@ class Networks:
 
     @classmethod
     def fresh(cls, examples: Examples, plan: Plan, widths: tuple[int, int] = WIDTHS) -> "Networks":
-        """Networks that know nothing but mean and deviation of the training points."""
+        """Return untrained networks with mean and deviation of the training points."""
         import torch
 
         torch.manual_seed(plan.seed)
@@ -94,20 +94,20 @@ class Networks:
             statistics(examples.points[examples.weights > 0]).to(plan.device),
         )
 
-    def start_from(self, folder: Path) -> None:
-        """Take over a decoder's weights that fit, but for the layers that read its points."""
+    def start_from(self, folder: FilePath) -> None:
+        """Load a decoder's weights that fit, except the layers that read its points."""
         from safetensors.torch import load_file
 
         parts = ((self.unet, UNET, "class_embedding."), (self.draft, DRAFT, "0."))
-        for network, file, own in parts:
+        for network, file, reading in parts:
             state = network.state_dict()
             for name, tensor in load_file(folder / file).items():
                 fits = name in state and state[name].shape == tensor.shape
-                if fits and not name.startswith(own):
+                if fits and not name.startswith(reading):
                     state[name] = tensor
             network.load_state_dict(state)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: FilePath) -> None:
         """Write `unet/`, `draft/`, `image_normalizer/` and `scheduler/`, in half precision."""
         half = {name: x.half() for name, x in self.unet.state_dict().items()}
         self.unet.save_config(folder / "unet")
@@ -122,7 +122,7 @@ class Networks:
 
 
 def unet(dimension: int, channels: int, widths: tuple[int, int]) -> Any:
-    """A fresh UNet for points of that dimension and latents of so many channels."""
+    """Return a fresh UNet for points of this dimension and latents with these channels."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -143,7 +143,7 @@ def unet(dimension: int, channels: int, widths: tuple[int, int]) -> Any:
 
 
 def statistics(points: Float[np.ndarray, "N D"]) -> Any:
-    """Mean and deviation of training points, as Stable unCLIP keeps them."""
+    """Return mean and deviation of training points, in the form of Stable unCLIP."""
     import torch
     from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import (
         StableUnCLIPImageNormalizer,
@@ -156,7 +156,7 @@ def statistics(points: Float[np.ndarray, "N D"]) -> Any:
 
 
 def deviation(points: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "1 D"]:
-    """Deviation in each dimension, none so small that dividing by it would blow up noise."""
+    """Return the deviation in each dimension, none so small that dividing by it amplifies noise."""
     spread = points.std(0, keepdims=True)
     return np.maximum(spread, 0.01 * spread.mean())
 
@@ -164,7 +164,7 @@ def deviation(points: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "1 D"]:
 def train(
     examples: Examples,
     networks: Networks,
-    work: Path,
+    work: FilePath,
     plan: Plan,
     interrupt: Interrupt | None = None,
 ) -> Iterator[Run]:
@@ -173,7 +173,7 @@ def train(
     When the iterator ends, the networks have their averaged weights.
 
     Args:
-        work: the folder of the checkpoints, from which training goes on.
+        work: the folder of the checkpoints, from which training resumes.
 
     Raises:
         TrainingError: a loss is not finite, or the disk refuses; the last checkpoint is good.
@@ -184,7 +184,7 @@ def train(
 
 
 def _train_draft(
-    examples: Examples, networks: Networks, work: Path, plan: Plan, interrupt: Interrupt | None
+    examples: Examples, networks: Networks, work: FilePath, plan: Plan, interrupt: Interrupt | None
 ) -> Iterator[Run]:
     import torch
 
@@ -195,16 +195,16 @@ def _train_draft(
     for step in run:
         latents, z = examples.draw(plan.batch or DRAFT_BATCH, step, plan)
         z = networks.normalizer.scale(z)
-        z = z + BLUR * torch.rand(len(z), 1, device=z.device) * torch.randn_like(z)
+        z = z + MAX_SHIFT * torch.rand(len(z), 1, device=z.device) * torch.randn_like(z)
         with autocast(plan.device):
-            drawn = networks.draft(z)
-        run.update((drawn.float() - latents).square().mean())
+            drafts = networks.draft(z)
+        run.update((drafts.float() - latents).square().mean())
         yield run
     run.adopt_average()
 
 
 def _train_unet(
-    examples: Examples, networks: Networks, work: Path, plan: Plan, interrupt: Interrupt | None
+    examples: Examples, networks: Networks, work: FilePath, plan: Plan, interrupt: Interrupt | None
 ) -> Iterator[Run]:
     import torch
     from diffusers import DDIMScheduler
@@ -216,7 +216,7 @@ def _train_unet(
     )  # fmt: skip
     for step in run:
         latents, z = examples.draw(plan.batch or BATCH, step, plan)
-        z = blurred(z, networks.normalizer)
+        z = perturbed(z, networks.normalizer)
         with torch.no_grad():
             draft = networks.draft(z)
         run.update(loss(networks.unet, latents, (z, draft), alphas, plan.device))
@@ -231,9 +231,9 @@ def loss(
     alphas: "torch.Tensor",
     device: str,
 ) -> "torch.Tensor":
-    """Squared error of x_0 at random levels, counted 1 + min(SNR, 5) times.
+    """Return the squared error of x_0 at random levels, weighted by 1 + min(SNR, 5).
 
-    A narrow network can draw a patch of 48 numbers, but not also carry 48 of noise (v, ε), so it
+    A narrow network can predict a patch of 48 numbers, but not also 48 of noise (v, ε), so it
     predicts the image. Plain min-SNR would hardly count the noisiest levels, where the point
     alone decides.
 
@@ -256,10 +256,10 @@ def loss(
     return (weight * (output.float() - latents).square()).mean()
 
 
-def blurred(z: "torch.Tensor", normalizer: Any) -> "torch.Tensor":
-    """Points as the network must cope with them: shifted a little, or left out; standardised."""
+def perturbed(z: "torch.Tensor", normalizer: Any) -> "torch.Tensor":
+    """Return points shifted a little, some of them left out, all of them standardised."""
     import torch
 
     chance = torch.rand(2, len(z), 1, device=z.device)
-    shifted = z + BLUR * chance[0] * normalizer.std * torch.randn_like(z)
-    return normalizer.scale(shifted * (chance[1] >= DROP))
+    shifted = z + MAX_SHIFT * chance[0] * normalizer.std * torch.randn_like(z)
+    return normalizer.scale(shifted * (chance[1] >= DROP_SHARE))

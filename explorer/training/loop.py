@@ -1,6 +1,6 @@
 """A training run with a time budget: learning rate by elapsed time, checkpoints, resuming.
 
-It knows no model: it is given parameters, and says when to stop.
+It is given parameters, knows no model, and says when to stop.
 """
 
 import signal
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Interrupt:
-    """Notes Ctrl-C and SIGTERM while it is entered, so that a step can be finished first.
+    """Catch the first Ctrl-C or SIGTERM while entered, so that a step is finished before stopping.
 
-    Only the first: a second one acts at once.
+    A second one acts at once.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -46,13 +46,13 @@ class Interrupt:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long training goes on, and how.
+    """The budget and the settings of a training.
 
     Args:
         minutes: over all resumptions.
         steps: of every stage, in place of `minutes`.
-        batch: examples a step; None is each network's own.
-        rate: learning rate, times the usual one.
+        batch: examples a step; None is the default of each network.
+        rate: learning rate, as a multiple of the default.
     """
 
     minutes: float
@@ -67,18 +67,18 @@ class Run:
     """One stage of training in `folder`, `minutes` long over all its resumptions.
 
     Args:
-        average: how much of the averaged weights a step keeps; None averages nothing.
+        average: decay of the moving average of the weights; None averages nothing.
         steps: in place of `minutes`.
-        interrupt: ends the run after the step during which it was asked for.
+        interrupt: ends the run after the current step.
 
-    >>> run = Run(Path("stage"), "clip", modules, minutes=20)       # doctest: +SKIP
+    >>> run = Run(FilePath("stage"), "clip", modules, minutes=20)       # doctest: +SKIP
     >>> for step in run:                                            # doctest: +SKIP
     ...     run.update(loss(step))
     """
 
     def __init__(
         self,
-        folder: Path,
+        folder: FilePath,
         name: str,
         modules: "dict[str, torch.nn.Module]",
         *,
@@ -93,7 +93,7 @@ class Run:
 
         self.file = folder / f"{name}.safetensors"
         self.name, self.modules, self.minutes, self.rate = name, modules, minutes, rate
-        self.most, self.interrupt = steps, interrupt or Interrupt()
+        self.max_steps, self.interrupt = steps, interrupt or Interrupt()
         parameters = [p for m in modules.values() for p in m.parameters() if p.requires_grad]
         matrices = [p for p in parameters if p.ndim > 1]
         vectors = [p for p in parameters if p.ndim <= 1]
@@ -111,7 +111,7 @@ class Run:
             self.restore()
 
     def __iter__(self) -> Iterator[int]:
-        """Steps until the budget is used up or an interrupt; saves every two minutes and then."""
+        """Yield steps until the budget is used up or an interrupt; save every two minutes."""
         saved = shown = time.monotonic()
         while self.progress < 1:
             start = time.monotonic()
@@ -133,23 +133,23 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is used, 0 … 1."""
-        if self.most is not None:
-            return self.step / self.most
+        """The share of the budget that is used, 0 to 1."""
+        if self.max_steps is not None:
+            return self.step / self.max_steps
         return self.elapsed / (60 * self.minutes)
 
     @property
     def loss(self) -> float:
-        """Mean of the last 50 losses."""
+        """The mean of the last 50 losses."""
         return float(np.mean(self.losses[-50:])) if self.losses else float("nan")
 
     def factor(self) -> float:
-        """Warm-up over 200 steps or 5 % of the budget, then half a cosine over the budget."""
+        """Return the factor of the learning rate: warm-up over 200 steps or 5 %, then a cosine."""
         warm = max((self.step + 1) / 200, self.progress / 0.05)
         return float(min(1, warm) * (0.5 + 0.5 * np.cos(np.pi * min(self.progress, 1))))
 
     def update(self, loss: "torch.Tensor") -> None:
-        """One optimiser step.
+        """Do one optimiser step.
 
         Raises:
             TrainingError: loss or gradient is not finite; it is refused before it does harm.
@@ -171,7 +171,7 @@ class Run:
         self.losses = [*self.losses[-199:], float(loss.detach())]
 
     def show(self) -> None:
-        """One line on stderr: what is left is at the pace so far."""
+        """Print one line to stderr; the time left assumes the pace so far."""
         left = self.elapsed * (1 / self.progress - 1) / 60 if self.progress else self.minutes
         print(
             f"{self.name}: step {self.step}, loss {self.loss:.4f}, "
@@ -198,7 +198,7 @@ class Run:
         write_tensors(self.file, tensors, {"step": str(self.step), "elapsed": str(self.elapsed)})
 
     def restore(self) -> None:
-        """Go on from the checkpoint."""
+        """Resume from the checkpoint."""
         import torch
         from safetensors import safe_open
 
@@ -218,12 +218,12 @@ class Run:
             average.copy_(tensors[f"average/{i}"])
 
     def adopt_average(self) -> None:
-        """Put the averaged weights in place of the last ones, for the finished model."""
+        """Replace the last weights by the averaged ones, for the finished model."""
         self._put(self.average)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Inside, the networks have their averaged weights."""
+        """Give the networks their averaged weights for the duration of the context."""
         last = [p.detach().clone() for p in self.parameters]
         self._put(self.average)
         try:
@@ -241,7 +241,7 @@ class Run:
 
 @contextmanager
 def autocast(device: str) -> Iterator[None]:
-    """bfloat16, and on a CPU the plain attention: the backward of its fused one is very slow."""
+    """Run in bfloat16, on a CPU with plain attention: the fused one has a very slow backward."""
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 

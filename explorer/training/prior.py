@@ -6,7 +6,7 @@ Writes a folder that `--prior` takes.
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -30,35 +30,34 @@ from explorer.training.run_folder import (
     claim,
     held_out,
     model_of,
+    no_time_left,
     recipe_of,
     row_weights,
-    used_up,
 )
 
-MOST = 50_000  # captions
-TEN = 10
-MEASURED = 500  # held-out captions
-ROOM = 50_000_000  # bytes that a prior surely fits into
+MAX_CAPTIONS = 50_000
+MAX_MEASURED = 500  # held-out captions that the score is taken of
+PRIOR_BYTES = 50_000_000  # at most
 
 
 def train(
     library: Library,
-    folder: Path,
+    folder: FilePath,
     column: str,
     plan: Plan,
     *,
     resume: bool = False,
     interrupt: Interrupt | None = None,
 ) -> dict[str, Any]:
-    """Train until the plan's budget is used up or an interrupt; give the prior's manifest.
+    """Train until the plan's time is used up or an interrupt; return the prior's manifest.
 
     Args:
-        column: of the library, with the captions.
+        column: the column of the library that holds captions.
 
     Raises:
         QueryError: no such column, too few captions, or the folder is taken.
         UnknownModel: the model's text tower is of a kind that gives no token states.
-        WeightsMissing, SpaceMismatch: the library's model cannot be had.
+        WeightsMissing, SpaceMismatch: the library's model cannot be loaded.
         TrainingError: the disk is full, or the loss is not finite; what was saved is whole.
     """
     model = model_of(library, plan.device)
@@ -75,18 +74,18 @@ def train(
     with interrupt or nullcontext():
         last = deque(prior_network.train(network, read, told, work, plan, interrupt), maxlen=1)
     if not last:
-        raise used_up(folder, plan)
+        raise no_time_left(folder, plan)
     facts = {"column": column, "captions": len(captions), "step": last[0].step}
     recipe, held = recipe_of(library, plan, **facts), points[np.flatnonzero(out)]
-    with explained(folder, ROOM):
+    with explained(folder, PRIOR_BYTES):
         prior_network.save(network, work / "next")
         return _finish(work / "next", folder, model, recipe, held)
 
 
 def _finish(
-    fresh: Path, folder: Path, model: Model, recipe: dict[str, Any], held: Points
+    fresh: FilePath, folder: FilePath, model: Model, recipe: dict[str, Any], held: Points
 ) -> dict[str, Any]:
-    """Measure the prior in `fresh` and put it in the place of the one that was there."""
+    """Measure the prior in `fresh` and replace the one in `folder` by it."""
     manifest: dict[str, Any] = {
         "kind": "prior",
         "model": model.name,
@@ -95,14 +94,14 @@ def _finish(
         "training": recipe,
     }
     write_manifest(fresh / PRIOR, manifest)
-    manifest["held_out"] = _measure(load_prior(fresh, model.encoder), model, held[:MEASURED])
+    manifest["held_out"] = _measure(load_prior(fresh, model.encoder), model, held[:MAX_MEASURED])
     write_manifest(fresh / PRIOR, manifest)
     install(fresh, folder, PRIOR)
     return manifest
 
 
 def _captions(library: Library, column: str, seed: int) -> tuple[np.ndarray, list[str]]:
-    """The rows that have a caption, and their captions."""
+    """Return the rows that have a caption, and their captions."""
     if column not in library.columns:
         there = ", ".join(map(repr, library.columns)) or "none at all"
         raise QueryError(
@@ -112,12 +111,12 @@ def _captions(library: Library, column: str, seed: int) -> tuple[np.ndarray, lis
     texts = [str(text).strip() for text in library.rows[column].fillna("")]
     rows = np.flatnonzero([bool(text) for text in texts])
     check_count(library, len(rows), f"Rows without a {column!r} do not count.")
-    rows = rows[chosen_rows(len(rows), MOST, seed)]
+    rows = rows[chosen_rows(len(rows), MAX_CAPTIONS, seed)]
     return rows, [texts[row] for row in rows]
 
 
 def _reader(model: Model, device: str) -> Reader:
-    """The text tower of a model.
+    """Return the text tower of a model.
 
     Raises:
         UnknownModel: it gives no token states.
@@ -133,26 +132,26 @@ def _reader(model: Model, device: str) -> Reader:
     return read
 
 
-def _measure(made: Prior, model: Model, points: Points) -> dict[str, Any]:
-    """How often a caption finds its own image first, or among ten, of the held-out ones.
+def _measure(prior: Prior, model: Model, points: Points) -> dict[str, Any]:
+    """Return how often a caption finds its own image first, or among ten, of the held-out ones.
 
     By the point that the prior gives, and by the text's own point.
 
     Args:
         points: of images, labelled with their captions.
     """
-    everyone, units = np.arange(len(points)), points.unit.T
+    rows, units = np.arange(len(points)), points.unit.T
     ways = {
-        "prior": made.sample(points.labels),
+        "prior": prior.sample(points.labels),
         "words_alone": model.encoder.encode_text(points.labels),
     }
     scores = {
-        f"{way}_recall_at_{k}": round(recall(given.unit @ units, everyone, k), 4)
-        for way, given in ways.items()
-        for k in (1, TEN)
+        f"{way}_recall_at_{k}": round(recall(asked.unit @ units, rows, k), 4)
+        for way, asked in ways.items()
+        for k in (1, 10)
     }
     return {
         "images": len(points),
         **scores,
-        "chance_at_10": round(min(1, TEN / len(points)), 4),
+        "chance_at_10": round(min(1, 10 / len(points)), 4),
     }

@@ -5,7 +5,7 @@ Takes captions and the points of their images, writes a diffusers folder.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     Read = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # points N D, states N L D, mask N L
 
 BATCH = 256
-DROP = 0.1
-REMEMBERED = 50_000  # captions
-DEFAULTS = {"prior_steps": 25, "prior_guidance": 1.5}  # of a prior that is new
+DROP_SHARE = 0.1  # how often the caption is left out, for guidance
+CACHED_CAPTIONS = 50_000
+DEFAULTS = {"prior_steps": 25, "prior_guidance": 1.5}  # of a new prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,22 +42,22 @@ class Captioned:
 
 
 class Reader:
-    """A text tower that remembers what it has read, so that a caption costs its time once."""
+    """A text tower with a cache, so that each caption is encoded once."""
 
     def __init__(self, clip: Any, tokenizer: Any, device: str) -> None:
         self.clip, self.tokenizer, self.device = clip.to(device).eval(), tokenizer, device
-        self._known: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._cache: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def __call__(self, texts: Sequence[str]) -> "Read":
-        """Give points, token states and mask; states that do not count are zero."""
+        """Return points, token states and mask; states that do not count are zero."""
         import torch
         from torch.nn.utils.rnn import pad_sequence
 
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        new = [text for text in dict.fromkeys(texts) if text not in self._cache]
         fresh = dict(zip(new, self._read(new), strict=True)) if new else {}
-        if len(self._known) < REMEMBERED:
-            self._known |= fresh
-        pairs = [fresh.get(text) or self._known[text] for text in texts]
+        if len(self._cache) < CACHED_CAPTIONS:
+            self._cache |= fresh
+        pairs = [fresh.get(text) or self._cache[text] for text in texts]
         lengths = torch.tensor([len(states) for _, states in pairs], device=self.device)
         states = pad_sequence([states for _, states in pairs], batch_first=True)
         length = self.tokenizer.context_length
@@ -66,7 +66,7 @@ class Reader:
         return torch.stack([point for point, _ in pairs]), states.float(), mask
 
     def _read(self, texts: Sequence[str]) -> "list[tuple[torch.Tensor, torch.Tensor]]":
-        """Each text's point and, in half precision, the states that count."""
+        """Return each text's point and, in half precision, the states that count."""
         import torch
 
         with torch.no_grad(), autocast(self.device):
@@ -77,7 +77,7 @@ class Reader:
 
 
 def transformer(points: Float[np.ndarray, "N D"], context: int) -> Any:
-    """A fresh PriorTransformer that knows mean and deviation of the training points."""
+    """Return a fresh PriorTransformer with mean and deviation of the training points."""
     import torch
     from diffusers import PriorTransformer
 
@@ -102,16 +102,16 @@ def train(
     network: Any,
     read: Reader,
     images: Captioned,
-    work: Path,
+    work: FilePath,
     plan: Plan,
     interrupt: Interrupt | None = None,
 ) -> Iterator[Run]:
-    """Train what `transformer` gave; yield the run after every step.
+    """Train the network that `transformer` returned; yield the run after every step.
 
     When the iterator ends, the network has its averaged weights.
 
     Args:
-        work: the folder of the checkpoint, from which training goes on.
+        work: the folder of the checkpoint, from which training resumes.
 
     Raises:
         TrainingError: a loss is not finite, or the disk refuses; the last checkpoint is good.
@@ -131,7 +131,7 @@ def train(
         rng = np.random.default_rng([plan.seed, step])
         torch.manual_seed(int(rng.integers(2**31)))
         rows = draw_rows(images.weights, plan.batch or BATCH, rng)
-        texts = [text * (rng.random() >= DROP) for text in images.captions(rows, rng)]
+        texts = [text * (rng.random() >= DROP_SHARE) for text in images.captions(rows, rng)]
         points, states, mask = read(texts)
         present = torch.tensor([bool(text) for text in texts], device=plan.device)[:, None]
         z = (torch.from_numpy(images.points[rows]).to(plan.device) - mean) / std
@@ -141,20 +141,20 @@ def train(
 
 
 def loss(
-    network: Any, z: "torch.Tensor", given: "Read", alphas: "torch.Tensor", device: str
+    network: Any, z: "torch.Tensor", read: "Read", alphas: "torch.Tensor", device: str
 ) -> "torch.Tensor":
-    """Squared error of the standardised point (N D), at random levels."""
+    """Return the squared error of the standardised point (N D), at random noise levels."""
     import torch
 
     t = torch.randint(0, len(alphas), (len(z),), device=device)
     alpha = alphas[t][:, None]
     noisy = alpha.sqrt() * z + (1 - alpha).sqrt() * torch.randn_like(z)
     with autocast(device):
-        out = network(noisy, t, *given).predicted_image_embedding
+        out = network(noisy, t, *read).predicted_image_embedding
     return (out.float() - z).square().mean()
 
 
-def save(network: Any, folder: Path) -> None:
+def save(network: Any, folder: FilePath) -> None:
     """Write `prior/` into `folder`, in half precision."""
     network.save_config(folder / "prior")
     write_tensors(folder / PRIOR, {name: x.half() for name, x in network.state_dict().items()})

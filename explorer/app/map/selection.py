@@ -15,20 +15,14 @@ from explorer.library.subset import write_subset
 def rows_within(
     border: Sequence[tuple[float, float]], xy: Float[np.ndarray, "N 2"]
 ) -> Int[np.ndarray, " K"]:
-    """Which places a drawn border encloses; where it crosses itself, every other part.
-
-    Source: the crossing number, Shimrat 1962, CACM algorithm 112.
+    """Return which places a drawn border encloses; where it crosses itself, every other part.
 
     >>> rows_within([(0, 0), (2, 0), (2, 2), (0, 2)], np.array([[1, 1], [3, 1], [1, -1.0]]))
     array([0])
     """
-    inside = np.zeros(len(xy), dtype=bool)
-    x, y = np.asarray(xy, dtype=np.float64).T
-    for (ax, ay), (bx, by) in zip(border, [*border[1:], border[0]], strict=True):
-        if ay != by:
-            crossing = (ay > y) != (by > y)
-            inside ^= crossing & (x < (bx - ax) * (y - ay) / (by - ay) + ax)
-    return np.flatnonzero(inside)
+    from matplotlib.path import Path as Border
+
+    return np.flatnonzero(Border(border).contains_points(xy))
 
 
 def write_chosen(library: Library, rows: Int[np.ndarray, " K"], file: FilePath) -> None:

@@ -1,4 +1,4 @@
-"""Material: what the questions are asked of: a library, the model of its Space, and how much of it.
+"""Dataset: what the questions are asked of: a library, the model of its Space, and how much of it.
 
 Every draw is seeded, so that a report can be made again. What is not there raises `Absent`.
 """
@@ -13,13 +13,13 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
-from analysis.statistics import chunks
 from explorer.decoder import Decoder
 from explorer.errors import ExplorerError, QueryError
 from explorer.library import Library
 from explorer.models import Model, load
 from explorer.points import Points
 from explorer.prior import Prior
+from explorer.sampler import batches
 from explorer.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Absent(ExplorerError):
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class Dataset:
     """A library and the model of its Space.
 
     Args:
@@ -132,7 +132,7 @@ class Material:
         images = self.require_decoder("Decoding").decode(points, Settings(**options))
         kept: list[Image.Image] = []
         parts = []
-        for rows in chunks(len(points), self.model.encoder.batch_size):
+        for rows in batches(len(points), self.model.encoder.batch_size):
             batch = list(islice(images, rows.stop - rows.start))
             parts.append(self.model.encoder.encode_images(batch))
             kept += batch[: keep - len(kept)]

@@ -1,24 +1,23 @@
 import numpy as np
 import pytest
-from coloured import material
+from coloured import dataset
 
-from analysis.material import Absent, Material
-from analysis.statistics import bootstrap, chunks, percent, wilson
+from analysis.dataset import Absent, Dataset
 from explorer.errors import ExplorerError, QueryError, SpaceMismatch
 
 
 def test_a_draw_is_seeded_ascending_and_without_repeats(tmp_path):
-    asked = material(tmp_path, count=5)
+    asked = dataset(tmp_path, count=5)
     rows = asked.draw(np.arange(100))
     assert len(set(rows.tolist())) == 5
     assert (np.diff(rows) > 0).all()
     assert rows.tolist() == asked.draw(np.arange(100)).tolist()
-    other = Material(asked.library, asked.model, count=5, seed=1)
+    other = Dataset(asked.library, asked.model, count=5, seed=1)
     assert rows.tolist() != other.draw(np.arange(100)).tolist()
 
 
 def test_points_are_those_of_the_rows(tmp_path):
-    asked = material(tmp_path, count=5)
+    asked = dataset(tmp_path, count=5)
     points, rows = asked.points()
     assert points.vectors.tolist() == asked.library.vectors[rows].tolist()
     assert len(asked.points(7)[1]) == 7
@@ -26,14 +25,14 @@ def test_points_are_those_of_the_rows(tmp_path):
 
 
 def test_captions_leave_out_what_is_empty(tmp_path):
-    asked = material(tmp_path, each=1)
+    asked = dataset(tmp_path, each=1)
     asked.library.rows.loc[[0, 1], "caption"] = [None, "  "]
     assert asked.captions.to_dict() == {2: "red", 3: "white"}
     assert asked.names(np.array([2, 0])) == ["red", asked.library.rows["item"][0]]
 
 
 def test_what_is_absent_is_said_with_its_remedy(tmp_path):
-    asked = material(tmp_path, captions=False)
+    asked = dataset(tmp_path, captions=False)
     with pytest.raises(Absent, match="Depth needs a decoder.*--decoder"):
         asked.require_decoder("Depth")
     with pytest.raises(Absent, match="Depth needs a prior.*--prior"):
@@ -44,20 +43,20 @@ def test_what_is_absent_is_said_with_its_remedy(tmp_path):
 
 
 def test_what_cannot_be_asked_about_is_refused(tmp_path, pocket):
-    asked = material(tmp_path)
+    asked = dataset(tmp_path)
     with pytest.raises(SpaceMismatch, match="made with colours"):
-        Material(asked.library, pocket)
+        Dataset(asked.library, pocket)
     with pytest.raises(QueryError, match="no column 'words'"):
-        Material(asked.library, asked.model, "words")
+        Dataset(asked.library, asked.model, "words")
     with pytest.raises(QueryError, match="At least one"):
-        Material(asked.library, asked.model, count=0)
+        Dataset(asked.library, asked.model, count=0)
 
 
 def test_decodes_are_seen_in_batches_and_only_the_first_are_kept(pocket, sample):
     files = sorted((sample / "noto").glob("*.png"))[:3]
     points = pocket.encoder.encode_images(files)
 
-    class Few(Material):  # of a library nothing is needed here
+    class Few(Dataset):  # of a library nothing is needed here
         def __post_init__(self):
             pass
 
@@ -66,26 +65,3 @@ def test_decodes_are_seen_in_batches_and_only_the_first_are_kept(pocket, sample)
     assert len(images) == 2
     again = pocket.encoder.encode_images(images)
     assert again.vectors == pytest.approx(seen.vectors[:2], abs=1e-4)
-
-
-def test_wilson_by_hand():
-    # Newcombe 1998, table I: 81 of 263, and 0 of 20
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
-    assert wilson(20, 20) == pytest.approx((0.8389, 1), abs=5e-5)
-    assert wilson(0, 0) == (0, 1)
-    assert percent(81, 263) == "30.8 % (25.5 to 36.6 %)"
-
-
-def test_the_bootstrap_of_a_mean_is_near_its_normal_interval():
-    values = np.random.default_rng(0).normal(3, 2, 400)
-    low, high = bootstrap(values)
-    half = 1.96 * values.std() / 20
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
-    assert bootstrap(values) == (low, high)
-    assert bootstrap(values, np.median)[0] > 2
-
-
-def test_chunks_cover_all_rows_once():
-    assert chunks(5, 2) == [slice(0, 2), slice(2, 4), slice(4, 5)]
-    assert chunks(0, 2) == []
