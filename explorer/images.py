@@ -5,7 +5,6 @@ no Points.
 """
 
 import io
-import json
 import math
 import os
 import secrets
@@ -21,10 +20,11 @@ from typing import Any
 import numpy as np
 import PIL
 from jaxtyping import Shaped, UInt8
-from PIL import Image, ImageCms, ImageDraw, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageDraw, ImageOps
 
 from explorer.errors import ImageError, QueryError
 from explorer.font import font
+from explorer.metadata import recipe_in, save_options
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MAX_PIXELS = 64_000_000
@@ -36,7 +36,6 @@ _FAILURES = (
     *(AttributeError, AssertionError, EOFError, MemoryError, struct.error, zlib.error),
     *(Image.DecompressionBombError, ImageCms.PyCMSError),
 )
-_IMAGE_DESCRIPTION = 0x010E  # EXIF 2.3, table 4
 _SUFFIXES = (".png", ".webp", ".jpg", ".jpeg")
 
 
@@ -247,17 +246,18 @@ def save_image(
     It appears under its name only when it is complete.
 
     Args:
-        recipe: what made the image, in values that JSON knows; it goes into the metadata.
+        recipe: what made the image, in values that JSON knows, of any size; it goes into the
+            metadata.
 
     Raises:
-        QueryError: the suffix is another one, the folder does not exist, or the recipe is too long.
+        QueryError: the suffix is another one, or the folder does not exist.
     """
     file = FilePath(file)
     if file.suffix.lower() not in _SUFFIXES:
         raise QueryError(f"{name_of(file)} cannot be written; use one of {', '.join(_SUFFIXES)}.")
     if not file.parent.is_dir():
         raise QueryError(f"The folder {name_of(file.parent)} does not exist.")
-    options = _options(file.suffix.lower(), recipe)
+    options = save_options(file.suffix.lower(), recipe)
     part = file.parent / f".{secrets.token_hex(8)}.part"
     try:
         with part.open("xb") as stream:
@@ -269,19 +269,6 @@ def save_image(
         part.unlink(missing_ok=True)
 
 
-def _options(suffix: str, recipe: dict[str, Any] | None) -> dict[str, Any]:
-    chunk, exif, text = PngImagePlugin.PngInfo(), Image.Exif(), json.dumps(recipe)
-    if recipe is not None:
-        chunk.add_text("unclip", text)
-        exif[_IMAGE_DESCRIPTION] = json.dumps({"unclip": recipe})
-    if suffix == ".png":
-        return {"format": "PNG", "pnginfo": chunk}
-    if len(text) > 60_000:  # a JPEG segment ends at 64 KiB
-        raise QueryError(f"A recipe of {len(text)} characters fits into a .png only.")
-    kind = {"format": "JPEG", "quality": 95, "subsampling": 0}
-    return {**({"format": "WEBP", "lossless": True} if suffix == ".webp" else kind), "exif": exif}
-
-
 def read_recipe(file: str | PathLike[str]) -> dict[str, Any] | None:
     """Read what `save_image` wrote into an image's metadata; None if there is nothing.
 
@@ -290,11 +277,10 @@ def read_recipe(file: str | PathLike[str]) -> dict[str, Any] | None:
     """
     data = read_bytes(file)
     decode_image(data, name_of(file))
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns about EXIF that is cut off
         try:
-            own = "unclip" in image.info
-            text = image.info["unclip"] if own else image.getexif()[_IMAGE_DESCRIPTION]
-            recipe = json.loads(text) if own else json.loads(text)["unclip"]
-        except _FAILURES:  # no recipe of ours, or damaged metadata
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return recipe_in(image)
+        except _FAILURES:  # metadata of another program, or damaged
             return None
-    return recipe if isinstance(recipe, dict) else None
