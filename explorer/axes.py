@@ -1,4 +1,4 @@
-"""Axes: two text diffs as x and y, on which every point has a place and every place a point."""
+"""Axes: two text diffs as x and y; points have coordinates on them, and coordinates give points."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -12,18 +12,18 @@ from explorer.geometry import text_diff
 from explorer.points import Points
 
 Words = tuple[str, str]
-_PARALLEL = 1e-6  # of the area that the axes span; below, they are one axis
+_PARALLEL = 1e-6  # squared area that the axes span; below, they count as parallel
 
 
 @dataclass(frozen=True, eq=False)
 class Axes:
-    """Two directions to measure points along, x and y.
+    """Two directions, x and y, along which points are measured.
 
     Args:
         directions: two points, such as text diffs; they need not be orthogonal.
 
     Raises:
-        QueryError: there are not two, or they are one direction, or opposite.
+        QueryError: there are not two, or they are parallel.
 
     Source: An et al. 2018, "SemAxis"; text diffs as directions, Ramesh et al. 2022, section 3.3.
     """
@@ -32,17 +32,21 @@ class Axes:
 
     def __post_init__(self) -> None:
         if len(self.directions) != 2:
-            raise QueryError(f"Two axes are needed, x and y, not {len(self.directions)}.")
+            raise QueryError(f"Axes need two directions, x and y, not {len(self.directions)}.")
         if np.linalg.det(self._products) < _PARALLEL:
             x, y = self.directions.labels
-            raise QueryError(f"The axes {x!r} and {y!r} measure the same. Use other words for one.")
+            raise QueryError(f"The axes {x!r} and {y!r} are parallel. Use other words for one.")
 
     @classmethod
     def read(cls, encoder: Encoder, x: Words, y: Words) -> Self:
-        """Make each axis from the words before and after; "" before leaves them out.
+        """Construct each axis as the text diff of a caption before and after.
+
+        Args:
+            x: before and after; if before is "", the axis is the direction of after.
+            y: the same for the second axis.
 
         Raises:
-            QueryError: before and after are the same, or the axes are.
+            QueryError: before and after have the same direction, or the axes are parallel.
         """
         parts = []
         for before, after in (x, y):
@@ -51,22 +55,27 @@ class Axes:
         return cls(Points.concat(parts))
 
     def coordinates(self, points: Points) -> Float[np.ndarray, "N 2"]:
-        """Measure points: their cosines with both axes.
+        """Compute the cosines of points with both axes.
 
         Raises:
-            SpaceMismatch: they are of another space.
+            SpaceMismatch: the points are of another space.
         """
         self.directions.space.check(points.space)
         return points.unit @ self.directions.unit.T
 
     def at(self, base: Points, xy: Float[np.ndarray, "M 2"]) -> Points:
-        """Find the points with these coordinates that are nearest to one base, at its length.
+        """Compute the points with these coordinates that are nearest to a base point.
 
-        The part of the base that the axes do not measure keeps its direction.
+        They have the base's length; the part of the base orthogonal to both axes keeps its
+        direction.
+
+        Args:
+            xy: M × 2 cosines.
 
         Raises:
             SpaceMismatch: the base is of another space.
-            QueryError: so large coordinates no direction has, or the axes measure all of the base.
+            QueryError: no direction has such large coordinates, or the base lies in the plane of
+                the axes.
 
         >>> from explorer.points import Space
         >>> axes = Points(np.eye(3), Space("room", 3, "0f"), "image")
@@ -80,7 +89,9 @@ class Axes:
         along = np.asarray(xy, np.float64) @ inverse @ axes  # M D
         left = 1 - (along**2).sum(axis=1, keepdims=True)
         if (left < 0).any() or np.linalg.norm(rest) < _PARALLEL:
-            raise QueryError("No point lies there: these coordinates are too large together.")
+            raise QueryError(
+                "No direction has these coordinates: x and y are too large together. Reduce them."
+            )
         directions = along + np.sqrt(left) * rest / np.linalg.norm(rest)
         labels = [f"{x:.3g}, {y:.3g}" for x, y in np.asarray(xy)]
         return Points(base.norms[0] * directions, base.space, base.side, tuple(labels))

@@ -1,4 +1,4 @@
-"""The font of labels: DejaVu Sans, which matplotlib brings. Pillow's own knows no ñ and no η."""
+"""The font of labels: DejaVu Sans from matplotlib, since Pillow's own lacks ñ and η."""
 
 import functools
 import os
@@ -9,7 +9,7 @@ from PIL import ImageFont
 
 @functools.cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """The font at a size in pixels, without importing matplotlib."""
+    """Return the font at a size in pixels, without importing matplotlib."""
     package = find_spec("matplotlib")
     assert package is not None
     assert package.origin is not None

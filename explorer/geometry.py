@@ -1,8 +1,8 @@
-"""Geometry: new Points from old. Directions move on the unit sphere, lengths change linearly.
+"""Geometry: formulas on Points. Directions move on the unit sphere, lengths change linearly.
 
-Every formula works on Points of one Space, row by row, or one point against many. It computes in
-float64 and gives Points back: on the text side if every operand is, otherwise on the image side.
-Operands of two Spaces raise SpaceMismatch; 2 points against 3 raise QueryError. This room knows no
+Every formula works on Points of one Space, row by row; one point broadcasts against many. It
+computes in float64 and returns Points: on the text side if every operand is, otherwise on the image
+side. Operands of two Spaces raise SpaceMismatch; 2 points with 3 raise QueryError. It knows no
 model, no image and no file.
 """
 
@@ -13,23 +13,26 @@ from numpy.typing import ArrayLike
 from explorer.errors import QueryError
 from explorer.points import Points, Side
 
-# Two directions closer than this are one direction: float32 encoders repeat themselves to 1e-6.
+# Closer directions count as equal: a float32 encoder reproduces a direction to about 1e-6.
 _SAME_DIRECTION = 1e-5  # radians
 _MEAN_STEPS = 1000
 _MEAN_TOLERANCE = 1e-10  # radians
-_OPPOSITE = "point opposite ways: no one arc is shortest. Go by way of a third point."
-_NO_CIRCLE = "point the same way: there is no circle to turn along. Turn by a fraction instead."
-_NO_MIDDLE = (
-    "These points have no one middle, since they lie opposite each other or all around the "
-    "sphere. Take points within a half sphere, or other weights."
+_ANTIPODAL = "are antipodal, so the shortest arc is not unique; insert a third point."
+_NO_CIRCLE = (
+    "have the same direction, so no great circle through them is defined; pass `fraction` instead "
+    "of `radians`."
 )
-_NO_DIFFERENCE = "point the same way: there is no difference to follow. Use words that differ."
+_NO_MEAN = (
+    "The mean of these points is not unique, because they are antipodal or surround the sphere. "
+    "Use points within a half sphere, or other weights."
+)
+_NO_DIFFERENCE = "have the same direction, so their difference is zero; use words that differ."
 
 
 def angle(a: Points, b: Points) -> Float[np.ndarray, " N"]:
-    """Measure the angle between directions, in radians from 0 to π.
+    """Compute the angle between directions, in radians from 0 to π.
 
-    The arc tangent form keeps full precision near 0 and π, where the arc cosine loses half of it.
+    The arctangent form is accurate near 0 and π, where the arccosine loses half of the digits.
 
     Source: Kahan 2006, "How futile are mindless assessments of roundoff".
 
@@ -38,21 +41,21 @@ def angle(a: Points, b: Points) -> Float[np.ndarray, " N"]:
     >>> angle(axes[0], axes).round(4).tolist()
     [0.0, 1.5708]
     """
-    _require_company(a, b)
+    _check_broadcast(a, b)
     return _angle(_directions(a), _directions(b))
 
 
 def slerp(a: Points, b: Points, t: float) -> Points:
-    """Go from a to b along the great circle.
+    """Interpolate from a to b along the great circle.
 
-    Direction turns at constant speed; length changes linearly, because decoders read length too.
+    The direction turns at constant speed. The length changes linearly, since decoders read it too.
 
     Args:
-        t: from 0, which gives a exactly, to 1, which gives b exactly.
+        t: from 0, which returns a exactly, to 1, which returns b exactly.
 
     Raises:
-        QueryError: a and b point opposite ways, so there is no one shortest arc; or t is not
-            within 0 and 1.
+        QueryError: a and b are antipodal, so the shortest arc is not unique; or t is outside
+            [0, 1].
 
     Source: Shoemake 1985; for CLIP, Ramesh et al. 2022, section 3.2.
 
@@ -61,34 +64,34 @@ def slerp(a: Points, b: Points, t: float) -> Points:
     >>> slerp(axes[0], axes[1], 1 / 3).vectors.round(3).tolist()
     [[0.8659999966621399, 0.5]]
     """
-    _require_company(a, b)
+    _check_broadcast(a, b)
     if not 0 <= t <= 1:
         raise QueryError(
-            f"slerp goes from t = 0 (the first point) to t = 1 (the second), but t is {t}. "
-            "To go further, use rotate."
+            f"slerp takes t from 0 (the first point) to 1 (the second), not {t}. "
+            "To extrapolate, use rotate."
         )
     u, v = _directions(a), _directions(b)
     between = _angle(u, v)
-    _refuse(np.pi - between < _SAME_DIRECTION, a, b, _OPPOSITE)
+    _refuse(np.pi - between < _SAME_DIRECTION, a, b, _ANTIPODAL)
     lengths = (1 - t) * _lengths(a) + t * _lengths(b)
-    return _result([a, b], lengths * _turn(u, v, between, t))
+    return _result([a, b], lengths * _along_arc(u, v, between, t))
 
 
 def rotate(
     start: Points, direction: Points, *, radians: float | None = None, fraction: float | None = None
 ) -> Points:
-    """Turn start towards direction along the great circle; its length stays.
+    """Rotate start towards direction along the great circle, keeping its length.
 
-    A text diff is such a turn of an image's point: `rotate(image, text_diff(before, after),
-    fraction=0.3)`. The paper's fractions lie between 0.25 and 0.50.
+    A text diff rotates an image's point: `rotate(image, text_diff(before, after), fraction=0.3)`.
+    The paper uses fractions from 0.25 to 0.50.
 
     Args:
-        radians: how far to turn; negative turns away. Give this or `fraction`.
+        radians: angle to rotate by; negative rotates away. Pass this or `fraction`.
         fraction: how far to turn, as a part of the angle between the two; 1 arrives.
 
     Raises:
-        QueryError: both amounts or none were given; the two point opposite ways; or they point
-            the same way, so that `radians` has no circle to follow.
+        QueryError: not exactly one amount is given; the two are antipodal; or they have the same
+            direction, so that `radians` has no great circle to follow.
 
     Source: Ramesh et al. 2022, section 3.3.
 
@@ -97,32 +100,32 @@ def rotate(
     >>> angle(axes[0], rotate(axes[0], axes[1], radians=0.25)).round(4).tolist()
     [0.25]
     """
-    _require_company(start, direction)
+    _check_broadcast(start, direction)
     amounts = [amount for amount in (radians, fraction) if amount is not None]
     if len(amounts) != 1 or not np.isfinite(amounts[0]):
         raise QueryError(
-            "rotate needs one finite amount, as radians or as a fraction, "
-            f"but got radians={radians} and fraction={fraction}."
+            f"rotate got radians={radians} and fraction={fraction}: pass exactly one of them, "
+            "a finite number."
         )
     u, v = _directions(start), _directions(direction)
     between = _angle(u, v)
-    _refuse(np.pi - between < _SAME_DIRECTION, start, direction, _OPPOSITE)
+    _refuse(np.pi - between < _SAME_DIRECTION, start, direction, _ANTIPODAL)
     parts = np.full_like(between, amounts[0])
     if fraction is None:
         _refuse(between < _SAME_DIRECTION, start, direction, _NO_CIRCLE)
         parts /= between
-    return _result([start, direction], _lengths(start) * _turn(u, v, between, parts[:, None]))
+    return _result([start, direction], _lengths(start) * _along_arc(u, v, between, parts[:, None]))
 
 
 def text_diff(before: Points | None, after: Points) -> Points:
-    """Give the direction in which words change: unit(unit(after) - unit(before)).
+    """Compute the direction from one caption to another: unit(unit(after) - unit(before)).
 
-    The paper's variants are another `before`: the point of a neutral caption such as "a photo",
-    or None, which leaves it out and gives unit(after). The result lies on the text side, since a
-    direction between two points is no image: `rotate` an image's point towards it.
+    In the paper's variants `before` is a neutral caption such as "a photo", or None, which returns
+    unit(after). The result is on the text side, since a difference of points is not an image:
+    `rotate` an image's point towards it.
 
     Raises:
-        QueryError: before and after are the same, so nothing changes between them.
+        QueryError: before and after have the same direction.
 
     Source: Ramesh et al. 2022, section 3.3.
 
@@ -133,19 +136,19 @@ def text_diff(before: Points | None, after: Points) -> Points:
     """
     if before is None:
         return Points(_directions(after), after.space, "text", after.labels)
-    _require_company(before, after)
+    _check_broadcast(before, after)
     u, v = _directions(before), _directions(after)
     _refuse(_angle(u, v) < _SAME_DIRECTION, before, after, _NO_DIFFERENCE)
-    return Points(_unit(v - u), after.space, "text", _written("{} → {}", before, after))
+    return Points(_unit(v - u), after.space, "text", _format_labels("{} → {}", before, after))
 
 
 def analogy(a: Points, b: Points, c: Points) -> Points:
-    """Add and subtract directions, a - b + c, as in king - man + woman.
+    """Compute a - b + c on directions, as in king - man + woman.
 
-    In words: the result is to c as a is to b. Its length is the mean of the three lengths.
+    The result is to c as a is to b. Its length is the mean of the three lengths.
 
     Raises:
-        QueryError: the three cancel out, so that no direction is left.
+        QueryError: the three cancel out.
 
     Source: Mikolov et al. 2013, "Linguistic regularities in continuous space word representations".
 
@@ -154,26 +157,26 @@ def analogy(a: Points, b: Points, c: Points) -> Points:
     >>> analogy(*words).labels
     ('king - man + woman',)
     """
-    _require_company(a, b, c)
+    _check_broadcast(a, b, c)
     total = _directions(a) - _directions(b) + _directions(c)
     if (np.linalg.norm(total, axis=1) < _SAME_DIRECTION).any():
-        raise QueryError("These directions cancel out: their sum points nowhere. Use others.")
+        raise QueryError("a - b + c is zero for these points, so it has no direction. Use others.")
     lengths = (_lengths(a) + _lengths(b) + _lengths(c)) / 3
-    labels = _written("{} - {} + {}", a, b, c)
+    labels = _format_labels("{} - {} + {}", a, b, c)
     return Points(lengths * _unit(total), a.space, _side(a, b, c), labels)
 
 
 def mean(points: Points, weights: ArrayLike | None = None) -> Points:
-    """Find the middle of the points: one point, the Fréchet mean of their directions.
+    """Compute the mean of points: one point, the Fréchet mean of their directions.
 
-    It is the direction with the smallest weighted sum of squared angles; its length is the
-    weighted mean of the lengths. It is unique whenever the points lie within a half sphere.
+    Its direction has the smallest weighted sum of squared angles; its length is the weighted mean
+    of the lengths. It is unique if the points lie within a half sphere.
 
     Args:
-        weights: one number ≥ 0 a point, not all zero; None weighs all alike.
+        weights: one number ≥ 0 per point, not all zero; None weights all points equally.
 
     Raises:
-        QueryError: the points have no one middle, as two opposite ones; or the weights are wrong.
+        QueryError: the mean is not unique, as for two antipodal points; or the weights are wrong.
 
     Source: Afsari 2011, "Riemannian L^p center of mass"; iteration after Karcher 1977.
 
@@ -193,45 +196,49 @@ def mean(points: Points, weights: ArrayLike | None = None) -> Points:
 def _frechet_mean(
     directions: Float[np.ndarray, "N D"], shares: Float[np.ndarray, " N"]
 ) -> Float[np.ndarray, " D"]:
-    """Walk to where the arcs to all directions balance; steps of 1 never go uphill on a sphere."""
-    kept, shares = directions[shares > 0], shares[shares > 0]
-    total = shares @ kept
+    """Descend the sum of squared angles; on a sphere a step of size 1 never increases it."""
+    directions, shares = directions[shares > 0], shares[shares > 0]
+    total = shares @ directions
     if np.linalg.norm(total) < _SAME_DIRECTION:
-        raise QueryError(_NO_MIDDLE)
+        raise QueryError(_NO_MEAN)
     middle = total / np.linalg.norm(total)
     for _ in range(_MEAN_STEPS):
-        angles = _angle(kept, middle[None])
+        angles = _angle(directions, middle[None])
         if np.pi - angles.max() < _SAME_DIRECTION:
-            raise QueryError(_NO_MIDDLE)
-        arcs = kept / np.sinc(angles / np.pi)[:, None]  # θ / sin θ; what lies along middle goes
+            raise QueryError(_NO_MEAN)
+        arcs = directions / np.sinc(angles / np.pi)[:, None]  # θ / sin θ
         step = shares @ arcs
         step -= (step @ middle) * middle
         if (size := float(np.linalg.norm(step))) < _MEAN_TOLERANCE:
             return middle
         middle = _unit((np.cos(size) * middle + np.sin(size) * step / size)[None])[0]
-    raise QueryError(_NO_MIDDLE)
+    raise QueryError(_NO_MEAN)
 
 
 def _shares(points: Points, weights: ArrayLike | None) -> Float[np.ndarray, " N"]:
-    """The weights as parts of 1."""
+    """Return the weights, scaled to sum to 1."""
     given = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=np.float64)
     if given.shape != (len(points),):
-        raise QueryError(f"{len(points)} points need one weight each, not shape {given.shape}.")
+        raise QueryError(
+            f"{len(points)} points need {len(points)} weights, but `weights` has shape "
+            f"{given.shape}."
+        )
     if not np.isfinite(given).all() or (given < 0).any() or not given.any():
         raise QueryError(f"Weights must be finite, ≥ 0 and not all 0, not {given.tolist()}.")
     scaled = given / given.max()
     return scaled / scaled.sum()
 
 
-def _turn(
+def _along_arc(
     u: Float[np.ndarray, "A D"],
     v: Float[np.ndarray, "B D"],
     between: Float[np.ndarray, " N"],
     parts: float | Float[np.ndarray, "N 1"],
 ) -> Float[np.ndarray, "N D"]:
-    """Directions at `parts` of the arc from u to v; sin(x)/x instead of sin(x), so 0 is no case.
+    """Return the directions at `parts` of the arc from u to v.
 
-    At 0 and 1 one weight is 0, so the ends come out exactly once they are float32 again.
+    With sin(x)/x instead of sin(x), an arc of 0 needs no special case. At parts 0 and 1 one weight
+    is 0, so the ends are exact in float32.
     """
     arc = between[:, None] / np.pi  # np.sinc counts in units of π
     from_u = (1 - parts) * np.sinc((1 - parts) * arc)
@@ -263,30 +270,32 @@ def _labels(points: Points, size: int) -> tuple[str, ...]:
     return points.labels if len(points) == size else points.labels * size
 
 
-def _written(pattern: str, *operands: Points) -> tuple[str, ...]:
-    """The operands' labels filled into a pattern, or nothing where they have none."""
+def _format_labels(pattern: str, *operands: Points) -> tuple[str, ...]:
+    """Fill the operands' labels into a pattern; return "" where all are empty."""
     rows = zip(*(_labels(points, max(map(len, operands))) for points in operands), strict=True)
     return tuple(pattern.format(*row) if any(row) else "" for row in rows)
 
 
 def _result(operands: list[Points], vectors: Float[np.ndarray, "N D"]) -> Points:
-    """New points under the first operand's labels, or under the longer one's if it is one point."""
+    """Return points with the labels of the first operand that has as many points."""
     named = next(points for points in operands if len(points) == len(vectors))
     return Points(vectors, named.space, _side(*operands), named.labels)
 
 
-def _require_company(*operands: Points) -> None:
-    """Operands must share a space and go together row by row, or one against many."""
+def _check_broadcast(*operands: Points) -> None:
+    """Raise unless the operands share a space and have equal counts, or one point."""
     for points in operands[1:]:
         operands[0].space.check(points.space)
-    sizes = {len(points) for points in operands} - {1}
-    if len(sizes) > 1:
-        shown = " and ".join(str(len(points)) for points in operands)
-        raise QueryError(f"{shown} points do not go together. Give as many of each, or one.")
+    first, *others = sorted({len(points) for points in operands} - {1}) or [1]
+    if others:
+        shown = " and ".join(map(str, others))
+        raise QueryError(
+            f"Cannot broadcast {first} points with {shown}: pass equal counts, or one."
+        )
 
 
 def _refuse(where: Bool[np.ndarray, " N"], a: Points, b: Points, reason: str) -> None:
-    """Raise QueryError about the first pair of points for which `where` holds."""
+    """Raise QueryError for the first pair of points where `where` is true."""
     for row in np.flatnonzero(where)[:1]:
         names = (_labels(points, len(where))[row] for points in (a, b))
         first, second = (repr(name) if name else f"point {row}" for name in names)

@@ -1,6 +1,6 @@
-"""Masks: where in-painting may paint; white paints, black keeps.
+"""Masks of inpainting: white pixels are inpainted, black pixels are kept.
 
-Works on images (PIL) and numpy arrays; knows no latents and no models.
+It works on Pillow images and numpy arrays; it knows no latents and no models.
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ Mask = Image.Image | np.ndarray
 
 
 def as_grey(mask: Mask, image: Image.Image) -> Image.Image:
-    """Turn any mask into a grey image (mode "L") that fits `image`.
+    """Convert a mask to a grey image (mode "L") of the size of `image`.
 
     Raises:
-        QueryError: it is of another size than the image, or black all over.
+        QueryError: the mask has another size than the image, or is all black.
 
     >>> as_grey(np.eye(4, dtype=bool), Image.new("RGB", (4, 4))).getpixel((1, 1))
     255
@@ -28,25 +28,27 @@ def as_grey(mask: Mask, image: Image.Image) -> Image.Image:
     grey = mask.convert("L")
     if grey.size != image.size:
         raise QueryError(
-            f"The mask is {grey.size[0]} × {grey.size[1]} and its image "
-            f"{image.size[0]} × {image.size[1]}. Draw the mask at the image's size."
+            f"The mask is {grey.size[0]} × {grey.size[1]} pixels and its image "
+            f"{image.size[0]} × {image.size[1]}. Pass a mask of the image's size."
         )
     if grey.getextrema()[1] == 0:
-        raise QueryError("A mask is all black, so nothing would be painted. White is painted.")
+        raise QueryError("The mask is all black. Paint white where the image is to be inpainted.")
     return grey
 
 
 def touched(mask: Image.Image, height: int, width: int) -> Bool[np.ndarray, "h w"]:
-    """Find the cells of a height × width grid, stretched over it, that a mask touches at all.
+    """Find the cells of a height × width grid that the mask's white pixels overlap.
+
+    The grid is stretched over the mask; any overlap counts, as does any grey above 0.
 
     >>> mask = Image.new("L", (8, 8))
     >>> mask.putpixel((7, 0), 1)
     >>> touched(mask, 2, 2).tolist()
     [[False, True], [False, False]]
     """
-    painted = np.asarray(mask) > 0
+    inpainted = np.asarray(mask) > 0
     rows, columns = _overlaps(height, mask.height), _overlaps(width, mask.width)
-    return rows @ painted @ columns.T  # of bool: true where any term is
+    return rows @ inpainted @ columns.T  # of bool: true where any term is
 
 
 def _overlaps(cells: int, pixels: int) -> Bool[np.ndarray, "cells pixels"]:
@@ -54,8 +56,11 @@ def _overlaps(cells: int, pixels: int) -> Bool[np.ndarray, "cells pixels"]:
     return (pixel * cells < (cell + 1) * pixels) & ((pixel + 1) * cells > cell * pixels)
 
 
-def paste(painted: Image.Image, image: Image.Image, mask: Image.Image) -> Image.Image:
-    """Keep every black pixel of `image` exactly; grey blends. At another size, all is new."""
-    if painted.size != image.size:
-        return painted
-    return Image.composite(painted, image, mask)
+def paste(inpainted: Image.Image, image: Image.Image, mask: Image.Image) -> Image.Image:
+    """Paste `inpainted` into `image`: black pixels of the mask keep it exactly, grey ones blend.
+
+    If the two have different sizes, return `inpainted` as it is.
+    """
+    if inpainted.size != image.size:
+        return inpainted
+    return Image.composite(inpainted, image, mask)

@@ -1,6 +1,6 @@
-"""Noise: where a reverse process starts, or what inversion arrives at; one latent an image.
+"""Noise: x_T, from which denoising starts and at which inversion ends; one latent per image.
 
-Knows the shape of latents and nothing else: no points, no models, no images.
+It knows the shape of latents; it knows no points, no models and no images.
 """
 
 from collections.abc import Sequence
@@ -18,19 +18,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """x_T, one latent an image: where a reverse process starts, or what inversion arrives at.
+    """x_T, one latent per image: the start of denoising, or the result of inversion.
+
+    Args:
+        latents: N × C × h × w with N ≥ 1, finite; kept as float32.
 
     Raises:
-        QueryError: the array is not N × C × h × w with N ≥ 1, or not finite.
+        QueryError: the array has another shape, or is not finite.
+
+    >>> noise = Noise.random([0, 1], shape=(4, 8, 8))
+    >>> len(noise), noise[0].latents.shape
+    (2, (1, 4, 8, 8))
     """
 
     latents: Float[np.ndarray, "N C h w"]
 
     def __post_init__(self) -> None:
-        latents = np.array(self.latents, dtype=np.float32)  # a copy: the caller's may change
+        latents = np.array(self.latents, dtype=np.float32)  # a copy: the caller may change theirs
         if latents.ndim != 4 or not len(latents) or not np.isfinite(latents).all():
             raise QueryError(
-                f"Noise needs finite numbers, N × C × h × w with N ≥ 1, not shape {latents.shape}."
+                f"Noise must be finite and N × C × h × w with N ≥ 1, but has shape {latents.shape}."
             )
         latents.flags.writeable = False
         object.__setattr__(self, "latents", latents)
@@ -39,28 +46,31 @@ class Noise:
         return len(self.latents)
 
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> "Noise":
-        """Some of the rows, always as Noise: `noise[3]` has N = 1."""
+        """Return a selection as Noise, even for one index: `noise[3]` has N = 1."""
         return replace(self, latents=self.latents[np.atleast_1d(np.arange(len(self))[index])])
 
     def for_each(self, n: int, shape: tuple[int, int, int]) -> "Noise":
-        """Give n rows: these, or the only one n times.
+        """Return n rows; a single row is repeated n times.
+
+        Args:
+            shape: C h w, the decoder's `latent_shape`.
 
         Raises:
-            QueryError: there are neither 1 nor n, or not of that shape.
+            QueryError: there are neither 1 nor n rows, or they have another shape.
         """
         if len(self) not in (1, n) or self.latents.shape[1:] != tuple(shape):
             raise QueryError(
-                f"Noise of shape {self.latents.shape} came for {n} images. Needed are {n} (or 1, "
+                f"Noise of shape {self.latents.shape} does not match {n} images: pass {n} (or 1, "
                 f"for all) × {' × '.join(map(str, shape))}."
             )
         return self if len(self) == n else self[[0] * n]
 
     @classmethod
     def random(cls, seeds: Sequence[int], shape: tuple[int, int, int]) -> "Noise":
-        """Draw what `decode` would start from with these seeds.
+        """Draw the noise that `decode` starts from with these seeds, one latent per seed.
 
         Args:
-            shape: C h w, a decoder's `latent_shape`.
+            shape: C h w, the decoder's `latent_shape`.
 
         >>> Noise.random([1, 2, 1], (3, 8, 8)).latents.shape
         (3, 3, 8, 8)
@@ -69,24 +79,28 @@ class Noise:
 
     @classmethod
     def concat(cls, parts: "Sequence[Noise]") -> "Noise":
-        """One after the other; all of one shape."""
+        """Concatenate noise of one shape, in order.
+
+        Raises:
+            QueryError: the shapes differ.
+        """
         shapes = {part.latents.shape[1:] for part in parts}
         if len(shapes) != 1:
-            raise QueryError(f"Noise of one shape is needed, not of {sorted(shapes)}.")
+            raise QueryError(f"Can only concatenate noise of one shape, not of {sorted(shapes)}.")
         return cls(np.concatenate([part.latents for part in parts]))
 
     @classmethod
     def slerp(cls, a: "Noise", b: "Noise", t: float | Sequence[float]) -> "Noise":
-        """Go from a to b along the great circle, each latent taken as one vector over C·h·w.
+        """Interpolate from a to b along the great circle, each latent as one vector of C·h·w.
 
-        Direction turns at constant speed; length changes linearly. Rows are matched one to one;
-        a single row, or a single t, goes with all the others.
+        The direction turns at constant speed, the length changes linearly. Rows are matched one to
+        one; a single row or a single t broadcasts.
 
         Args:
-            t: 0 gives a, 1 gives b; or one value a row.
+            t: 0 returns a, 1 returns b; one value, or one per row.
 
         Raises:
-            QueryError: shapes differ, a row is all zeros, or two rows point opposite ways.
+            QueryError: shapes differ, a row is all zeros, or two rows are antipodal.
 
         Source: Shoemake 1985; as x_T of an interpolation, Ramesh et al. 2022, section 3.2.
 
@@ -100,8 +114,8 @@ class Noise:
             or len({len(a), len(b), len(fraction)} - {1}) > 1
         ):
             raise QueryError(
-                f"Noise of {a.latents.shape} and {b.latents.shape} with {len(fraction)} values of "
-                "t do not match row by row."
+                f"Cannot broadcast noise of shapes {a.latents.shape} and {b.latents.shape} with "
+                f"{len(fraction)} values of t: pass equal counts, or one."
             )
         flat = [n.latents.reshape(len(n), -1).astype(np.float64) for n in (a, b)]
         rows = _along_arc(flat[0], flat[1], fraction)
@@ -113,12 +127,14 @@ def _along_arc(
 ) -> Float[np.ndarray, "N D"]:
     lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in (a, b)]
     if not all(length.all() for length in lengths):
-        raise QueryError("A row of the noise is all zeros, so it has no direction.")
+        raise QueryError("A row of the noise is all zeros, so it has no direction; replace it.")
     u, v = a / lengths[0], b / lengths[1]
     # atan2 keeps its accuracy where acos loses it, near 0 and π
     angle = 2 * np.arctan2(*(np.linalg.norm(w, axis=1, keepdims=True) for w in (u - v, u + v)))
     if (angle > np.pi - 1e-6).any():
-        raise QueryError("Two rows point opposite ways, so there is no one shortest arc.")
+        raise QueryError(
+            "Two rows of noise are antipodal, so the shortest arc is not unique; use another seed."
+        )
     near = angle < 1e-6
     sine = np.where(near, 1.0, np.sin(angle))
     at_a, at_b = (
@@ -130,10 +146,10 @@ def _along_arc(
 def draw(
     seeds: Sequence[int], shape: Sequence[int]
 ) -> "tuple[Float[np.ndarray, 'N C h w'], list[torch.Generator]]":
-    """Draw x_T for every frame, each from its own generator, and hand over the generators.
+    """Draw x_T for every image, each from its own generator; return it with the generators.
 
-    On the CPU, so that neither batch nor device matters. Noise for η comes from the same
-    generators later, whether or not x_T is used: it never repeats x_T.
+    It is drawn on the CPU, so that it depends on neither batch nor device. Noise for η > 0 comes
+    from the same generators later, even if x_T is not used, so that it never repeats x_T.
     """
     import torch
 

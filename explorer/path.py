@@ -1,6 +1,6 @@
 """Path: a function from t in [0, 1] to Points, such as an interpolation or a text diff.
 
-It returns Points and draws nothing: a decoder turns `path.sample(n)` into frames.
+It returns Points and decodes nothing: a decoder turns `path.sample(n)` into frames.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,13 +18,14 @@ from explorer.points import Points
 
 @dataclass(frozen=True)
 class Path:
-    """A way through one Space, walked at constant speed as t goes from 0 to 1.
+    """A curve through one Space, traversed at constant speed as t goes from 0 to 1.
 
-    Any function will do; the three constructors below make the paths of the paper.
+    `Path.slerp`, `Path.rotate` and `Path.through` construct the paths of the paper; any other
+    function can be passed.
 
     Args:
-        function: gives one point for every t in [0, 1].
-        length: how far the direction turns on the way, in radians.
+        function: returns one point for every t in [0, 1].
+        length: total angle that the direction turns, in radians.
 
     >>> from explorer.points import Space
     >>> axes = Points(np.eye(2), Space("plane", 2, "0f"), "image")
@@ -38,16 +39,16 @@ class Path:
 
     @classmethod
     def slerp(cls, a: Points, b: Points) -> Self:
-        """Interpolate: from one point to another along the great circle.
+        """Construct the interpolation from a to b along the great circle.
 
         Raises:
-            SpaceMismatch: a and b live in two spaces.
-            QueryError: they point opposite ways, or are not one point each.
+            SpaceMismatch: a and b are of different spaces.
+            QueryError: they are antipodal, or not one point each.
 
         Source: Ramesh et al. 2022, section 3.2.
         """
         _require_single(a, b)
-        slerp(a, b, 0.5)  # refuses opposite points now, not at the first frame
+        slerp(a, b, 0.5)  # raises on antipodal points now, not at the first frame
         return cls(lambda t: slerp(a, b, t), float(angle(a, b)[0]))
 
     @classmethod
@@ -59,45 +60,45 @@ class Path:
         radians: float | None = None,
         fraction: float | None = None,
     ) -> Self:
-        """Turn a point towards a direction, such as a text diff; its length stays.
+        """Construct the rotation of a point towards a direction, such as a text diff.
 
         Args:
-            radians: how far to turn; negative turns away. Give this or `fraction`.
-            fraction: how far to turn, as a part of the angle between the two.
+            radians: angle to rotate by; negative rotates away. Pass this or `fraction`.
+            fraction: the same as a fraction of the angle between the two.
 
         Raises:
-            SpaceMismatch: the two live in two spaces.
-            QueryError: as for `geometry.rotate`, or not one point each.
+            SpaceMismatch: the two are of different spaces.
+            QueryError: as for `geometry.rotate`, or they are not one point each.
 
         Source: Ramesh et al. 2022, section 3.3.
         """
         _require_single(start, direction)
-        rotate(start, direction, radians=radians, fraction=fraction)  # refuses bad input now
+        rotate(start, direction, radians=radians, fraction=fraction)  # raises on bad input now
         if fraction is not None:
             length = abs(fraction) * float(angle(start, direction)[0])
             return cls(lambda t: rotate(start, direction, fraction=fraction * t), length)
-        turn = float(radians or 0)
-        return cls(lambda t: rotate(start, direction, radians=turn * t), abs(turn))
+        whole = float(radians or 0)
+        return cls(lambda t: rotate(start, direction, radians=whole * t), abs(whole))
 
     @classmethod
     def through(cls, points: Points | Sequence[Points], closed: bool = False) -> Self:
-        """Visit points in their order along great circles, at one speed all the way.
+        """Construct the path through points in order, along great circles, at constant speed.
 
         Args:
             closed: return to the first point at the end.
 
         Raises:
-            SpaceMismatch, SideMismatch: the points do not share a space and a side.
-            QueryError: fewer than two points, or two in a row point opposite ways.
+            SpaceMismatch, SideMismatch: the points are of different spaces or sides.
+            QueryError: there are fewer than two points, or two successive ones are antipodal.
         """
         if len(points) == 0:
-            raise QueryError("A path needs at least 2 points to go through, but got none.")
+            raise QueryError("Path.through needs at least 2 points, not 0.")
         stops = points if isinstance(points, Points) else Points.concat(points)
         if len(stops) < 2:
-            raise QueryError("A path needs at least 2 points to go through, but got 1.")
+            raise QueryError("Path.through needs at least 2 points, not 1.")
         if closed:
             stops = Points.concat([stops, stops[0]])
-        slerp(stops[:-1], stops[1:], 0.5)  # refuses opposite points now, not at the first frame
+        slerp(stops[:-1], stops[1:], 0.5)  # raises on antipodal points now
         legs = angle(stops[:-1], stops[1:])
         length = float(legs.sum())
         times = np.concatenate([[0.0], np.cumsum(legs if length else np.ones_like(legs))])
@@ -112,13 +113,13 @@ class Path:
         return cls(function, length)
 
     def at(self, t: float) -> Points:
-        """Stop at one t in [0, 1]: one point, labelled with its t.
+        """Return the point at t in [0, 1], labelled with t.
 
         Raises:
-            QueryError: t lies outside.
+            QueryError: t is outside [0, 1].
         """
         if not 0 <= t <= 1:
-            raise QueryError(f"A path runs from t = 0 to t = 1, so it has no point at t = {t}.")
+            raise QueryError(f"A path is defined from t = 0 to t = 1, not at t = {t}.")
         return self.function(float(t)).with_labels([f"t={t:.4g}"])
 
     def _repr_html_(self) -> str:
@@ -127,34 +128,37 @@ class Path:
         return jupyter.card(f"Path of {self.length:.3g} radians in {shown.space}", cells)
 
     def sample(self, n: int) -> Points:
-        """Stop n times at equal distances, both ends included.
+        """Sample n points at equal steps of t, including both ends.
 
         Raises:
             QueryError: n is below 2.
         """
         if n < 2:
-            raise QueryError(f"A path has two ends, so it takes 2 samples or more, not {n}.")
+            raise QueryError(f"A path needs 2 samples or more to include both ends, not {n}.")
         return Points.concat([self.at(t) for t in np.linspace(0, 1, n)])
 
 
 def even_times(distances: Float[np.ndarray, " T"], n: int) -> Float[np.ndarray, " n"]:
-    """Find n times from 0 to 1 between which a path shows equal changes.
+    """Compute n times from 0 to 1 at which a path changes by equal steps.
 
-    Decoded images do not change at the speed at which their points turn: `distances` says how
-    far apart T + 1 of them, at equal times, look. Where they change fast, the times lie closer.
-    This is the parametrisation by arc length, with the speed taken as constant between two.
+    Decoded images change at another speed than their points. `distances` measures how much they
+    change between T + 1 equal times; where they change fast, the returned times are closer. This
+    is arc-length parametrisation, with constant speed between two measured times.
 
     Args:
-        distances: ≥ 0, in any unit; all zero gives equal times.
+        distances: ≥ 0, in any unit; if all are zero, the times are equally spaced.
+
+    Returns:
+        n increasing times, the first 0 and the last 1.
 
     >>> even_times(np.array([3.0, 1.0]), 5).round(3).tolist()
     [0.0, 0.167, 0.333, 0.5, 1.0]
     """
-    gone = np.concatenate([[0.0], np.cumsum(distances)])
-    if gone[-1] == 0:
+    travelled = np.concatenate([[0.0], np.cumsum(distances)])
+    if travelled[-1] == 0:
         return np.linspace(0, 1, n)
-    known, first = np.unique(gone, return_index=True)  # where nothing changes, time is skipped
-    times = np.interp(np.linspace(0, known[-1], n), known, first / len(distances))
+    reached, first = np.unique(travelled, return_index=True)  # skips times without change
+    times = np.interp(np.linspace(0, reached[-1], n), reached, first / len(distances))
     times[-1] = 1.0
     return times
 
@@ -163,6 +167,6 @@ def _require_single(*points: Points) -> None:
     for each in points:
         if len(each) != 1:
             raise QueryError(
-                f"A path goes from one point to one point, but one of these is {len(each)} points. "
-                "Choose one, as in points[0], or go through all with Path.through(points)."
+                f"A path starts and ends at one point, but got {len(each)} points. Select one, as "
+                "in points[0], or pass all to Path.through(points)."
             )

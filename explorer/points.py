@@ -1,9 +1,9 @@
-"""Space and Points: raw vectors that know which embedding space they live in, and on which side.
+"""Space and Points: raw vectors, the embedding space they belong to, and their side.
 
 Dimension letters, used in every annotation of the package:
     N points   D dimensions of the space   K neighbours   T frames   C H W channels, height, width
 
-This room knows numpy and how points look in Jupyter; no images, no models, no files.
+It works on numpy arrays; it knows no images, no models and no files.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,10 +21,9 @@ Side = Literal["image", "text"]
 
 @dataclass(frozen=True)
 class Space:
-    """One embedding space: two are the same only if architecture, weights and preprocessing are.
+    """One embedding space, identified by architecture, weights and preprocessing.
 
-    `fingerprint` is a hash over these three, because spaces can share a dimension and still be
-    incompatible.
+    Two spaces of one dimension can be incompatible, so `fingerprint` hashes all three.
 
     >>> Space("toy", 4, "0f") == Space("toy", 4, "0f")
     True
@@ -40,24 +39,27 @@ class Space:
     def check(self, other: "Space", remedy: str = "Encode both with the same model.") -> None:
         """Raise SpaceMismatch, naming both spaces, unless `other` is this space."""
         if self != other:
-            raise SpaceMismatch(f"These are points of two spaces, {self} and {other}. {remedy}")
+            raise SpaceMismatch(
+                f"These points are of different spaces, {self} and {other}. {remedy}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """N raw (not normalised) vectors of one Space, with a label each and the side they lie on.
+    """N raw (not normalised) vectors of one Space, with a label each and their side.
 
     Args:
-        vectors: N × D, kept as float32; finite, none of length zero, N ≥ 1.
-        side: "image" or "text": both live in one space but not in one region of it.
-        labels: one word or file name a point, shown under its image.
+        vectors: N × D with N ≥ 1, kept as float32; finite and not zero.
+        side: "image" or "text"; the two sides lie in different regions of the space.
+        labels: one caption or file name per point; empty gives empty labels.
 
     Raises:
-        ValueError: empty, not finite, a zero vector, or a wrong shape.
+        ValueError: the vectors are empty, not finite, zero or of a wrong shape, the side is
+            unknown, or the number of labels is wrong.
 
-    >>> p = Points(np.eye(3)[:2], Space("toy", 3, "0f"), "image", ("a", "b"))
-    >>> len(p), p[1].labels, p.norms.tolist()
-    (2, ('b',), [1.0, 1.0])
+    >>> points = Points(np.eye(3)[:2], Space("toy", 3, "0f"), "image", ("cat.png", "dog.png"))
+    >>> len(points), points[1].labels, points.norms.tolist()
+    (2, ('dog.png',), [1.0, 1.0])
     """
 
     vectors: Float[np.ndarray, "N D"]
@@ -68,23 +70,25 @@ class Points:
     def __post_init__(self) -> None:
         vectors = np.ascontiguousarray(self.vectors, dtype=np.float32)
         if vectors is self.vectors and vectors.flags.writeable:
-            vectors = vectors.copy()  # the caller's array must not change us later
+            vectors = vectors.copy()  # the caller may change the array later
         if vectors.ndim != 2 or vectors.shape[1] != self.space.dimension or not len(vectors):
             raise ValueError(
-                f"Points of {self.space} need an array N × {self.space.dimension} with N ≥ 1, "
-                f"but this one has shape {vectors.shape}."
+                f"Vectors of {self.space} have shape N × {self.space.dimension} with N ≥ 1, "
+                f"but these have shape {vectors.shape}."
             )
         norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
         bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
         if len(bad):
             raise ValueError(
-                f"Point {bad[0]} is not finite or has length zero, so it has no direction."
+                f"Vector {bad[0]} is zero or not finite, so it has no direction. Remove it."
             )
         if self.side not in ("image", "text"):
-            raise ValueError(f'A side is "image" or "text", not {self.side!r}.')
+            raise ValueError(f'The side must be "image" or "text", not {self.side!r}.')
         labels = tuple(self.labels) or ("",) * len(vectors)
         if len(labels) != len(vectors):
-            raise ValueError(f"{len(vectors)} points came with {len(labels)} labels.")
+            raise ValueError(
+                f"There are {len(vectors)} points but {len(labels)} labels: pass one per point."
+            )
         vectors.flags.writeable = False
         object.__setattr__(self, "vectors", vectors)
         object.__setattr__(self, "labels", labels)
@@ -93,7 +97,7 @@ class Points:
         return len(self.vectors)
 
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> Self:
-        """Some of the points, always as Points: `points[3]` has N = 1."""
+        """Return a selection as Points, even for one index: `points[3]` has N = 1."""
         chosen = np.atleast_1d(np.arange(len(self))[index])
         return replace(
             self, vectors=self.vectors[chosen], labels=tuple(self.labels[i] for i in chosen)
@@ -119,49 +123,49 @@ class Points:
 
     @property
     def norms(self) -> Float[np.ndarray, " N"]:
-        """Lengths as the encoder gave them."""
+        """Return the lengths of the vectors."""
         return np.linalg.norm(self.vectors, axis=1)
 
     @property
     def unit(self) -> Float[np.ndarray, "N D"]:
-        """Directions: the vectors divided by their lengths."""
+        """Return the directions: vectors of length 1."""
         return self.vectors / self.norms[:, None]
 
     def with_vectors(self, vectors: Float[np.ndarray, "N D"]) -> Self:
-        """The same labels, side and space with other vectors."""
+        """Return points with these vectors and the same labels, side and space."""
         return replace(self, vectors=vectors)
 
     def with_labels(self, labels: Sequence[str]) -> Self:
-        """The same points under other labels."""
+        """Return the same points with these labels, one per point."""
         return replace(self, labels=tuple(labels))
 
     def as_image(self) -> Self:
-        """Treat these as image-side points without moving them: "I know what I do"."""
+        """Return the same vectors marked as image-side points, so that a decoder accepts them."""
         return replace(self, side="image")
 
     def require_image_side(self) -> None:
         """Raise SideMismatch unless the points lie on the image side."""
         if self.side != "image":
             raise SideMismatch(
-                "These points come from words; a decoder reads points of images, which lie in "
-                "another region of the space. Carry them over with prior.sample(texts), or decode "
-                "them as they are with points.as_image()."
+                "These points are on the text side, but a decoder takes image-side points, which "
+                "lie in another region of the space. Map the texts to the image side with "
+                "prior.sample(texts), or decode the points unchanged with points.as_image()."
             )
 
     @classmethod
     def concat(cls, parts: "Sequence[Points]") -> "Points":
-        """One after the other; all of one space and one side.
+        """Concatenate points of one space and one side, in order.
 
         Raises:
-            SpaceMismatch, SideMismatch: they are not.
+            SpaceMismatch, SideMismatch: the spaces or the sides differ.
         """
         first = parts[0]
         for part in parts[1:]:
             first.space.check(part.space)
             if part.side != first.side:
                 raise SideMismatch(
-                    "Text-side and image-side points cannot stand in one Points. Carry the texts "
-                    "over with prior.sample, or say .as_image() on purpose."
+                    "Cannot concatenate text-side with image-side points. Map the texts to the "
+                    "image side with prior.sample(texts), or mark them with .as_image()."
                 )
         labels = tuple(label for part in parts for label in part.labels)
         return cls(np.concatenate([p.vectors for p in parts]), first.space, first.side, labels)

@@ -1,7 +1,7 @@
-"""Projection: a two-dimensional map of Points, and the way back from a place on it to a Point.
+"""Projection: a two-dimensional map of Points, and its inverse, from the map to Points.
 
-It works on the directions of Points; it knows no images and no library. UMAP draws the map once;
-placing new points and coming back are weighted medians and means of the nearest known points.
+It works on the directions of Points; it knows no images and no library. UMAP fits the map once. New
+points, and the inverse, are weighted medians and means of the nearest fitted points.
 """
 
 import contextlib
@@ -9,13 +9,13 @@ import hashlib
 import io
 import json
 import os
-import pathlib
 import secrets
 import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path as FilePath
 from typing import Any, Self
 
 import numpy as np
@@ -25,11 +25,11 @@ from explorer.errors import LibraryDamaged, LibraryError, require
 from explorer.index import Index
 from explorer.points import Points
 
-FILE = "projection.npz"
-FORMAT = 1  # raise it when the same parameters come to give another map
-SMALLEST = 6  # fewer points are projected on their two principal axes
-ABROAD = 15  # neighbours that place a new point
-AROUND = 8  # neighbours on the map that a place is mixed from
+FILE_NAME = "projection.npz"
+FORMAT_VERSION = 1  # raise it when the same parameters give another map
+MIN_UMAP_POINTS = 6  # fewer points are projected on their two principal axes
+TRANSFORM_NEIGHBOURS = 15  # in the space, for the coordinates of a new point
+INVERSE_NEIGHBOURS = 8  # on the map, for the point at given coordinates
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,19 @@ class _Parameters:
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """A fitted map: `points`, and where each lies on it.
+    """A fitted two-dimensional map: points and their coordinates.
 
     Args:
-        points: N of them, in the order of `xy`.
-        xy: N × 2, float32, in UMAP's own units.
+        points: the N fitted points, in the order of `xy`.
+        xy: N × 2, float32, in UMAP's units.
+
+    >>> from explorer.points import Space
+    >>> points = Points(np.eye(5), Space("toy", 5, "0f"), "image", tuple("abcde"))
+    >>> projection = Projection.fit(points)
+    >>> projection.xy.shape, projection.transform(points[:2]).shape
+    ((5, 2), (2, 2))
+    >>> bool(np.allclose(projection.inverse(projection.xy[:1]).vectors, points[:1].vectors))
+    True
     """
 
     points: Points
@@ -63,51 +71,52 @@ class Projection:
         seed: int = 0,
         epochs: int | None = None,
     ) -> Self:
-        """Draw a map that keeps neighbours together.
+        """Fit a map with UMAP.
 
-        Fewer than 6 points lie on their two principal axes instead, and fewer than `neighbours`
-        + 1 points are all neighbours of each other. The same points and seed give the same map on
-        one machine, which costs UMAP its second thread. Importing UMAP takes 10 to 30 s.
+        Fewer than 6 points are projected on their two principal axes instead. The same points and
+        seed give the same map on one machine, so UMAP runs in one thread. Importing UMAP takes
+        10 to 30 s.
 
         Args:
-            neighbours: how many each point pulls on; more show the large shape, fewer the small.
-            min_dist: how close points may lie on the map, 0 to 1.
-            epochs: rounds of UMAP's optimisation; None: 500 below 10,000 points, else 200.
+            neighbours: of each point in UMAP's graph, at most N - 1; many preserve the global
+                structure, few the local.
+            min_dist: minimum distance of points on the map, 0 to 1.
+            epochs: of UMAP's optimisation; None takes 500 below 10,000 points, else 200.
 
         Raises:
-            ValueError: neighbours below 2.
+            ValueError: neighbours is below 2.
 
         Source: McInnes et al. 2018, on the graph of cosine neighbours that FAISS finds.
         """
         if neighbours < 2:
-            raise ValueError(f"A map needs 2 neighbours a point or more, not {neighbours}.")
+            raise ValueError(f"A map needs at least 2 neighbours per point, not {neighbours}.")
         parameters = _Parameters(neighbours, min_dist, seed, epochs)
-        few = len(points) < SMALLEST
+        few = len(points) < MIN_UMAP_POINTS
         xy = _principal_axes(points.unit) if few else _umap(points.unit, parameters)
         return cls(points, xy, parameters)
 
     @classmethod
     def cached(cls, folder: str | os.PathLike[str], points: Points, **parameters: Any) -> Self:
-        """Load the map of these points from `folder`, or fit it and leave it there.
+        """Load the map of these points from `folder`, or fit and save it there.
 
         Args:
-            parameters: as of `fit`.
+            parameters: as for `fit`.
         """
         with contextlib.suppress(LibraryError):
             return cls.load(folder, points, **parameters)
         projection = cls.fit(points, **parameters)
-        with contextlib.suppress(OSError):  # a library that cannot be written can still be mapped
+        with contextlib.suppress(OSError):  # a read-only folder is no obstacle
             projection.save(folder)
         return projection
 
     def transform(self, points: Points) -> Float[np.ndarray, "N 2"]:
-        """Place other points of the same Space on the map, each by itself.
+        """Compute coordinates of other points of the same Space, each independent of the others.
 
-        A point lands at the median, along each axis, of its 15 nearest by cosine, weighted by
-        1 / distance². The median stays within one cluster where the mean falls between two, and a
-        point that the map knows lands on its own place. Of 500 emoji left out, the 15 nearest on
-        the map were 60 % the 15 true ones; also with UMAP's own transform, which needs its import
-        and a hundred times the time; 54 % with the mean.
+        Along each axis, a coordinate is the median of those of the 15 nearest fitted points by
+        cosine, weighted by 1 / distance². A fitted point gets its own coordinates. The median stays
+        in one cluster where the mean falls between two. For 500 held-out emoji, 60 % of the 15
+        nearest on the map were among the 15 true ones; the same with UMAP's transform, which takes
+        a hundred times as long; 54 % with the mean.
 
         Raises:
             SpaceMismatch: the points are of another Space.
@@ -115,26 +124,32 @@ class Projection:
         Source: Shepard 1968 for the weights.
         """
         self.points.space.check(points.space)
-        cosines, rows = self._index.search(points.unit, ABROAD)
+        cosines, rows = self._index.search(points.unit, TRANSFORM_NEIGHBOURS)
         weights = 1 / np.maximum(2 - 2 * cosines.astype(np.float64), 1e-6)
         return np.stack([_weighted_median(axis[rows], weights) for axis in self.xy.T], axis=1)
 
     def inverse(self, xy: Float[np.ndarray, "M 2"]) -> Points:
-        """Come back from places on the map to Points.
+        """Compute the points at coordinates on the map.
 
-        A direction is the spherical mean of the 8 points that lie nearest on the map, weighted by
-        1 / distance²; a length is the weighted mean of theirs. A data point's place gives it back.
+        A direction is the normalised mean of those of the 8 nearest points on the map, weighted by
+        1 / distance²; a length is the weighted mean of theirs. The coordinates of a fitted point
+        give that point.
+
+        Args:
+            xy: M × 2.
 
         Raises:
             ValueError: not M × 2 finite numbers.
 
-        Source: Shepard 1968; leave-one-out cosine 0.87 where UMAP's inverse_transform has 0.52
-        (guides/ecosystem.md, section 7).
+        Source: Shepard 1968. The leave-one-out cosine is 0.87; that of UMAP's inverse_transform is
+        0.52.
         """
         places = np.atleast_2d(np.asarray(xy, dtype=np.float64))
         if places.shape[1:] != (2,) or not np.isfinite(places).all():
-            raise ValueError(f"Places on a map are an array M × 2 of finite numbers, not {xy!r}.")
-        distances, rows = self._tree.query(places, k=np.arange(1, min(AROUND, len(self.xy)) + 1))
+            raise ValueError(f"Coordinates must be an array M × 2 of finite numbers, not {xy!r}.")
+        distances, rows = self._tree.query(
+            places, k=np.arange(1, min(INVERSE_NEIGHBOURS, len(self.xy)) + 1)
+        )
         weights = 1 / np.maximum(distances, 1e-9) ** 2
         weights /= weights.sum(axis=1, keepdims=True)
         directions = np.einsum("mk,mkd->md", weights, self.points.unit[rows])
@@ -143,9 +158,9 @@ class Projection:
         labels = tuple(f"({x:.2f}, {y:.2f})" for x, y in places)
         return Points(directions * lengths[:, None], self.points.space, self.points.side, labels)
 
-    def save(self, folder: str | os.PathLike[str]) -> pathlib.Path:
-        """Leave the map in `folder` as a cache: the file is whole or not there."""
-        file = pathlib.Path(folder) / FILE
+    def save(self, folder: str | os.PathLike[str]) -> FilePath:
+        """Write the map to `folder` as a cache and return the file; it is complete or absent."""
+        file = FilePath(folder) / FILE_NAME
         temporary = file.with_name(f".{secrets.token_hex(8)}.npz")
         try:
             with temporary.open("wb") as stream:
@@ -168,19 +183,21 @@ class Projection:
         seed: int = 0,
         epochs: int | None = None,
     ) -> Self:
-        """Read the map that `save` left for just these points and parameters.
+        """Read the map that `save` wrote for exactly these points and parameters.
 
         Raises:
-            LibraryError: there is none, or it is of other points or parameters; fit it again.
-            LibraryDamaged: the file is not what was written; fit it again.
+            LibraryError: there is none, or it is of other points or parameters.
+            LibraryDamaged: the file is damaged.
         """
-        file = pathlib.Path(folder) / FILE
+        file = FilePath(folder) / FILE_NAME
         parameters = _Parameters(neighbours, min_dist, seed, epochs)
         try:
             with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as content:
                 key, xy = str(content["key"]), content["xy"]
         except FileNotFoundError:
-            raise LibraryError(f"There is no map in {folder} yet; fit one.") from None
+            raise LibraryError(
+                f"There is no map in {folder} yet; fit one with Projection.fit."
+            ) from None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise LibraryDamaged(
                 f"The map in {file} is damaged ({error}); fit it again."
@@ -203,7 +220,7 @@ class Projection:
 def _weighted_median(
     values: Float[np.ndarray, "N K"], weights: Float[np.ndarray, "N K"]
 ) -> Float[np.ndarray, " N"]:
-    """In each row the least value below which at least half of the weight lies."""
+    """Return the weighted median of each row, the lower one of two."""
     order = np.argsort(values, axis=1)
     below = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
     middle = (below >= below[:, -1:] / 2).argmax(axis=1)
@@ -212,7 +229,7 @@ def _weighted_median(
 
 def _key(points: Points, parameters: _Parameters) -> str:
     digest = hashlib.sha256(points.vectors.data)
-    digest.update(json.dumps([FORMAT, points.space.fingerprint, vars(parameters)]).encode())
+    digest.update(json.dumps([FORMAT_VERSION, points.space.fingerprint, vars(parameters)]).encode())
     return digest.hexdigest()
 
 
@@ -227,7 +244,7 @@ def _principal_axes(unit: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N 2"]:
 def _umap(unit: Float[np.ndarray, "N D"], parameters: _Parameters) -> Float[np.ndarray, "N 2"]:
     k = min(parameters.neighbours, len(unit) - 1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numba's and scikit-learn's, which no user can act on
+        warnings.simplefilter("ignore")  # of numba and scikit-learn, which users cannot act on
         fitted = require("umap", extra="maps").UMAP(
             n_neighbors=k,
             min_dist=parameters.min_dist,
@@ -244,11 +261,11 @@ def _umap(unit: Float[np.ndarray, "N D"], parameters: _Parameters) -> Float[np.n
 def _neighbour_graph(
     unit: Float[np.ndarray, "N D"], k: int
 ) -> tuple[Int[np.ndarray, "N K"], Float[np.ndarray, "N K"]]:
-    """Rows and cosine distances of the k nearest, every point itself first, as UMAP wants them."""
+    """Return rows and cosine distances of the k nearest, each point itself first, as UMAP asks."""
     cosines, rows = Index(unit, unit.shape[1]).search(unit, k)
     distances = np.clip(1 - cosines, 0, 2)
     itself = np.arange(len(unit))
-    absent = ~(rows == itself[:, None]).any(axis=1)  # copies of one image can crowd it out
+    absent = ~(rows == itself[:, None]).any(axis=1)  # more than k copies of one image
     rows[absent, -1] = itself[absent]
     distances[rows == itself[:, None]] = -1
     order = np.argsort(distances, axis=1, kind="stable")

@@ -149,8 +149,8 @@ def seeds_for(seed: int | Sequence[int], n: int) -> tuple[int, ...]:
     seeds = checked if isinstance(checked, tuple) else (checked,) * n
     if len(seeds) != n:
         raise QueryError(
-            f"{len(seeds)} seeds came for {n} points. Give one for all, or one a point; to see one "
-            "point under many seeds, repeat it: points[[0] * n]."
+            f"Cannot broadcast {len(seeds)} seeds with {n} points: pass one seed, or {n}. To "
+            "decode one point with many seeds, repeat it: points[[0] * n]."
         )
     return seeds
 
@@ -159,7 +159,7 @@ def _checked_seed(seed: Any) -> int | tuple[int, ...]:
     for value in seed if isinstance(seed, tuple) else (seed,):
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if not whole or not 0 <= value < 2**32:
-            raise QueryError(f"A seed is a whole number from 0 to 2³² - 1, not {value!r}.")
+            raise QueryError(f"A seed must be a whole number from 0 to 2³² - 1, not {value!r}.")
     return tuple(int(value) for value in seed) if isinstance(seed, tuple) else int(seed)
 
 

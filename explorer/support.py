@@ -1,4 +1,4 @@
-"""Support: how far a point lies from anything real, judged by points of real images.
+"""Support: how typical a point is, compared with points of real images.
 
 It works on vectors; it knows no image, no library and no model. Nothing is trained.
 """
@@ -22,18 +22,18 @@ MEASURES = ("nearest", "likelihood", "conformity")
 
 @dataclass(frozen=True, eq=False)
 class Support:
-    """What real points are like. Three measures, each higher for points that are more usual.
+    """Three measures of how typical points are, each higher for more typical points.
 
-    nearest: the cosine with the k-th nearest real point (Sun et al. 2022).
-    likelihood: the log-likelihood in nats, after whitening the raw vectors (Betser et al. 2025).
-    conformity: the mean cosine with all real points (Levi & Gilboa 2025).
+    nearest: cosine with the k-th nearest real point (Sun et al. 2022).
+    likelihood: log-likelihood in nats, after whitening the raw vectors (Betser et al. 2025).
+    conformity: mean cosine with all real points (Levi & Gilboa 2025).
 
-    The last two grow towards the middle of the cloud, where nothing real lies either: there, a
-    percentile near 100 is as odd as one near 0. `nearest` has no such place.
+    The last two are highest at the centre of the cloud, where no real points lie: for them, a
+    percentile near 100 is as unusual as one near 0. `nearest` does not have this fault.
 
     Args:
-        reference: real points that others are compared with.
-        held_out: real points apart from these, which say what is usual.
+        reference: real points to compare with.
+        held_out: other real points, whose measures give the percentiles.
         neighbours: k.
     """
 
@@ -43,25 +43,25 @@ class Support:
 
     @classmethod
     def fit(cls, points: Points, *, neighbours: int = 10, seed: int = 0) -> Self:
-        """Take real points, a fifth of them held out. Some thousands drawn at random are enough.
+        """Fit to real points, of which a fifth is held out; a random sample of thousands will do.
 
         Raises:
-            QueryError: fewer than 3 × `neighbours` points, or no neighbours.
+            QueryError: `neighbours` is below 1, or there are fewer than 3 × `neighbours` points.
         """
         if neighbours < 1 or len(points) < 3 * neighbours:
             raise QueryError(
-                f"Support by {neighbours} neighbours needs {3 * max(neighbours, 1)} real points or "
-                f"more, not {len(points)}; and at least one neighbour."
+                f"Support.fit with {neighbours} neighbours and {len(points)} points needs at least "
+                f"one neighbour and {3 * max(neighbours, 1)} real points."
             )
         order = np.random.default_rng(seed).permutation(len(points))
         held = len(points) // 5
         return cls(points[order[held:]], points[order[:held]], neighbours)
 
     def score(self, points: Points) -> "pd.DataFrame":
-        """Measure points, one a row, each measure beside its percentile among the held-out points.
+        """Measure points: one row per point, each measure with its percentile.
 
-        A percentile of 3 says that 3 % of real images lie farther out. A point of the reference
-        finds itself as its nearest.
+        Percentiles are among the held-out points: at 3, 3 % of real images are less typical. A
+        point of the reference finds itself as its nearest.
 
         Raises:
             SpaceMismatch: the points are of another space.
@@ -78,9 +78,9 @@ class Support:
         self.reference.space.check(points.space)
         columns: dict[str, Float[np.ndarray, " N"]] = {}
         for name, values in self._measure(points).items():
-            usual = self._usual[name]
-            below = np.searchsorted(usual, values) + np.searchsorted(usual, values, side="right")
-            columns |= {name: values, f"{name} percentile": 50 * below / len(usual)}
+            real = self._held_out_measures[name]
+            below = np.searchsorted(real, values) + np.searchsorted(real, values, side="right")
+            columns |= {name: values, f"{name} percentile": 50 * below / len(real)}
         return pd.DataFrame(columns)
 
     def _measure(self, points: Points) -> dict[str, Float[np.ndarray, " N"]]:
@@ -92,7 +92,7 @@ class Support:
         return dict(zip(MEASURES, (cosines[:, -1], likelihood, conformity), strict=True))
 
     @cached_property
-    def _usual(self) -> dict[str, Float[np.ndarray, " N"]]:
+    def _held_out_measures(self) -> dict[str, Float[np.ndarray, " N"]]:
         return {name: np.sort(values) for name, values in self._measure(self.held_out).items()}
 
     @cached_property

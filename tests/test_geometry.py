@@ -137,11 +137,11 @@ def test_opposite_points_are_refused_by_slerp_rotate_and_mean(
 ) -> None:
     a = cloud(seed, dimension, 1)
     b = a.with_vectors(-scale * a.vectors)
-    with pytest.raises(QueryError, match="no one arc is shortest"):
+    with pytest.raises(QueryError, match="antipodal, so the shortest arc"):
         slerp(a, b, t)
-    with pytest.raises(QueryError, match="no one arc is shortest"):
+    with pytest.raises(QueryError, match="antipodal, so the shortest arc"):
         rotate(a, b, fraction=t)
-    with pytest.raises(QueryError, match="no one middle"):
+    with pytest.raises(QueryError, match="not unique"):
         mean(Points.concat([a, b]))
 
 
@@ -198,13 +198,13 @@ def test_rotating_turns_by_that_many_radians_in_the_plane_of_the_two(
 def test_rotate_needs_exactly_one_finite_amount() -> None:
     a, b = cloud(0, 3, 2)
     for amounts in ({}, {"radians": 1.0, "fraction": 1.0}, {"radians": np.nan}):
-        with pytest.raises(QueryError, match="one finite amount"):
+        with pytest.raises(QueryError, match="exactly one of them"):
             rotate(a, b, **amounts)
 
 
 def test_rotating_towards_the_point_itself_has_no_circle_but_has_fractions() -> None:
     a = cloud(0, 3, 1)
-    with pytest.raises(QueryError, match="no circle"):
+    with pytest.raises(QueryError, match="no great circle"):
         rotate(a, a, radians=0.1)
     assert_same(rotate(a, a, fraction=0.3), a)
     b = cloud(1, 3, 1)
@@ -235,7 +235,7 @@ def test_a_text_diff_turns_a_image_nearer_to_after_and_away_from_before() -> Non
 
 def test_a_text_diff_between_the_same_words_is_refused_with_the_words() -> None:
     cat = cloud(0, 8, 1, side="text").with_labels(["cat"])
-    with pytest.raises(QueryError, match="'cat' and 'cat' .* no difference"):
+    with pytest.raises(QueryError, match="'cat' and 'cat' .* difference is zero"):
         text_diff(cat, cat.with_vectors(3 * cat.vectors))
 
 
@@ -256,7 +256,7 @@ def test_an_analogy_adds_and_subtracts_directions_and_averages_lengths() -> None
 def test_an_analogy_that_cancels_out_is_refused() -> None:
     degrees = np.deg2rad([0, 60, 120])  # the first and the last add up to the one between
     vectors = np.stack([np.cos(degrees), np.sin(degrees)], axis=1)
-    with pytest.raises(QueryError, match="cancel out"):
+    with pytest.raises(QueryError, match="a - b \\+ c is zero"):
         analogy(*Points(vectors, space(2), "image"))
 
 
@@ -317,9 +317,9 @@ def test_weights_that_mean_nothing_are_refused(weights: list[float]) -> None:
 def test_points_all_around_a_circle_have_no_mean() -> None:
     degrees = np.deg2rad([0, 120, 240])
     circle = np.stack([np.cos(degrees), np.sin(degrees)], axis=1)
-    with pytest.raises(QueryError, match="no one middle"):
+    with pytest.raises(QueryError, match="not unique"):
         mean(Points(circle, space(2), "image"))
-    with pytest.raises(QueryError, match="no one middle"):
+    with pytest.raises(QueryError, match="not unique"):
         mean(Points(np.array([[1.0, 0, 0], [-1.0, 0, 0]]), space(3), "image"), [2, 1])
 
 
@@ -358,7 +358,7 @@ def test_one_against_many_is_each_against_each_and_two_against_three_is_refused(
                 np.testing.assert_allclose(together[i].vectors, alone.vectors, rtol=1e-6)
             else:
                 assert together[i] == pytest.approx(alone[0])
-    with pytest.raises(QueryError, match="2 and .*3 points"):
+    with pytest.raises(QueryError, match="2 points with 3: pass equal counts"):
         call(a[:2], b)
 
 

@@ -1,6 +1,7 @@
 """Images from files: the reasons for refusal, the conversions, contact sheets and recipes."""
 
 import io
+import json
 import os
 import struct
 import warnings
@@ -175,7 +176,7 @@ def test_a_bomb_is_refused_from_its_header(side):
 
 
 def test_sixty_four_megapixels_are_not_refused_for_their_size():
-    with pytest.raises(ImageError, match="damaged or cut off"):
+    with pytest.raises(ImageError, match="damaged or truncated"):
         open_image(forged_png(8000, 8000))
 
 
@@ -206,10 +207,10 @@ def test_damaged_bytes_give_a_image_or_one_kind_of_error(format):
     ("data", "reason"),
     [
         (b"", "is empty"),
-        (b"<!DOCTYPE html><html>", "is not an image .it begins with '<!DOC"),
+        (b"<!DOCTYPE html><html>", "is not an image .it starts with '<!DOC"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image"),
         (b"8BPS\0\1" + bytes(40), "is not an image"),
-        (b"\xff\xd8\xff", "is damaged or cut off"),
+        (b"\xff\xd8\xff", "is damaged or truncated"),
     ],
 )
 def test_a_refusal_names_the_file_and_the_reason(data, reason, tmp_path):
@@ -287,7 +288,7 @@ def test_labels_have_letters_beyond_english(letter):
 def test_a_grid_without_images_or_with_too_few_labels_is_refused():
     with pytest.raises(QueryError, match="at least one"):
         grid([])
-    with pytest.raises(QueryError, match="2 images came with 1 labels"):
+    with pytest.raises(QueryError, match="as many labels, not 1"):
         grid([noise(), noise()], labels=["a"])
 
 
@@ -301,6 +302,36 @@ def test_a_recipe_comes_back_as_it_was(suffix, tmp_path):
     assert read_recipe(file) == RECIPE
     save_image(noise(), file)
     assert read_recipe(file) is None
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+@pytest.mark.parametrize("size", [65_400, 200_000, 9_000_000])
+def test_a_recipe_of_any_size_comes_back_and_leaves_the_pixels_alone(suffix, size, tmp_path):
+    large, plain = tmp_path / f"large{suffix}", tmp_path / f"plain{suffix}"
+    recipe = RECIPE | {"noise": ("0123456789abcdef" * (size // 16 + 1))[:size]}
+    save_image(noise(), large, recipe)
+    save_image(noise(), plain)
+    assert read_recipe(large) == recipe
+    assert open_image(large).tobytes() == open_image(plain).tobytes()
+
+
+def test_a_jpeg_that_lost_a_segment_of_its_recipe_is_still_an_image(tmp_path):
+    file = tmp_path / "a.jpg"
+    save_image(noise(), file, {"text": "x" * 200_000})
+    before, content = open_image(file), file.read_bytes()
+    first = content.index(b"\xff\xe1\xff\xff")
+    second = content.index(b"\xff\xe1\xff\xff", first + 1)
+    file.write_bytes(content[:second] + content[second + 2 + 65_535 :])
+    assert open_image(file).tobytes() == before.tobytes()
+    assert read_recipe(file) is None
+
+
+def test_a_recipe_of_an_older_version_is_still_read(tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = json.dumps({"unclip": RECIPE})
+    for file in (tmp_path / "a.jpg", tmp_path / "a.webp"):
+        noise().save(file, exif=exif)
+        assert read_recipe(file) == RECIPE
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp"])
@@ -325,8 +356,6 @@ def test_a_suffix_that_cannot_be_written_names_those_that_can(tmp_path):
         save_image(noise(), tmp_path / "a.bmp")
     with pytest.raises(QueryError, match="does not exist"):
         save_image(noise(), tmp_path / "gone" / "a.png")
-    with pytest.raises(QueryError, match=r"\.png only"):
-        save_image(noise(), tmp_path / "a.jpg", {"text": "x" * 70_000})
 
 
 def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

@@ -10,7 +10,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("explorer", "analysis", "pocket")
 
 LAYERS = [  # a room may import only from rooms on the lines above it
-    {"explorer.errors", "explorer.files", "explorer.font", "explorer.jupyter"},
+    {
+        "explorer.errors",
+        "explorer.files",
+        "explorer.font",
+        "explorer.jupyter",
+        "explorer.metadata",
+    },
     {"explorer.points", "explorer.images", "explorer.masks", "explorer.settings"},
     {
         "explorer.geometry",

@@ -46,7 +46,7 @@ def test_pasting_keeps_what_is_black_and_blends_what_is_grey():
 
 
 def test_a_mask_of_another_size_or_all_black_is_refused():
-    with pytest.raises(QueryError, match="4 × 8 and its image 8 × 4"):
+    with pytest.raises(QueryError, match="4 × 8 pixels and its image 8 × 4"):
         as_grey(np.ones((8, 4), bool), IMAGE)
-    with pytest.raises(QueryError, match="White is painted"):
+    with pytest.raises(QueryError, match="Paint white where"):
         as_grey(Image.new("L", (8, 4)), IMAGE)

@@ -43,7 +43,7 @@ def test_points_cannot_be_changed_and_do_not_follow_the_callers_array() -> None:
         (np.empty((0, 3)), "N ≥ 1"),
         (np.ones(3), "N × 3"),
         (np.ones((2, 4)), r"\(2, 4\)"),
-        (np.array([[1, 1, 1], [0, 0, 0]]), "Point 1 .* length zero"),
+        (np.array([[1, 1, 1], [0, 0, 0]]), "Vector 1 is zero"),
         (np.array([[np.nan, 1, 1]]), "not finite"),
         (np.array([[np.inf, 1, 1]]), "not finite"),
     ],
@@ -58,7 +58,7 @@ def test_vectors_without_a_direction_or_of_a_wrong_shape_are_refused(
 def test_an_unknown_side_and_a_wrong_number_of_labels_are_refused() -> None:
     with pytest.raises(ValueError, match="audio"):
         Points(np.ones((1, 3)), SPACE, "audio")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="2 points came with 1 labels"):
+    with pytest.raises(ValueError, match="2 points but 1 labels"):
         Points(np.ones((2, 3)), SPACE, "image", ("one",))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from explorer.errors import LibraryDamaged, LibraryError, SpaceMismatch
 from explorer.points import Points, Space
-from explorer.projection import FILE, Projection
+from explorer.projection import FILE_NAME, Projection
 
 SPACE = Space("toy", 24, "0f")
 FEW = {"epochs": 60, "neighbours": 10}
@@ -141,7 +141,7 @@ def test_a_saved_map_is_the_same_map(projection, tmp_path):
     assert np.array_equal(
         loaded.transform(loaded.points[:5]), projection.transform(loaded.points[:5])
     )
-    assert [file.name for file in tmp_path.iterdir()] == [FILE]
+    assert [file.name for file in tmp_path.iterdir()] == [FILE_NAME]
 
 
 def test_a_map_that_is_not_there_is_said(projection, tmp_path):

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from explorer import sampler
 from explorer.errors import UnknownModel
 from explorer.models.openclip import OpenClipEncoder
-from explorer.prior import DrawingPrior
+from explorer.prior import SamplingPrior
 from explorer.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PRIOR = "prior/diffusion_pytorch_model.safetensors"
 
 
-class TokenPrior(DrawingPrior):
+class TokenPrior(SamplingPrior):
     """A diffusers PriorTransformer over the CLIP text tower's token states.
 
     Source: Ramesh et al. 2022, section 2.2: it predicts the point itself, not the noise.
@@ -48,7 +48,9 @@ class TokenPrior(DrawingPrior):
         )
         return transformer.float().eval().requires_grad_(False).to(self.encoder.device)
 
-    def draw(self, texts: list[str], seed: int, candidates: int) -> Float[np.ndarray, "N K D"]:
+    def sample_candidates(
+        self, texts: list[str], seed: int, candidates: int
+    ) -> Float[np.ndarray, "N K D"]:
         import torch
 
         device = self.encoder.device

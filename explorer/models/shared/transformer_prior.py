@@ -16,7 +16,7 @@ from explorer.errors import WeightsMissing
 from explorer.models.shared.checkpoint import load_part, read_config
 from explorer.models.shared.clip_towers import TransformersEncoder
 from explorer.models.shared.manifest import sha256
-from explorer.prior import DrawingPrior
+from explorer.prior import SamplingPrior
 from explorer.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
-class TransformerPrior(DrawingPrior):
+class TransformerPrior(SamplingPrior):
     """Words to points by ancestral sampling; lengths are restored from the checkpoint's statistics.
 
     Guidance leads away from the empty text. With one candidate it does what diffusers' pipelines
@@ -89,7 +89,9 @@ class TransformerPrior(DrawingPrior):
 
         return load_part(PriorTransformer, self._folder, self.encoder.device, self.encoder.dtype)
 
-    def draw(self, texts: list[str], seed: int, candidates: int) -> Float[np.ndarray, "N K D"]:
+    def sample_candidates(
+        self, texts: list[str], seed: int, candidates: int
+    ) -> Float[np.ndarray, "N K D"]:
         import torch
 
         n = len(texts) * candidates
