@@ -53,8 +53,8 @@ def test_without_a_step_a_image_is_only_coded(image):
 @pytest.mark.parametrize("steps", [1, 8, 25, 50, 333])
 def test_undoing_starts_at_the_level_that_the_image_was_corrupted_to(steps):
     for left in range(1, steps + 1):
-        settings = sampler.Settings(steps, strength=diffusion._strength(left, steps))
-        assert settings.skipped == steps - left
+        settings = Settings(steps=steps, solver="ddim", strength=diffusion._strength(left, steps))
+        assert settings.skipped_steps == steps - left
 
 
 def test_the_trace_ends_where_decoding_does():
