@@ -2,8 +2,8 @@
 
     2:cat + ./dog.png - night
 
-A query is read from what a person types and written back the same way. It gives Points through an
-Encoder (and a Prior, to decode words); this room knows no model and no library.
+A query is parsed from text and formatted as the same text. It becomes Points through an Encoder
+(and a Prior, to decode words); it knows no model and no library.
 """
 
 import os
@@ -21,7 +21,7 @@ from explorer.prior import Prior
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
-_CANCELLED = 1e-5  # of the sum of weights: what float32 leaves of terms that cancel out
+_CANCELLED = 1e-5  # relative to the sum of weights; the rounding of float32 stays below
 _WEIGHT = re.compile(
     r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan):", re.IGNORECASE | re.ASCII
 )
@@ -36,11 +36,11 @@ _PIECE = re.compile(
 
 @dataclass(frozen=True)
 class Term:
-    """One word phrase or one image file of a query, and how much it counts.
+    """One phrase or image file of a query, with its weight.
 
     Args:
         text: the words, or the file.
-        weight: finite and not zero; below zero subtracts.
+        weight: finite and not zero; a negative one subtracts.
         is_image: whether `text` is a file.
     """
 
@@ -57,7 +57,11 @@ class Term:
 
 @dataclass(frozen=True)
 class Query:
-    """A weighted sum of directions, at least one of them added.
+    """A weighted sum of directions, with at least one positive weight.
+
+    Raises:
+        QueryError: there are no terms, one is empty, a weight is zero or not finite, or no weight
+            is positive.
 
     >>> query = Query.parse("2:red car + dog - night")
     >>> [(term.text, term.weight) for term in query.terms]
@@ -70,19 +74,18 @@ class Query:
 
     def __post_init__(self) -> None:
         if not self.terms:
-            raise QueryError("A query needs at least one term: words, or an image file.")
+            raise QueryError("The query has no terms: write words or image files.")
         for term in self.terms:
             if not term.text.strip():
-                raise QueryError(f"A term of the query is empty: {term.text!r}. Give it words.")
+                raise QueryError(f"A term of the query is empty: {term.text!r}. Write words.")
             if not np.isfinite(term.weight) or term.weight == 0:
                 raise QueryError(
-                    f"The weight of {term.text!r} is {abs(term.weight)}, but a weight must be "
-                    "finite and not zero. If it is no weight but words, put them in double quotes."
+                    f"The weight of {term.text!r} is {abs(term.weight)}, but must be finite and "
+                    "not zero. If it is not meant as a weight, put it in double quotes."
                 )
         if not any(term.weight > 0 for term in self.terms):
             raise QueryError(
-                f"The query {str(self)!r} adds nothing, so there is nothing to look for. "
-                "Start it with words or an image without a minus."
+                f"The query {str(self)!r} only subtracts. Add at least one term without a minus."
             )
 
     def __str__(self) -> str:
@@ -92,16 +95,16 @@ class Query:
 
     @classmethod
     def parse(cls, tokens: str | Sequence[str]) -> Self:
-        """Read a query, from one string or from the arguments of a command line.
+        """Parse a query from one string, or from the arguments of a command line.
 
-        Terms stand between + and -, alone or at the head of a word. A number and a colon at the
-        head of a term is its weight: `0.5:red car`. Words in a row are one phrase. Quotes
-        take what they hold as it is: `"2001: a space odyssey"`; inside double quotes, two double
-        quotes stand for one. A term is an image if a file of that name exists.
+        Terms are separated by + and -, alone or at the start of a word. A number and a colon at the
+        start of a term are its weight: `0.5:red car`. Successive words form one phrase. Text in
+        quotes is taken literally: `"2001: a space odyssey"`; within double quotes, two double
+        quotes mean one. A term is an image if a file of that name exists.
 
         Raises:
-            QueryError: no term, a sign without a term, a weight that is zero or not finite, a
-                quote without an end, an image that is not there, or nothing added.
+            QueryError: there is no term, a sign without a term, a weight that is zero or not
+                finite, a quote without an end, an image that does not exist, or no positive term.
         """
         texts = [tokens] if isinstance(tokens, str) else list(tokens)
         read = " ".join(texts)
@@ -121,10 +124,10 @@ class Query:
         return cls(tuple(_term(*group, read) for group in groups))
 
     def points(self, encoder: Encoder) -> Points:
-        """Encode every term where it stands, and add: one point, to search with.
+        """Encode every term on its own side and add them: one point, to search with.
 
-        The result is the sum of weight × direction. Its length is the weighted mean length of the
-        terms that are added. It lies on the text side if all terms are words.
+        Its direction is that of the sum of weight × direction, its length the weighted mean length
+        of the positive terms. It is on the text side if all terms are words.
 
         Raises:
             QueryError: the terms cancel out.
@@ -134,18 +137,19 @@ class Query:
         return self._sum(encoder.encode_text(texts) if texts else None, self._images(encoder))
 
     def decodable(self, encoder: Encoder, prior: Prior | None, seed: int = 0) -> Points:
-        """The same with the words carried over to the image side: one point, to decode.
+        """Compute the same with the words mapped to the image side: one point, to decode.
 
         Raises:
-            SideMismatch: the query has words, but there is no prior.
+            SideMismatch: the query has words, but `prior` is None.
             QueryError: the terms cancel out.
             ImageError: an image cannot be read.
         """
         texts = [term.text for term in self.terms if not term.is_image]
         if texts and prior is None:
             raise SideMismatch(
-                f"A decoder reads points of images, and this model has no prior to carry the "
-                f"words {texts[0]!r} over. Ask with images only, or take a model with a prior."
+                f"A decoder takes image-side points, but this model has no prior to map "
+                f"{texts[0]!r} to the image side. Query with images only, or load a model with a "
+                "prior."
             )
         words = prior.sample(texts, seed=seed) if texts and prior else None
         return self._sum(words, self._images(encoder))
@@ -167,8 +171,7 @@ class Query:
         size = np.linalg.norm(total)
         if size < _CANCELLED * np.abs(weights).sum():
             raise QueryError(
-                f"The terms of the query {str(self)!r} cancel out, so it points nowhere. "
-                "Change a weight or a term."
+                f"The terms of the query {str(self)!r} cancel out. Change a weight or a term."
             )
         length = np.average(lengths, weights=np.maximum(weights, 0))
         side: Side = "text" if all(part.side == "text" for part in parts) else "image"
@@ -176,29 +179,29 @@ class Query:
 
 
 def _pieces(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Cut texts into signs, weights (only at the head of a term) and words."""
-    at_head = True
+    """Split texts into signs, weights (only at the start of a term) and words."""
+    at_start = True
     for text in texts:
         position = 0
         while rest := text[position:].lstrip():
             position = len(text) - len(rest)
-            weight = _WEIGHT.match(rest) if at_head else None
+            weight = _WEIGHT.match(rest) if at_start else None
             piece = _PIECE.match(rest)
             if weight:
-                at_head = False
+                at_start = False
                 position += weight.end()
                 yield "weight", weight[1]
             elif piece and piece["sign"]:
-                at_head = True
+                at_start = True
                 position += 1
                 yield "sign", piece["sign"]
             elif piece is None:
                 raise QueryError(
-                    f"A quote opens before {rest[1:21]!r} and does not end at the end of a word. "
-                    'Close it, or write the words in double quotes, as in "the \'90s".'
+                    f"The quote before {rest[1:21]!r} is not closed at the end of a word. "
+                    'Close it, or put the words in double quotes, as in "the \'90s".'
                 )
             else:
-                at_head = False
+                at_start = False
                 is_file = os.path.isfile(os.path.expanduser(rest))  # its name may hold spaces
                 position += len(rest) if is_file else piece.end()
                 yield "word", rest if is_file else _unquoted(piece)
@@ -213,22 +216,22 @@ def _unquoted(piece: re.Match[str]) -> str:
 def _term(sign: str, weight: str, words: list[str], read: str) -> Term:
     if not words:
         if not sign and not weight:
-            raise QueryError("The query is empty. Give words or image files, as in: 2:cat - night")
+            raise QueryError("The query is empty. Write words or image files: 2:cat - night")
         what = f"weight {weight}" if weight else f"sign {sign}"
         raise QueryError(
-            f"In the query {read!r} no words and no image follow the {what}. A term is written "
-            "sign, weight, words: - 2:night. Words that begin with a sign go in double quotes."
+            f"In the query {read!r} nothing follows the {what}. Write a term as sign, weight, "
+            "words: - 2:night. Put words that start with a sign in double quotes."
         )
     text = " ".join(words)
     is_image = os.path.isfile(os.path.expanduser(text))
     if not is_image and len(words) > 1 and any(map(_looks_like_image, words)):
         raise QueryError(
-            f"In the query {read!r} words and an image stand side by side: {text!r}. "
-            "Put + or - between them."
+            f"In the query {read!r} there is no + or - between words and an image: {text!r}. "
+            "Write one between them."
         )
     if not is_image and _looks_like_image(text):
         raise QueryError(
-            f"There is no file {text!r}, seen from the folder {os.getcwd()!r}. Correct its name."
+            f"There is no file {text!r}; the working folder is {os.getcwd()!r}. Correct the path."
         )
     return Term(text, float(weight or 1) * (-1 if sign == "-" else 1), is_image)
 
@@ -240,7 +243,7 @@ def _looks_like_image(word: str) -> bool:
 
 
 def _reads_bare(text: str) -> bool:
-    """Whether the parser reads a term's text back as it is without quotes."""
+    """Return whether `parse` reads a term's text back unchanged without quotes."""
     words = text.split(" ")
     return (
         words == text.split()

@@ -124,19 +124,19 @@ def test_a_query_reads_as(tokens: str | list[str], expected: list[tuple[str, flo
         ([], "empty"),
         ("   ", "empty"),
         ('""', "empty"),
-        ("cat +", r"'cat \+'.*follow the sign \+"),
-        ("cat + - dog", r"follow the sign \+"),
-        ("cat --dog", "follow the sign -"),
-        ("-", "follow the sign -"),
-        ("2:", "follow the weight 2"),
-        ("2:-cat", "follow the weight 2"),
+        ("cat +", r"'cat \+'.*follows the sign \+"),
+        ("cat + - dog", r"follows the sign \+"),
+        ("cat --dog", "follows the sign -"),
+        ("-", "follows the sign -"),
+        ("2:", "follows the weight 2"),
+        ("2:-cat", "follows the weight 2"),
         ("0:cat", "'cat' is 0.0"),
         ("cat - 0.0:dog", "'dog' is 0.0"),
         ("inf:cat", "inf"),
         ("1e999:cat", "inf"),
         ("nan:cat", "nan"),
-        ("-night", "'-night' adds nothing"),
-        (["-", "2:night", "-", "dog"], "'-2:night - dog' adds nothing"),
+        ("-night", "'-night' only subtracts"),
+        (["-", "2:night", "-", "dog"], "'-2:night - dog' only subtracts"),
         ('"red car', "quote"),
         ("cat + 'red car", "quote"),
         ('"red"car', "quote"),
@@ -189,7 +189,7 @@ def test_a_missing_image_file_is_named(folder: pathlib.Path) -> None:
 
 def test_a_image_beside_words_needs_a_sign(folder: pathlib.Path) -> None:
     for tokens in ("./dog.png night", ["night", "dog.png"], "night /x/absent.webp sky"):
-        with pytest.raises(QueryError, match="side by side"):
+        with pytest.raises(QueryError, match="no \\+ or - between"):
             Query.parse(tokens)
 
 
