@@ -1,7 +1,7 @@
-"""Encoder: words and images become Points; batching and parallel reading are written here.
+"""Encoder: words and images become Points; batching and parallel reading are implemented here.
 
-A model supplies three things: one batch of texts, one batch of pixels, and how an image becomes
-pixels. This room knows no model and no library.
+A model implements three things: embed a batch of texts, embed a batch of pixels, and preprocess an
+image. It knows no model and no library.
 """
 
 import hashlib
@@ -27,18 +27,17 @@ from PIL import Image
 
 from explorer.errors import ImageError, QueryError
 from explorer.images import as_rgb, decode_image, name_of, open_image, read_bytes
-from explorer.jupyter import progress
 from explorer.points import Points, Space
 
 Source = str | bytes | PathLike[str]
-"""Where an image comes from: a file's path (str, PathLike), or the file's content (bytes)."""
+"""An image file: its path (str, PathLike), or its content (bytes)."""
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """What became of one source: a vector, or the reason why there is none."""
+    """The result for one source: a vector, or an error message."""
 
-    index: int  # position among the sources, counted from 0
+    index: int  # of the source, counted from 0
     vector: Float[np.ndarray, " D"] | None  # raw float32, or None
     error: str | None  # one line, or None
     sha256: str = ""  # of the file's bytes, hex
@@ -48,81 +47,84 @@ class Embedded:
 
 
 class Encoder(ABC):
-    """Turns words and images into raw (not normalised) Points of one Space."""
+    """Interface of all encoders: words and images become raw (not normalised) Points of one Space.
+
+    >>> import explorer
+    >>> encoder = explorer.load("pocket", device="cpu").encoder
+    >>> encoder.encode_text(["cat face", "dog face"]).vectors.shape
+    (2, 256)
+    """
 
     space: Space
     batch_size: int = 64
 
     @abstractmethod
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "N D"]:
-        """One batch of texts, raw float32."""
+        """Embed one batch of texts: raw vectors, float32."""
 
     @abstractmethod
     def embed_pixels(self, pixels: Float[np.ndarray, "N C H W"]) -> Float[np.ndarray, "N D"]:
-        """One batch of what `preprocess` gave, raw float32."""
+        """Embed one batch of preprocessed images: raw vectors, float32."""
 
     @property
     @abstractmethod
     def preprocess(self) -> Callable[[Image.Image], Float[np.ndarray, "C H W"]]:
-        """From an upright RGB image to pixels; picklable, so that worker processes can run it."""
+        """Return the function from an upright RGB image to pixels; workers need it picklable."""
 
     def encode_text(self, texts: Sequence[str] | str) -> Points:
-        """Encode words: one text-side point a text, labelled with it.
+        """Encode texts: one text-side point per text, with the text as its label.
 
         Args:
-            texts: one text, or several; an empty string is a text.
+            texts: one text or several; an empty string counts as a text.
 
         Raises:
             QueryError: there are no texts.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
         if not texts:
-            raise QueryError("There are no texts to encode; give at least one.")
-        vectors = [
-            self.embed_texts(texts[i : i + self.batch_size])
-            for i in range(0, len(texts), self.batch_size)
-        ]
+            raise QueryError("There are no texts to encode: pass at least one.")
+        starts = range(0, len(texts), self.batch_size)
+        vectors = [self.embed_texts(texts[i : i + self.batch_size]) for i in starts]
         return Points(np.concatenate(vectors), self.space, "text", tuple(texts))
 
     def encode_images(
         self, images: Sequence[Image.Image | Source] | Image.Image | Source
     ) -> Points:
-        """Encode images: one image-side point an image, labelled with its file's name.
+        """Encode images: one image-side point per image, with the file name as its label.
 
         Args:
-            images: images of Pillow in any mode, files, or contents of files; one or several.
+            images: Pillow images of any mode, files, or contents of files; one or several.
 
         Raises:
             QueryError: there are no images.
-            ImageError: one of them cannot be read. (`embed` goes on instead.)
+            ImageError: one of them cannot be read (`embed` continues instead).
         """
         if isinstance(images, Image.Image | str | bytes | PathLike):
             images = [images]
         if not len(images):
-            raise QueryError("There are no images to encode; give at least one.")
+            raise QueryError("There are no images to encode: pass at least one.")
         preprocess, vectors = self.preprocess, []
-        starts = range(0, len(images), self.batch_size)
-        for start in progress(starts, len(starts), "encoding"):
+        for start in range(0, len(images), self.batch_size):
             batch = images[start : start + self.batch_size]
-            pixels = [
-                preprocess(as_rgb(i) if isinstance(i, Image.Image) else open_image(i))
-                for i in batch
-            ]
+            opened = (as_rgb(i) if isinstance(i, Image.Image) else open_image(i) for i in batch)
+            pixels = [preprocess(image) for image in opened]
             vectors.append(self.embed_pixels(np.stack(pixels)))
         labels = tuple(_label(image) for image in images)
         return Points(np.concatenate(vectors), self.space, "image", labels)
 
     def embed(self, sources: Iterable[Source], *, workers: int | None = None) -> Iterator[Embedded]:
-        """Embed any number of image files, one result a source, in their order.
+        """Embed any number of image files; yield one result per source, in order.
 
-        A bad image gives a result with its reason; it does not stop the others. Images are read
-        in worker processes, a bounded number at a time, so memory stays flat. Closing the iterator
-        stops the workers.
+        An image that cannot be read gives a result with an error. Worker processes read a bounded
+        number of images at a time, so memory stays constant; closing the iterator stops them.
 
         Args:
             sources: files or contents of files; may be a generator.
-            workers: processes that read; 0 reads in this process; None takes one a core, or 0 for
-                fewer than 64 images.
+            workers: number of processes that read; 0 reads in this process; None takes one per core
+                (at most 16), or 0 for fewer than 64 images.
+
+        Raises:
+            QueryError: `workers` is negative.
         """
         readings = _read(iter(sources), self.preprocess, workers)
         batch: list[_Reading] = []
@@ -146,7 +148,7 @@ class Encoder(ABC):
             if reading.pixels is not None:
                 vector = np.asarray(next(vectors), dtype=np.float32)
                 if not np.isfinite(vector).all() or not vector.any():
-                    vector, error = None, f"{reading.name} gave no usable vector."
+                    vector, error = None, f"{reading.name} has a zero or NaN vector."
             yield Embedded(
                 index, vector, error, reading.sha256, reading.width, reading.height, reading.size
             )
@@ -154,13 +156,13 @@ class Encoder(ABC):
 
 Preprocess = Callable[[Image.Image], Float[np.ndarray, "C H W"]]
 
-_CHUNK = 16  # images a task of a worker: 10 MB of pixels at 224 × 224
-_FEW = 64  # starting workers costs more than reading so few images here
+_CHUNK_IMAGES = 16  # per task of a worker: 10 MB of pixels at 224 × 224
+_MIN_PARALLEL_IMAGES = 64  # for fewer, starting workers takes longer than reading
 
 
 @dataclass(frozen=True, eq=False)
 class _Reading:
-    """One source after reading: its pixels, or the reason why there are none."""
+    """One source after reading: its pixels, or an error message."""
 
     name: str
     pixels: Float[np.ndarray, "C H W"] | None = None
@@ -192,14 +194,14 @@ def _read_one(source: Source, preprocess: Preprocess) -> _Reading:
 def _read(
     sources: Iterator[Source], preprocess: Preprocess, workers: int | None
 ) -> Generator[_Reading, None, None]:
-    """Read in this process or in workers, in the order of the sources."""
+    """Read sources in order, in this process or in workers."""
     if workers is None:
-        head = list(islice(sources, _FEW))
-        workers = 0 if len(head) < _FEW else min(16, os.cpu_count() or 1)
+        head = list(islice(sources, _MIN_PARALLEL_IMAGES))
+        workers = 0 if len(head) < _MIN_PARALLEL_IMAGES else min(16, os.cpu_count() or 1)
         sources = chain(head, sources)
     if workers < 0:
-        raise QueryError(f"There cannot be {workers} workers; 0 reads in this process.")
-    if workers == 0 or preprocess.__module__ == "__main__":  # workers cannot see __main__: _Pool
+        raise QueryError(f"workers is {workers}, but must be 0 (read in this process) or more.")
+    if workers == 0 or preprocess.__module__ == "__main__":  # hidden from workers: see _Pool
         for source in sources:
             yield _read_one(source, preprocess)
         return
@@ -210,12 +212,12 @@ def _read(
 def _read_in_workers(
     sources: Iterator[Source], preprocess: Preprocess, workers: int
 ) -> Generator[_Reading, None, None]:
-    """Keep two chunks a worker in flight; yield in order."""
+    """Keep two chunks per worker in flight; yield in order."""
     waiting: deque[tuple[list[Source], Future[list[_Reading]]]] = deque()
     pool = _Pool(preprocess, workers)
     try:
         while True:
-            while len(waiting) < 2 * workers and (chunk := list(islice(sources, _CHUNK))):
+            while len(waiting) < 2 * workers and (chunk := list(islice(sources, _CHUNK_IMAGES))):
                 waiting.append((chunk, pool.submit(chunk)))
             if not waiting:
                 return
@@ -233,7 +235,7 @@ def _read_in_workers(
 
 
 def _read_one_by_one(chunk: list[Source], preprocess: Preprocess) -> list[_Reading]:
-    """Find out which image kills the process that reads it, and read the others."""
+    """Read a chunk with one process per failure, to find the image that crashes its reader."""
     readings = []
     pool = _Pool(preprocess, 1)
     try:
@@ -244,7 +246,7 @@ def _read_one_by_one(chunk: list[Source], preprocess: Preprocess) -> list[_Readi
                 pool.close()
                 pool = _Pool(preprocess, 1)
                 name = name_of(source)
-                error = f"{name} cannot be read: it ended the process that read it."
+                error = f"{name} cannot be read: it crashed the process that read it."
                 readings.append(_Reading(name, error=error))
     finally:
         pool.close()
@@ -254,9 +256,9 @@ def _read_one_by_one(chunk: list[Source], preprocess: Preprocess) -> list[_Readi
 class _Pool:
     """Worker processes that read images.
 
-    They are spawned, not forked: torch and its threads are already loaded here, and a fork of a
-    process with threads may hang. A spawned worker would run the user's script again, which
-    then needs an `if __name__ == "__main__"`, so `__main__` is out of sight while workers start.
+    They are spawned, not forked: torch has started threads here, and a fork of a process with
+    threads may hang. A spawned worker would run the user's script again, which then needs an
+    `if __name__ == "__main__"`, so `__main__` is hidden while workers start.
     """
 
     _starting = threading.Lock()
@@ -287,7 +289,7 @@ def _read_chunk(chunk: list[Source], preprocess: Preprocess) -> list[_Reading]:
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 

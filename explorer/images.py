@@ -1,7 +1,7 @@
-"""Images from files, safely: upright, RGB, of a bounded size; contact sheets; images to files.
+"""Images: read files safely as upright RGB, lay out contact sheets, write files.
 
-Every failure to read an image is one `ImageError` with the reason. This room knows no models and
-no Points.
+Every failure to read an image is an `ImageError` that gives the reason. It knows no models and no
+Points.
 """
 
 import io
@@ -28,10 +28,10 @@ from explorer.metadata import recipe_in, save_options
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MAX_PIXELS = 64_000_000
-MAX_BYTES = 600_000_000  # 64 megapixels of four 16-bit channels, uncompressed, with room to spare
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
-# What Pillow's decoders raise on damaged files: one such file must not stop a job.
-_FAILURES = (
+MAX_BYTES = 600_000_000  # more than 64 megapixels of four 16-bit channels, uncompressed
+_MAGIC_BYTES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+# what Pillow's decoders raise on damaged files; one such file must not stop a job
+_PILLOW_ERRORS = (
     *(OSError, SyntaxError, ValueError, LookupError, ArithmeticError, RuntimeError, TypeError),
     *(AttributeError, AssertionError, EOFError, MemoryError, struct.error, zlib.error),
     *(Image.DecompressionBombError, ImageCms.PyCMSError),
@@ -40,20 +40,27 @@ _SUFFIXES = (".png", ".webp", ".jpg", ".jpeg")
 
 
 def open_image(source: str | bytes | PathLike[str]) -> Image.Image:
-    """Open an image, a file or the content of one, as upright RGB.
+    """Open an image as upright RGB.
 
-    JPEG, PNG, WebP, GIF (first frame), BMP, TIFF and AVIF only. EXIF orientation is applied, 16-bit
-    grey is scaled instead of clipped, transparency is laid on white, CMYK is converted through its
-    ICC profile if there is one.
+    JPEG, PNG, WebP, GIF (first frame), BMP, TIFF and AVIF are read. EXIF orientation is applied,
+    16-bit grey is scaled instead of clipped, transparency becomes white, CMYK is converted through
+    its ICC profile if it has one.
+
+    Args:
+        source: a file, or the content of one.
 
     Raises:
-        ImageError: it is no image, is damaged or cut off, or has over 64 megapixels.
+        ImageError: it is not an image, is damaged or truncated, or has over 64 megapixels.
+
+    >>> save_image(Image.new("L", (4, 2)), "black.png")
+    >>> open_image("black.png").mode
+    'RGB'
     """
     return decode_image(read_bytes(source), name_of(source))
 
 
 def name_of(source: str | bytes | PathLike[str]) -> str:
-    r"""Name a source in messages: on one line of any terminal or table, whatever the file's name.
+    r"""Return a source's name for messages, with control characters escaped.
 
     >>> name_of("a\nb"), name_of(b"GIF89a")
     ('a\\nb', 'This image')
@@ -63,10 +70,10 @@ def name_of(source: str | bytes | PathLike[str]) -> str:
 
 
 def read_bytes(source: str | bytes | PathLike[str]) -> bytes:
-    """Read the content of one image file; bytes are returned as they are.
+    """Read the content of an image file; bytes are returned unchanged.
 
     Raises:
-        ImageError: there is no such file, it is not a plain file, or it is too large for an image.
+        ImageError: the file does not exist, is not a regular file, or has over 600 MB.
     """
     if isinstance(source, bytes):
         return source
@@ -76,8 +83,8 @@ def read_bytes(source: str | bytes | PathLike[str]) -> bytes:
         if not stat.S_ISREG(status.st_mode):  # a pipe would block
             raise ImageError(f"{name} is not a file.")
         if status.st_size > MAX_BYTES:
-            size = f"{status.st_size / 1e6:.0f} MB; at most {MAX_BYTES // 10**6}"
-            raise ImageError(f"{name} is too large for an image: {size}.")
+            size = f"{status.st_size / 1e6:.0f} MB; at most {MAX_BYTES // 10**6} MB are read"
+            raise ImageError(f"{name} is too large: {size}.")
         return FilePath(source).read_bytes()
     except ImageError:
         raise
@@ -87,14 +94,17 @@ def read_bytes(source: str | bytes | PathLike[str]) -> bytes:
 
 
 def decode_image(data: bytes, name: str) -> Image.Image:
-    """Turn the content of a file into upright RGB; `name` stands in the messages.
+    """Decode the content of a file to upright RGB.
+
+    Args:
+        name: of the file, for messages.
 
     Raises:
-        ImageError: as `open_image`.
+        ImageError: as for `open_image`.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns about metadata that we do not read
+            warnings.simplefilter("ignore")  # Pillow warns about metadata that is not read
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, name)
                 image.load()
@@ -105,13 +115,13 @@ def decode_image(data: bytes, name: str) -> Image.Image:
         raise ImageError(f"{name} {_why_unknown(data)}") from None
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name} is too large: {error}") from None
-    except _FAILURES as error:
+    except _PILLOW_ERRORS as error:
         reason = name_of(str(error) or type(error).__name__).rstrip(".")
-        raise ImageError(f"{name} is damaged or cut off: {reason}.") from None
+        raise ImageError(f"{name} is damaged or truncated: {reason}.") from None
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """Make any image of Pillow upright RGB: see `open_image`.
+    """Convert any Pillow image to upright RGB, as `open_image` does.
 
     >>> as_rgb(Image.new("LA", (1, 1), (0, 0))).getpixel((0, 0))
     (255, 255, 255)
@@ -135,27 +145,27 @@ def _check_size(image: Image.Image, name: str) -> None:
     pixels = image.width * image.height
     if pixels > MAX_PIXELS:
         size = f"{pixels / 1e6:.0f} megapixels ({image.width} × {image.height})"
-        raise ImageError(f"{name} is too large: {size}; at most {MAX_PIXELS // 10**6}.")
+        raise ImageError(f"{name} is too large: {size}; at most {MAX_PIXELS // 10**6} are read.")
 
 
 def _why_unknown(data: bytes) -> str:
     if not data:
         return "is empty."
-    if data.startswith(_BEGINNINGS):
-        return "is damaged or cut off: it begins like an image but has no readable header."
-    beginning = name_of(data[:12].decode("latin-1"))
-    return f"is not an image (it begins with {beginning!r}); {', '.join(FORMATS)} are read."
+    if data.startswith(_MAGIC_BYTES):
+        return "is damaged or truncated: it starts like an image but its header is unreadable."
+    start = name_of(data[:12].decode("latin-1"))
+    return f"is not an image (it starts with {start!r}). Use one of {', '.join(FORMATS)}."
 
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except _FAILURES:  # the EXIF is damaged; the image itself may still be good
+    except _PILLOW_ERRORS:  # damaged EXIF; the image itself may be intact
         return image
 
 
 def _to_8_bit(values: Shaped[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
-    """Scale grey levels of any range to 0…255, where Pillow would clip nearly all to white."""
+    """Scale grey levels of any range to 0 … 255; Pillow would clip nearly all to white."""
     values = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if low >= 0 and high <= 1:
@@ -172,14 +182,14 @@ def _to_8_bit(values: Shaped[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
 
 
 def _through_profile(image: Image.Image) -> Image.Image:
-    """CMYK or Lab to sRGB, by the file's own profile where it has a good one."""
+    """Convert CMYK or Lab to sRGB, through the file's own ICC profile if it is valid."""
     lab = image.mode == "LAB"
     profile: Any = ImageCms.createProfile("LAB") if lab else image.info.get("icc_profile")
     try:
         source = io.BytesIO(profile) if isinstance(profile, bytes) else profile
         srgb = ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(image, source, srgb, outputMode="RGB") or image
-    except _FAILURES:  # no profile, or a damaged one: the plain conversion is what is left
+    except _PILLOW_ERRORS:  # no profile, or a damaged one
         return image.convert("RGB")
 
 
@@ -192,16 +202,16 @@ def grid(
     gap: int = 8,
     background: str = "white",
 ) -> Image.Image:
-    """Lay images out as one contact sheet, row by row.
+    """Lay images out as a contact sheet, row by row.
 
     Args:
-        columns: images a row; None makes the sheet about square.
-        labels: a line of text under each image; one that is too long ends in "…".
-        size: side of the square tiles in pixels; None takes the longest side of any image.
+        columns: images per row; None makes the sheet about square.
+        labels: one line of text under each image, truncated with "…" to fit.
+        size: side of the square tiles in pixels; None takes the longest side of all images.
         gap: pixels between tiles and around them.
 
     Raises:
-        QueryError: there are no images, or not one label an image.
+        QueryError: there are no images, or not one label per image.
 
     >>> grid([Image.new("RGB", (10, 10))] * 6, columns=3, gap=2).size
     (38, 26)
@@ -209,7 +219,7 @@ def grid(
     if not images or (columns is not None and columns < 1):
         raise QueryError("A grid needs at least one image and one column.")
     if labels is not None and len(labels) != len(images):
-        raise QueryError(f"{len(images)} images came with {len(labels)} labels.")
+        raise QueryError(f"{len(images)} images need as many labels, not {len(labels)}.")
     side = size or max(max(image.size) for image in images)
     columns = min(len(images), columns or math.ceil(math.sqrt(len(images))))
     rows = math.ceil(len(images) / columns)
@@ -221,42 +231,45 @@ def grid(
         tile = ImageOps.contain(as_rgb(image), (side, side))
         sheet.paste(tile, (left + (side - tile.width) // 2, top + (side - tile.height) // 2))
         if labels is not None:
-            _write(sheet, labels[i], (left, top + side), (side, line))
+            _label(sheet, labels[i], (left, top + side), (side, line))
     return sheet
 
 
-def _write(sheet: Image.Image, text: str, corner: tuple[int, int], room: tuple[int, int]) -> None:
-    """Write one centred line in the size that half the room's height allows."""
-    written = font(room[1] // 2)
+def _label(sheet: Image.Image, text: str, corner: tuple[int, int], size: tuple[int, int]) -> None:
+    """Write a centred line into the box at `corner`; letters take half of its height."""
+    face = font(size[1] // 2)
     text = " ".join(text.split())
-    if written.getlength(text) > room[0]:
-        while text and written.getlength(text + "…") > room[0]:
+    if face.getlength(text) > size[0]:
+        while text and face.getlength(text + "…") > size[0]:
             text = text[:-1]
         text = text.rstrip() + "…"
-    place = (corner[0] + room[0] / 2, corner[1] + room[1] / 2)
+    centre = (corner[0] + size[0] / 2, corner[1] + size[1] / 2)
     dark = sheet.crop((*corner, corner[0] + 1, corner[1] + 1)).convert("L").tobytes() < b"\x80"
-    ImageDraw.Draw(sheet).text(place, text, "white" if dark else "black", written, anchor="mm")
+    ImageDraw.Draw(sheet).text(centre, text, "white" if dark else "black", face, anchor="mm")
 
 
 def save_image(
     image: Image.Image, file: str | PathLike[str], recipe: dict[str, Any] | None = None
 ) -> None:
-    """Write an image by its suffix: .png, .webp (both lossless), .jpg or .jpeg.
+    """Write an image; the suffix selects the format: .png, .webp (both lossless), .jpg or .jpeg.
 
-    It appears under its name only when it is complete.
+    The file appears under its name only when it is complete.
 
     Args:
-        recipe: what made the image, in values that JSON knows, of any size; it goes into the
-            metadata.
+        recipe: what made the image, in values that JSON knows, of any size; see `read_recipe`.
 
     Raises:
         QueryError: the suffix is another one, or the folder does not exist.
+
+    >>> save_image(Image.new("RGB", (4, 2)), "black.jpg", {"colour": "black"})
+    >>> read_recipe("black.jpg")
+    {'colour': 'black'}
     """
     file = FilePath(file)
     if file.suffix.lower() not in _SUFFIXES:
-        raise QueryError(f"{name_of(file)} cannot be written; use one of {', '.join(_SUFFIXES)}.")
+        raise QueryError(f"Cannot write {name_of(file)}: use one of {', '.join(_SUFFIXES)}.")
     if not file.parent.is_dir():
-        raise QueryError(f"The folder {name_of(file.parent)} does not exist.")
+        raise QueryError(f"The folder {name_of(file.parent)} does not exist. Create it first.")
     options = save_options(file.suffix.lower(), recipe)
     part = file.parent / f".{secrets.token_hex(8)}.part"
     try:
@@ -270,10 +283,10 @@ def save_image(
 
 
 def read_recipe(file: str | PathLike[str]) -> dict[str, Any] | None:
-    """Read what `save_image` wrote into an image's metadata; None if there is nothing.
+    """Read the recipe that `save_image` wrote; None if the image has none.
 
     Raises:
-        ImageError: the file is no image.
+        ImageError: the file is not an image.
     """
     data = read_bytes(file)
     decode_image(data, name_of(file))
@@ -282,5 +295,5 @@ def read_recipe(file: str | PathLike[str]) -> dict[str, Any] | None:
         try:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 return recipe_in(image)
-        except _FAILURES:  # metadata of another program, or damaged
+        except _PILLOW_ERRORS:  # metadata of another program, or damaged
             return None

@@ -1,7 +1,7 @@
-"""Index: the nearest of N unit vectors, exactly, by FAISS.
+"""Index: exact nearest neighbours among N unit vectors, by FAISS.
 
-It works on arrays of directions and returns scores and row numbers. It knows no images, no
-files of images and no library. An index is a cache: it can be built again at any time.
+It works on arrays of directions and returns scores and row numbers; it knows no images and no
+library. An index is a cache: it can be built again at any time.
 """
 
 import hashlib
@@ -17,16 +17,18 @@ from jaxtyping import Bool, Float, Int
 
 from explorer.errors import LibraryDamaged, QueryError, require
 
-WORK_PER_CALL = 4e9  # multiply-adds; FAISS does not hear Ctrl-C within one call
+MULTIPLY_ADDS_PER_CALL = 4e9  # FAISS does not react to Ctrl-C within one call
 
 
 class Index:
-    """The nearest of N unit vectors by inner product, which is the cosine.
+    """Exact search among N unit vectors by inner product, which is the cosine.
 
     Args:
-        unit: N × D unit vectors, or an iterable of such parts, so that they need not all be in
-            memory twice.
+        unit: N × D unit vectors, or an iterable of such arrays, which saves memory.
         dimension: D.
+
+    Raises:
+        QueryError: the vectors have another dimension, or are not finite.
 
     >>> index = Index(np.eye(3, dtype=np.float32), 3)
     >>> scores, rows = index.search(np.eye(3, dtype=np.float32)[1:2], k=1)
@@ -48,7 +50,7 @@ class Index:
 
     @property
     def dimension(self) -> int:
-        """D."""
+        """Return D."""
         return int(self._flat.d)
 
     def search(
@@ -57,29 +59,31 @@ class Index:
         k: int,
         allowed: Bool[np.ndarray, " N"] | None = None,
     ) -> tuple[Float[np.ndarray, "Q K"], Int[np.ndarray, "Q K"]]:
-        """Find the `k` nearest rows of every query, best first.
+        """Return the scores and rows of the `k` nearest neighbours of every query, best first.
 
-        K is `k`, or the number of allowed rows where there are fewer; no row is ever padded.
+        K is `k`, or the number of allowed rows if there are fewer; results are never padded.
 
         Args:
-            allowed: which rows may be found; None allows all.
+            allowed: mask of the rows to search; None searches all.
 
         Raises:
-            QueryError: other dimension, not finite, k < 1, or `allowed` of another length.
+            QueryError: the queries have another dimension or are not finite, `k` is below 1, or
+                `allowed` has another length.
         """
         self._check(queries, "The queries")
         if k < 1:
-            raise QueryError(f"k is {k}, but it counts neighbours: ask for 1 or more.")
+            raise QueryError(f"k is {k}, but must be 1 or more.")
         if allowed is not None and allowed.shape != (len(self),):
             raise QueryError(
-                f"`allowed` has shape {allowed.shape}, but the index holds {len(self)} rows."
+                f"`allowed` has shape {allowed.shape}, but must have one entry for each of the "
+                f"{len(self)} rows."
             )
         available = len(self) if allowed is None else int(np.count_nonzero(allowed))
         k = min(k, available)
         if k == 0 or not len(queries):
             return np.zeros((len(queries), k), np.float32), np.zeros((len(queries), k), np.int64)
         queries = np.ascontiguousarray(queries, dtype=np.float32)
-        step = max(1, int(WORK_PER_CALL / (len(self) * self.dimension)))
+        step = max(1, int(MULTIPLY_ADDS_PER_CALL / (len(self) * self.dimension)))
         parts = [
             self._search_part(queries[start : start + step], k, allowed)
             for start in range(0, len(queries), step)
@@ -98,13 +102,13 @@ class Index:
     def _check(self, vectors: Float[np.ndarray, "N D"], name: str) -> None:
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
             raise QueryError(
-                f"{name} have shape {vectors.shape}, but this index is of dimension "
-                f"{self.dimension}: it needs an array N × {self.dimension}. "
+                f"{name} have shape {vectors.shape}, but this index has dimension "
+                f"{self.dimension}: pass an array N × {self.dimension}. "
                 "Encode both with the same model."
             )
         if not np.isfinite(vectors).all():
             row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-            raise QueryError(f"{name} are not all finite: row {row} holds NaN or infinity.")
+            raise QueryError(f"{name} must be finite, but row {row} holds NaN or infinity.")
 
     def save(self, file: str | PathLike[str], key: str) -> None:
         """Write the index as a cache that `load` trusts only under the same `key`.
@@ -124,10 +128,10 @@ class Index:
 
     @classmethod
     def load(cls, file: str | PathLike[str], key: str) -> Self:
-        """Read what `save` wrote.
+        """Read an index that `save` wrote.
 
         Raises:
-            LibraryDamaged: its content is not what was written, or was made for another `key`.
+            LibraryDamaged: the file is damaged, or was written under another `key`.
         """
         with open(file, "rb") as handle:
             header = handle.readline(4096)

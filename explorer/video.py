@@ -1,18 +1,18 @@
-"""Videos: images in, one file out (MP4, WebM, animated WebP, GIF), and back again.
+"""Videos: write images as one file (MP4, WebM, animated WebP, GIF), and read them back.
 
-The suffix chooses the format. The recipe (what made the video, as JSON) travels in the file's
-metadata. This room knows images and files: no points, no models.
+The suffix selects the format. The recipe (what made the video, as JSON) is in the file's metadata.
+It works on images and files; it knows no points and no models.
 """
 
 import json
 import os
-import pathlib
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, count, pairwise
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,29 +20,29 @@ from PIL import Image
 
 from explorer.errors import VideoError, require
 from explorer.images import as_rgb, name_of
+from explorer.metadata import IMAGE_DESCRIPTION
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-SHORT_SIDE = 256  # pixels; smaller images are enlarged, because players show them tiny or blurred
-LONGEST = 16_383  # pixels; what WebP and H.264 hold
-GIF_FPS = 50  # browsers show a frame that is shorter than 2/100 s for 10/100 s
-DITHER = 16  # of 255: about the distance between neighbours in a palette of 256 colours
-IMAGE_DESCRIPTION = 0x010E  # the EXIF tag that holds a WebP's recipe
+MIN_SIDE_PIXELS = 256  # smaller images are enlarged, since players show them tiny or blurred
+MAX_SIDE_PIXELS = 16_383  # the limit of WebP and H.264
+MAX_GIF_FPS = 50  # browsers show a frame that is shorter than 2/100 s for 10/100 s
+DITHER_LEVELS = 16  # of 255: about the distance between neighbours in a palette of 256 colours
 
 
 @dataclass(frozen=True)
 class _Encoding:
     container: str
     codec: str
-    shortest: int  # side, pixels
+    min_side: int  # pixels
     container_options: dict[str, str]
     codec_options: dict[str, str]
 
 
 _ENCODINGS = {
-    # Without use_metadata_tags the MP4 muxer drops every key that iTunes does not know.
+    # without use_metadata_tags the MP4 muxer drops every key that iTunes does not know
     ".mp4": _Encoding(
         "mp4", "libx264", 1, {"movflags": "+faststart+use_metadata_tags"}, {"crf": "16"}
     ),
@@ -58,28 +58,30 @@ def write_video(
     fps: float = 24,
     scale: int | None = None,
     recipe: dict[str, Any] | None = None,
-) -> pathlib.Path:
-    """Write images of one size as a video; the suffix says which kind.
+) -> FilePath:
+    """Write images of one size as a video and return its file; the suffix selects the format.
 
-    `.mp4` is H.264, `.webm` AV1, both written while the frames arrive; `.webp` and `.gif` hold all
-    frames in memory. The file appears under its name only when it is whole.
+    `.mp4` (H.264) and `.webm` (AV1) are encoded while the frames arrive; for `.webp` and `.gif` all
+    frames are held in memory. The file appears under its name only when it is complete.
 
     Args:
         frames: consumed once. In MP4 and WebM, an odd width or height gains one line of pixels at
             the right or lower edge, because colours are stored for 2 × 2 pixels.
-        fps: frames a second; at most 50 for GIF.
-        scale: enlarge by this factor, bicubic. None: by the smallest whole factor that brings the
-            shorter side to 256 pixels or more. 1: leave them as they are.
-        recipe: what made the video, JSON values only; `read_video_recipe` gives it back.
+        fps: frames per second, at most 50 for GIF.
+        scale: factor to enlarge by, bicubic. None takes the smallest whole factor that brings the
+            shorter side to 256 pixels or more; 1 keeps the size.
+        recipe: what made the video, in values that JSON knows; see `read_video_recipe`.
 
     Raises:
-        VideoError: no frames, frames of different sizes, another suffix, a folder that is not
-            there, or images that the format cannot hold.
+        VideoError: there are no frames, frames differ in size, the suffix is another one, the
+            folder does not exist, or the format cannot hold such images.
 
-    >>> reds = [Image.new("RGB", (64, 64), (red, 0, 0)) for red in range(0, 256, 32)]
-    >>> write_video(reds, "red.mp4", fps=8)    # doctest: +SKIP
+    >>> frames = [Image.new("RGB", (64, 64), (red, 0, 0)) for red in range(0, 256, 32)]
+    >>> file = write_video(frames, "red.gif", fps=10, recipe={"colour": "red"})
+    >>> len(list(read_frames(file))), read_video_recipe(file)
+    (8, {'colour': 'red'})
     """
-    file = pathlib.Path(file)
+    file = FilePath(file)
     suffix = file.suffix.lower()
     _check(file, suffix, fps, scale)
     rate = Fraction(fps).limit_denominator(1001)
@@ -93,26 +95,26 @@ def write_video(
     return file
 
 
-def _check(file: pathlib.Path, suffix: str, fps: float, scale: int | None) -> None:
+def _check(file: FilePath, suffix: str, fps: float, scale: int | None) -> None:
     if suffix not in SUFFIXES:
-        raise VideoError(f"A video ends in {' or '.join(SUFFIXES)}; {name_of(file)} does not.")
-    limit = GIF_FPS if suffix == ".gif" else 1000
+        raise VideoError(f"{name_of(file)} is not named as a video: use {' or '.join(SUFFIXES)}.")
+    limit = MAX_GIF_FPS if suffix == ".gif" else 1000
     if not 0 < fps <= limit:
-        raise VideoError(f"A {suffix} video shows up to {limit} frames a second, not {fps}.")
+        raise VideoError(f"fps of a {suffix} video must be above 0, at most {limit}, not {fps}.")
     if scale is not None and scale < 1:
-        raise VideoError(f"Images cannot be enlarged {scale} times; scale is 1 or more.")
+        raise VideoError(f"scale is {scale}, but must be 1 or more.")
 
 
 def read_frames(file: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Give the images of a video in order, as RGB.
+    """Yield the images of a video in order, as RGB.
 
-    Animated WebP and GIF keep a frame that equals the one before as a longer showing time, so they
-    may give back fewer frames than were written.
+    Animated WebP and GIF store repeated frames as one of longer duration, so fewer frames may be
+    read than were written.
 
     Raises:
-        VideoError: not there, not a video, or damaged.
+        VideoError: the file does not exist, is not a video, or is damaged.
     """
-    file = pathlib.Path(file)
+    file = FilePath(file)
     with _reading(file):
         if file.suffix.lower() in (".gif", ".webp"):
             with Image.open(file) as animation:
@@ -126,12 +128,12 @@ def read_frames(file: str | os.PathLike[str]) -> Iterator[Image.Image]:
 
 
 def read_video_recipe(file: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Give what made this video, as `write_video` got it; None if the file does not say.
+    """Read the recipe that `write_video` wrote; None if the file has none.
 
     Raises:
-        VideoError: not there, not a video, or damaged.
+        VideoError: the file does not exist, is not a video, or is damaged.
     """
-    file = pathlib.Path(file)
+    file = FilePath(file)
     with _reading(file):
         if file.suffix.lower() in (".gif", ".webp"):
             with Image.open(file) as animation:
@@ -144,31 +146,32 @@ def read_video_recipe(file: str | os.PathLike[str]) -> dict[str, Any] | None:
     try:
         recipe = json.loads(comment or "")
     except ValueError:
-        return None  # somebody else's comment
+        return None  # a comment of another program
     return recipe if isinstance(recipe, dict) else None
 
 
 def _prepare(frames: Iterable[Image.Image], scale: int | None) -> Iterator[Image.Image]:
-    """Frames as RGB, enlarged, all of the first one's size."""
+    """Yield the frames as RGB, enlarged; they must all have the first one's size."""
     expected = None
     for number, frame in zip(count(1), frames, strict=False):
         expected = expected or frame.size
         if frame.size != expected:
             raise VideoError(
                 f"Frame {number} is {frame.width} × {frame.height} pixels, but the first is "
-                f"{expected[0]} × {expected[1]}. Bring all frames to one size."
+                f"{expected[0]} × {expected[1]}. Resize all frames to one size."
             )
-        factor = scale or -(-SHORT_SIDE // min(expected))
+        factor = scale or -(-MIN_SIDE_PIXELS // min(expected))
         size = (frame.width * factor, frame.height * factor)
-        if max(size) > LONGEST:
-            raise VideoError(f"Frames of {size[0]} × {size[1]} pixels are too long for a video.")
+        if max(size) > MAX_SIDE_PIXELS:
+            limit = f"at most {MAX_SIDE_PIXELS} pixels a side fit into a video"
+            raise VideoError(f"Frames of {size[0]} × {size[1]} are too large: {limit}.")
         yield as_rgb(frame).resize(size, Image.Resampling.BICUBIC)
     if expected is None:
-        raise VideoError("There are no frames, so there is no video to write.")
+        raise VideoError("There are no frames to write: pass at least one image.")
 
 
 @contextmanager
-def _whole(file: pathlib.Path) -> Iterator[pathlib.Path]:
+def _whole(file: FilePath) -> Iterator[FilePath]:
     """Give a temporary name beside `file`; rename on success, remove on anything else."""
     if not file.parent.is_dir():
         raise VideoError(
@@ -185,8 +188,8 @@ def _whole(file: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 @contextmanager
-def _reading(file: pathlib.Path) -> Iterator[None]:
-    """Turn what the readers raise on missing, foreign or damaged files into one VideoError."""
+def _reading(file: FilePath) -> Iterator[None]:
+    """Raise VideoError for what the readers raise on missing, foreign or damaged files."""
     try:
         yield
     except (OSError, ValueError, EOFError, SyntaxError, IndexError) as error:
@@ -196,19 +199,19 @@ def _reading(file: pathlib.Path) -> Iterator[None]:
 
 def _encode(
     images: Iterator[Image.Image],
-    file: pathlib.Path,
+    file: FilePath,
     rate: Fraction,
     comment: str,
     encoding: _Encoding,
 ) -> None:
-    """Encode frame by frame, none kept."""
+    """Encode frame by frame, keeping none in memory."""
     av = require("av", extra="video")
-    os.environ.setdefault("SVT_LOG", "1")  # libsvtav1 writes a page to stderr otherwise
+    os.environ.setdefault("SVT_LOG", "1")  # else libsvtav1 logs to stderr
     first = next(images)
-    if min(first.size) < encoding.shortest:  # libsvtav1 hangs instead of refusing
+    if min(first.size) < encoding.min_side:  # libsvtav1 hangs instead of refusing
         raise VideoError(
-            f"A {encoding.container} video has sides of {encoding.shortest} pixels or more, not "
-            f"{first.width} × {first.height}. Enlarge with scale, or choose another suffix."
+            f"A {encoding.container} video needs sides of {encoding.min_side} pixels or more, not "
+            f"{first.width} × {first.height}. Pass a larger scale, or use another suffix."
         )
     options = encoding.container_options
     with av.open(str(file), "w", format=encoding.container, options=options) as output:
@@ -223,7 +226,7 @@ def _encode(
 
 
 def _declare_colours(stream: "VideoStream") -> None:
-    """Say BT.709, so that players need not guess from the size (small images: BT.601)."""
+    """Declare BT.709, since players otherwise guess from the size (small images: BT.601)."""
     from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
     context = stream.codec_context
@@ -244,7 +247,7 @@ def _to_yuv(image: Image.Image) -> "VideoFrame":
     )
 
 
-def _animate(images: list[Image.Image], file: pathlib.Path, rate: Fraction, comment: str) -> None:
+def _animate(images: list[Image.Image], file: FilePath, rate: Fraction, comment: str) -> None:
     options: dict[str, Any]
     if file.suffix.lower() == ".gif":
         palette = _common_palette(images)
@@ -263,20 +266,20 @@ def _animate(images: list[Image.Image], file: pathlib.Path, rate: Fraction, comm
 
 
 def _durations(frames: int, rate: Fraction, tick: int) -> list[int]:
-    """Milliseconds a frame: multiples of `tick` whose sums stay within half a tick of the truth."""
+    """Return milliseconds per frame, multiples of `tick`; no sum is off by over half a tick."""
     ends = (round(number * 1000 / (rate * tick)) * tick for number in range(frames + 1))
     return [end - start for start, end in pairwise(ends)]
 
 
 def _common_palette(images: list[Image.Image]) -> Image.Image:
-    """256 colours for all frames together: a palette a frame would flicker."""
+    """Choose 256 colours for all frames; a palette for each frame would flicker."""
     chosen = images[:: -(-len(images) // 32)]
     mosaic = np.concatenate([np.asarray(p.resize((128, 128))) for p in chosen])
     return Image.fromarray(mosaic).quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1)
 
 
 def _dither(image: Image.Image, palette: Image.Image) -> Image.Image:
-    """Dither with a fixed pattern: error diffusion would make still parts of a video crawl.
+    """Dither with a fixed pattern; with error diffusion, still parts of a video would flicker.
 
     Source: Bayer 1973, 8 × 8 thresholds.
     """
@@ -286,10 +289,10 @@ def _dither(image: Image.Image, palette: Image.Image) -> Image.Image:
         pattern = np.block([[4 * pattern + cell[i, j] for j in (0, 1)] for i in (0, 1)])
     tiled = np.tile(pattern / 64 - 0.5, (image.height // 8 + 1, image.width // 8 + 1))
     pixels = np.asarray(image).astype(np.int16)
-    shift = DITHER * tiled[: image.height, : image.width, None]
+    shift = DITHER_LEVELS * tiled[: image.height, : image.width, None]
     shifted = Image.fromarray(np.clip(pixels + shift, 0, 255).astype(np.uint8))
     dithered = shifted.quantize(palette=palette, dither=Image.Dither.NONE)
     plain = image.quantize(palette=palette, dither=Image.Dither.NONE)
     lost = np.abs(np.asarray(plain.convert("RGB")) - pixels).max(axis=2)
-    dithered.paste(plain, mask=Image.fromarray(lost <= DITHER / 4))
+    dithered.paste(plain, mask=Image.fromarray(lost <= DITHER_LEVELS / 4))
     return dithered

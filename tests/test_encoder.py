@@ -136,7 +136,7 @@ def test_embed_answers_for_every_source_in_order(tmp_path):
 
 def test_a_vector_without_direction_is_an_error_of_its_image_only():
     black, red = list(Toy().embed([png("black"), png("red")]))
-    assert black.vector is None and "gave no usable vector" in black.error
+    assert black.vector is None and "zero or NaN vector" in black.error
     assert red.vector.tolist() == [1, 0, 0]
 
 
@@ -171,7 +171,7 @@ def test_a_image_that_kills_its_reader_is_one_error_among_good_results():
     sources[20] = png("red", (13, 13))
     results = list(Toy().embed(sources, workers=1))
     assert [r.index for r in results if r.error] == [20]
-    assert "ended the process" in results[20].error
+    assert "crashed the process" in results[20].error
     assert len(results) == 60
 
 
@@ -193,7 +193,7 @@ def test_no_more_is_read_than_a_bounded_number_of_images_ahead():
 
 
 def test_a_bad_number_of_workers_is_refused():
-    with pytest.raises(QueryError, match="-1 workers"):
+    with pytest.raises(QueryError, match="workers is -1"):
         list(Toy().embed([b""], workers=-1))
 
 

@@ -46,7 +46,7 @@ def test_an_index_built_in_parts_is_the_index_built_at_once():
 def test_many_queries_give_the_same_in_several_calls(monkeypatch):
     base, queries = directions(100), directions(50, seed=1)
     _, in_one = Index(base, 16).search(queries, k=3)
-    monkeypatch.setattr(index_module, "WORK_PER_CALL", 100 * 16 * 7)
+    monkeypatch.setattr(index_module, "MULTIPLY_ADDS_PER_CALL", 100 * 16 * 7)
     _, in_eight = Index(base, 16).search(queries, k=3)
     np.testing.assert_array_equal(in_eight, in_one)
 
