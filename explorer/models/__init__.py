@@ -101,8 +101,7 @@ def load(
         device: a torch device; "auto" takes CUDA, else Apple's MPS, else the CPU.
         source: a folder of weights, instead of a variant.
         decoder: replaces the model's own: a decoder, a folder that `unclip train decoder` wrote,
-            or the name of another model.
-        prior: the same for the prior.
+            or the name of another model; `prior` likewise.
 
     Raises:
         UnknownModel: no model has that name.
@@ -110,8 +109,8 @@ def load(
         SpaceMismatch: the decoder or prior is of another space.
 
     >>> model = load("pocket", device="cpu")
-    >>> model.name, model.space.dimension, model.decoder is None
-    ('pocket', 256, False)
+    >>> model.name, model.space.dimension
+    ('pocket', 256)
     """
     family, _, variant = name.partition(":")
     module = module_of(family)
