@@ -87,7 +87,7 @@ def rotate(
 
     Args:
         radians: angle to rotate by; negative rotates away. Pass this or `fraction`.
-        fraction: how far to turn, as a part of the angle between the two; 1 arrives.
+        fraction: the same as a fraction of the angle between the two; 1 reaches the direction.
 
     Raises:
         QueryError: not exactly one amount is given; the two are antipodal; or they have the same
@@ -103,10 +103,8 @@ def rotate(
     _check_broadcast(start, direction)
     amounts = [amount for amount in (radians, fraction) if amount is not None]
     if len(amounts) != 1 or not np.isfinite(amounts[0]):
-        raise QueryError(
-            f"rotate got radians={radians} and fraction={fraction}: pass exactly one of them, "
-            "a finite number."
-        )
+        got = f"radians={radians} and fraction={fraction}"
+        raise QueryError(f"rotate got {got}: pass exactly one of them, a finite number.")
     u, v = _directions(start), _directions(direction)
     between = _angle(u, v)
     _refuse(np.pi - between < _SAME_DIRECTION, start, direction, _ANTIPODAL)
@@ -219,10 +217,7 @@ def _shares(points: Points, weights: ArrayLike | None) -> Float[np.ndarray, " N"
     """Return the weights, scaled to sum to 1."""
     given = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=np.float64)
     if given.shape != (len(points),):
-        raise QueryError(
-            f"{len(points)} points need {len(points)} weights, but `weights` has shape "
-            f"{given.shape}."
-        )
+        raise QueryError(f"{len(points)} points need one weight each, not shape {given.shape}.")
     if not np.isfinite(given).all() or (given < 0).any() or not given.any():
         raise QueryError(f"Weights must be finite, ≥ 0 and not all 0, not {given.tolist()}.")
     scaled = given / given.max()

@@ -7,7 +7,6 @@ from toy_decoder import Toy
 
 from analysis.dataset import Absent
 from analysis.questions import diffusion
-from explorer import sampler
 from explorer.noise import Noise
 from explorer.points import Points
 from explorer.settings import Settings

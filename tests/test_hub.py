@@ -58,7 +58,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(hub):
 @pytest.mark.parametrize("file", ["unet/config.json", LARGE])
 def test_a_damaged_file_is_found_and_fetched_again(file, hub):
     hub.damage = file
-    with pytest.raises(WeightsMissing, match=f"{file} .*came damaged"):
+    with pytest.raises(WeightsMissing, match=f"{file} .*was damaged"):
         RELEASE.fetch("thing")
     assert RELEASE.cached() is None
     hub.damage = None

@@ -201,7 +201,7 @@ def test_a_folder_that_lacks_a_part_says_which(folder, tmp_path):
         load(folder.name, source=copy, device="cpu")
     shutil.rmtree(copy / "base")
     with pytest.raises(
-        WeightsMissing, match="subfolder 'base'.* two: base, .*, and adapter, as h94"
+        WeightsMissing, match="subfolder 'base'.* two: base, .*, and adapter, in that of h94"
     ):
         load(folder.name, source=copy, device="cpu")
 
@@ -214,7 +214,7 @@ def test_an_adapter_that_does_not_read_points_is_refused(folder, tmp_path):
     with pytest.raises(WeightsMissing, match="points of 8 dimensions.* gives 24"):
         load(folder.name, source=copy, device="cpu")
     save_file({"image_proj.latents": torch.zeros(1, 16, 8)}, file)
-    with pytest.raises(WeightsMissing, match="no plain IP-Adapter.*plus"):
+    with pytest.raises(WeightsMissing, match="not a plain IP-Adapter.*plus"):
         load(folder.name, source=copy, device="cpu")
     shutil.rmtree(file.parent)
     with pytest.raises(WeightsMissing, match=file.parent.name):
@@ -226,7 +226,7 @@ def test_an_adapter_for_another_base_is_refused(points, folder, tmp_path):
     (other,) = TINY.keys() - {folder.name}
     theirs = TINY[other](tmp_path / "other") / "adapter" / WEIGHTS[other]
     shutil.copy(theirs, copy / "adapter" / WEIGHTS[folder.name])
-    with pytest.raises(WeightsMissing, match="no adapter for the UNet"):
+    with pytest.raises(WeightsMissing, match="not an adapter for the UNet"):
         next(load(folder.name, source=copy, device="cpu").decoder.decode(points))
 
 

@@ -31,7 +31,7 @@ from transformers import (
 
 from explorer.errors import QueryError, SideMismatch, WeightsMissing
 from explorer.models import load
-from explorer.models.kandinsky import widened
+from explorer.models.kandinsky import dilate
 from explorer.models.shared.checkpoint import load_part
 from explorer.models.shared.hub import releases_of
 from explorer.models.shared.transformer_prior import generator_for
@@ -181,7 +181,7 @@ def test_redrawing_is_that_of_diffusers_pipeline(guidance, strength, networks, d
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
-def test_in_painting_is_that_of_diffusers_pipeline(guidance, networks, decoder, points):
+def test_inpainting_is_that_of_diffusers_pipeline(guidance, networks, decoder, points):
     """Row by row: the pipeline gives the first image's surroundings to every row of a batch."""
     theirs = pipeline(KandinskyV22InpaintPipeline, networks("inpaint"))
     rows = [
@@ -250,7 +250,7 @@ def test_the_prior_and_the_point_of_no_image_are_diffusers(n, guidance, folder, 
 # The decoder
 
 
-def test_in_painting_keeps_what_is_not_masked(folder, decoder, points, tmp_path):
+def test_inpainting_keeps_what_is_not_masked(folder, decoder, points, tmp_path):
     """By the network made for it, and where that is not there by the decoder's own."""
     ignored = shutil.ignore_patterns("inpaint", "controlnet")
     copy = shutil.copytree(folder, tmp_path / "copy", ignore=ignored)
@@ -267,13 +267,13 @@ def test_in_painting_keeps_what_is_not_masked(folder, decoder, points, tmp_path)
     assert results[0] != results[1]
 
 
-def test_the_network_for_in_painting_sees_what_is_kept(decoder, points):
+def test_the_network_for_inpainting_sees_what_is_kept(decoder, points):
     seen = []
     painter = decoder.painter()
     painter.predict = lambda latents, t, given: seen.append(given) or latents
     list(painter.inpaint(images(1), [corner()], points[0], Settings(steps=2)))
     kept, around = seen[0]["kept"][0, 0], seen[0]["image"][0]
-    assert kept.bool().numpy().tolist() == (~widened(decoder.mask_to_latent(corner()))).tolist()
+    assert kept.bool().numpy().tolist() == (~dilate(decoder.mask_to_latent(corner()))).tolist()
     assert far(around, decoder.to_latent(images(1))[0] * kept) == 0
 
 
@@ -302,7 +302,7 @@ def test_depth_of_16_bits_is_that_of_8(decoder, points):
     assert (a == b).all() and far(a, traced(decoder, points)) > 0.01
 
 
-def test_in_painting_with_depth_runs_the_network_for_depth(decoder, points):
+def test_inpainting_with_depth_runs_the_network_for_depth(decoder, points):
     deep = decoder.with_options(hint=images(1)[0])
     assert deep.painter() is deep
     assert len(list(deep.inpaint(images(1), [corner()], points, Settings(steps=STEPS)))) == 3
@@ -330,7 +330,7 @@ def test_points_are_turned_into_the_networks_precision(guidance, folder, points)
 def test_cells_beside_painted_ones_are_painted_but_for_two_corners():
     cells = np.zeros((4, 5), bool)
     cells[1, 1] = True
-    assert widened(cells).astype(int).tolist() == [
+    assert dilate(cells).astype(int).tolist() == [
         [1, 1, 0, 0, 0],
         [1, 1, 1, 0, 0],
         [0, 1, 1, 0, 0],

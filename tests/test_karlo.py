@@ -1,4 +1,4 @@
-"""Karlo: decoder, enlarging and prior against diffusers' UnCLIP pipelines, and by their laws."""
+"""Karlo: decoder, upsampling and prior against diffusers' UnCLIP pipelines, and by their laws."""
 
 import copy
 import shutil
@@ -116,7 +116,7 @@ def painters(folder, generators, seeds):
 def numbers(decoder, points, **options):
     """What the pipelines give as "np": N H W 3 from 0 to 1."""
     small = latents(decoder.trace(points, Settings(solver="own", steps=STEPS, **options)))
-    return (decoder.enlarge(small) / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy()
+    return (decoder.upsample(small) / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy()
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -133,7 +133,7 @@ def test_variations_are_those_of_diffusers_pipeline(n, guidance, folder, decoder
     theirs = pipeline(
         image_embeddings=torch.tensor(points[:n].vectors),
         decoder_num_inference_steps=STEPS,
-        super_res_num_inference_steps=decoder.enlarging_steps,
+        super_res_num_inference_steps=decoder.upsampling_steps,
         decoder_guidance_scale=guidance,
         generator=generators,
         output_type="np",
@@ -186,11 +186,11 @@ def test_a_frame_does_not_depend_on_the_batch_it_was_computed_in(knobs, decoder,
     """One generator for a whole batch, or an ancestral scheduler, would make it so."""
     seeds = [3, 1, 4]
     together = latents(decoder.trace(points, Settings(seed=seeds, steps=STEPS, **knobs)))
-    enlarged = decoder.enlarge(together)
+    upsampled = decoder.upsample(together)
     for i in range(3):
         alone = latents(decoder.trace(points[i], Settings(seed=seeds[i], steps=STEPS, **knobs)))
         assert far(alone[0], together[i]) <= 1e-5
-        assert far(decoder.enlarge(together[i : i + 1])[0], enlarged[i]) <= 1e-5
+        assert far(decoder.upsample(together[i : i + 1])[0], upsampled[i]) <= 1e-5
 
 
 def test_only_the_ancestral_solver_and_eta_draw_noise_of_their_own(decoder, points):
@@ -204,9 +204,9 @@ def test_only_the_ancestral_solver_and_eta_draw_noise_of_their_own(decoder, poin
     assert first == second
 
 
-def test_enlarging_adds_the_same_noise_to_every_image(decoder, points):
+def test_upsampling_adds_the_same_noise_to_every_image(decoder, points):
     small = latents(decoder.trace(points, Settings(steps=STEPS)))
-    twice = decoder.enlarge(small[[0, 0, 1]])
+    twice = decoder.upsample(small[[0, 0, 1]])
     assert far(twice[0], twice[1]) <= 1e-5 and far(twice[0], twice[2]) > 0.01
     assert [image.size for image in decoder.to_image(small)] == [(16, 16)] * 3
 
@@ -222,7 +222,7 @@ def test_inversion_finds_the_noise_that_a_image_comes_back_from(decoder, points)
     assert far(noise.latents, decoder.to_latent(images(3))) > 0.5
 
 
-def test_in_painting_keeps_what_is_not_masked(decoder, points):
+def test_inpainting_keeps_what_is_not_masked(decoder, points):
     mask = Image.new("L", (16, 16))
     mask.paste(255, (8, 0, 16, 16))
     painted = list(decoder.inpaint(images(3), [mask], points, Settings(steps=STEPS)))

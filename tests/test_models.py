@@ -302,8 +302,8 @@ def test_a_damaged_folder_is_one_clear_error(damage, folder, tmp_path):
     [
         ("ViT-B-32/laion2b_s34b_b79k", WeightsMissing, "605 MB.*laion/CLIP-ViT-B-32-laion2B"),
         ("ViT-B-32/nonsense", UnknownModel, "'nonsense'.*openai.*laion2b_s34b_b79k"),
-        ("ViT-B-33/openai", UnknownModel, "Near it: ViT-B-32/openai"),
-        ("ViT-B-32", UnknownModel, "name an architecture and its weights"),
+        ("ViT-B-33/openai", UnknownModel, "Did you mean ViT-B-32/openai"),
+        ("ViT-B-32", UnknownModel, "an architecture and its weights"),
         ("/no/such/folder", WeightsMissing, "/no/such/folder is not a folder"),
     ],
 )

@@ -1,8 +1,19 @@
-"""Models: one registry, name to module; `load` gives the parts that share one Space.
+"""Models: a registry of families by name; `load` returns the parts that share one Space.
 
-A module of the registry supplies `build(variant, device)`, which returns a `Model`, `card()`, which
-describes it without importing torch, and `releases(variant)`: what it is made of on the hub. This
-room knows no library.
+    pocket               CLIP, prior and decoder of this package: small, offline
+    openclip             every model of open_clip: encoder
+    kandinsky            Kandinsky 2.2: encoder, prior, decoder
+    karlo                Karlo: encoder, prior, decoder
+    stable_unclip        Stable unCLIP for ViT-H/14: encoder, decoder
+    stable_unclip_small  the same for ViT-L/14
+    ip_adapter           IP-Adapter on Stable Diffusion 1.5: encoder, decoder
+    ip_adapter_sdxl      IP-Adapter on SDXL: encoder, decoder
+    trained              decoders and priors that `unclip train` wrote
+    shared/              what several families use
+
+A module of the registry implements `build(variant, device)`, which returns a `Model`; `card()`,
+which describes it without importing torch; and `releases(variant)`, its repositories on the hub.
+It knows no library.
 """
 
 import difflib
@@ -34,14 +45,18 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Model:
-    """The parts of one model, all of one Space.
+    """The parts of a model, all of one Space.
 
     Args:
-        name: what `load` takes to give it again.
-        decoder_from: the folder or the name that its decoder came from, if not its own.
+        name: what `load` takes.
+        decoder_from: the folder or model name of the decoder, if it is not the model's own.
 
     Raises:
-        SpaceMismatch: a part belongs to another Space.
+        SpaceMismatch: a part is of another Space.
+
+    >>> model = load("pocket", device="cpu")
+    >>> Model("encoder only", model.space, model.encoder).decoder is None
+    True
     """
 
     name: str
@@ -54,11 +69,11 @@ class Model:
     def __post_init__(self) -> None:
         for part in (self.encoder, self.prior, self.decoder):
             if part is not None:
-                self.space.check(part.space, "Take all parts of a model from one space.")
+                self.space.check(part.space, "Use parts of one space.")
 
 
 class Card(TypedDict):
-    """What can be said about a model without loading it; None where it depends on the variant."""
+    """The description of a model that is not loaded; None if it depends on the variant."""
 
     name: str
     space: str
@@ -80,19 +95,22 @@ def load(
 ) -> Model:
     """Load a model by name: "pocket", "openclip:ViT-B-32/laion2b_s34b_b79k", "openclip:/a/folder".
 
-    What stands after the colon is the variant, which the model's own module reads.
+    The variant follows the colon; its meaning depends on the family.
 
     Args:
         device: a torch device; "auto" takes CUDA, else Apple's MPS, else the CPU.
         source: a folder of weights, instead of a variant.
-        decoder: stands in for the model's own; the decoder itself, a folder that `unclip train`
-            made, or the name of another model with a decoder.
-        prior: as `decoder`.
+        decoder: replaces the model's own: a decoder, a folder that `unclip train decoder` wrote,
+            or the name of another model; `prior` likewise.
 
     Raises:
         UnknownModel: no model has that name.
-        WeightsMissing: its weights are not on this machine and cannot be fetched.
-        SpaceMismatch: the given decoder or prior reads another space.
+        WeightsMissing: the weights are not on this machine and cannot be downloaded.
+        SpaceMismatch: the decoder or prior is of another space.
+
+    >>> model = load("pocket", device="cpu")
+    >>> model.name, model.space.dimension
+    ('pocket', 256)
     """
     family, _, variant = name.partition(":")
     module = module_of(family)
@@ -110,15 +128,15 @@ def load(
 
 
 def decoder_of(what: str | PathLike[str], space: Space, device: str = "auto") -> Decoder:
-    """Give a decoder for points of `space`.
+    """Load a decoder for points of `space`.
 
     Args:
-        what: the name of a model of the registry, or a folder that `unclip train decoder` made.
+        what: the name of a model, or a folder that `unclip train decoder` wrote.
 
     Raises:
-        UnknownModel: the model of that name has no decoder.
-        WeightsMissing: the folder holds no decoder, or not what was written.
-        SpaceMismatch: it reads points of another space.
+        UnknownModel: the model has no decoder.
+        WeightsMissing: the folder has no decoder, or its files are damaged.
+        SpaceMismatch: the decoder is of another space.
     """
     from explorer.models import trained
 
@@ -128,27 +146,31 @@ def decoder_of(what: str | PathLike[str], space: Space, device: str = "auto") ->
     else:
         decoder = trained.load_decoder(FilePath(what), best_device(device))
     if decoder is None:
-        raise UnknownModel(f"The model {what} has no decoder. Name another, or a folder.")
-    made_for = f"The decoder {what} was made for {decoder.model!r}: load that model"
+        raise UnknownModel(f"The model {what} has no decoder. Use another model, or a folder.")
+    made_for = f"The decoder {what} decodes points of {decoder.model!r}: load that model"
     space.check(decoder.space, f"{made_for}, or train one for {space.name} with `unclip train`.")
     return decoder
 
 
 def prior_of(what: str | PathLike[str], encoder: Encoder, device: str = "auto") -> Prior:
-    """Give a prior for the words of `encoder`; the rest is as for `decoder_of`."""
+    """Load a prior for the words of `encoder`; arguments and errors are as for `decoder_of`."""
     from explorer.models import trained
 
     if not _is_name(what):
         return trained.load_prior(FilePath(what), encoder)
     prior = load(os.fspath(what), device=device).prior
     if prior is None:
-        raise UnknownModel(f"The model {what} has no prior. Name another, or a folder.")
-    encoder.space.check(prior.space, f"The prior of {what} reads words of another model.")
+        raise UnknownModel(f"The model {what} has no prior. Use another model, or a folder.")
+    encoder.space.check(prior.space, f"The prior of {what} belongs to another encoder.")
     return prior
 
 
 def home_of(what: str | PathLike[str]) -> str:
-    """The name that `load` knows the encoder of a decoder or prior by; see `decoder_of`."""
+    """Return the name, as for `load`, of the model whose encoder a decoder or prior belongs to.
+
+    Args:
+        what: as for `decoder_of`.
+    """
     from explorer.models import trained
 
     return os.fspath(what) if _is_name(what) else trained.model_of(FilePath(what))
@@ -160,7 +182,7 @@ def describe() -> list[Card]:
 
 
 def module_of(name: str) -> ModuleType:
-    """Give the module of a family in the registry.
+    """Return the module of a family.
 
     Raises:
         UnknownModel: no family has that name.
@@ -168,7 +190,7 @@ def module_of(name: str) -> ModuleType:
     if name not in MODELS:
         close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UnknownModel(f"No model is named {name!r}; there are {', '.join(MODELS)}.{hint}")
+        raise UnknownModel(f"There is no model {name!r}. Use one of {', '.join(MODELS)}.{hint}")
     return importlib.import_module(MODELS[name])
 
 
@@ -177,13 +199,13 @@ def _is_name(what: str | PathLike[str]) -> bool:
 
 
 def _absolute(variant: str) -> str:
-    """A folder by its absolute path, so that a name can be kept; anything else as it is."""
+    """Return a folder's absolute path, so that the model's name stays valid; else the variant."""
     folder = os.path.expanduser(variant)
     return os.path.abspath(folder) if os.path.isdir(folder) else variant
 
 
 def best_device(device: str = "auto") -> str:
-    """A torch device: "auto" takes CUDA, else Apple's MPS, else the CPU; others as they are."""
+    """Return a torch device: for "auto" CUDA, else Apple's MPS, else the CPU."""
     if device != "auto":
         return device
     import torch

@@ -1,7 +1,7 @@
-"""IP-Adapter: a point beside the words of an ordinary Stable Diffusion; here 1.5, with ViT-H/14.
+"""IP-Adapter: Stable Diffusion conditioned on points besides text; here 1.5, with ViT-H/14.
 
-`ip_adapter_sdxl` does the same with SDXL. Two repositories make it up. A folder of one's own has a
-subfolder for each, laid out as released: `base` and `adapter`.
+`ip_adapter_sdxl` does the same with SDXL. It consists of two repositories. A local folder has a
+subfolder in the layout of each: `base` and `adapter`.
 
 Source: Ye et al. 2023 (IP-Adapter), as diffusers loads and runs it.
 """
@@ -14,7 +14,7 @@ from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
 from explorer.models.shared.checkpoint import quiet
 from explorer.models.shared.clip_towers import load_towers
-from explorer.models.shared.hub import Release
+from explorer.models.shared.hub import Release, released_card
 from explorer.models.shared.stable_diffusion import StableDiffusion
 from explorer.points import Points, Space
 
@@ -28,21 +28,21 @@ VIT_H = "openclip:ViT-H-14/laion2b_s32b_b79k"
 
 
 class IpAdapter(StableDiffusion):
-    """The point becomes four tokens, which every cross-attention reads beside those of the text.
+    """A decoder whose cross-attention reads four tokens of the point besides those of the text.
 
-    Every row has its own point. "No point" is zeros, or the option `negative`.
+    Every row has its own point. The unconditional input is zeros, or the option `negative`.
 
     Args:
         folder: of the Stable Diffusion checkpoint.
         adapter: the adapter's safetensors.
 
     Raises:
-        WeightsMissing: the adapter cannot be read, or reads no points of `space`.
+        WeightsMissing: the adapter cannot be read, or its points have another dimension.
     """
 
     choices: ClassVar = StableDiffusion.choices | {
-        "scale": "how much the point counts beside the text; 1 is usual, 0 leaves it out",
-        "negative": "one point to keep away from, instead of none",
+        "scale": "weight of the point against the text; 1 is usual, 0 ignores the point",
+        "negative": "negative point for guidance, instead of zeros",
     }
     steps, guidance = 50, 7.5
     scale = 1.0
@@ -57,11 +57,11 @@ class IpAdapter(StableDiffusion):
         if width != space.dimension:
             raise WeightsMissing(
                 f"{adapter} reads points of {width} dimensions, but its image tower gives "
-                f"{space.dimension}: they do not belong together."
+                f"{space.dimension}. Use an adapter and an image tower that belong together."
             )
 
-    def _painting(self) -> tuple[FilePath, ...]:
-        return (*super()._painting(), self._adapter)
+    def _weight_files(self) -> tuple[FilePath, ...]:
+        return (*super()._weight_files(), self._adapter)
 
     def condition(self, points: Points) -> "tuple[Condition, Condition]":
         import torch
@@ -76,25 +76,25 @@ class IpAdapter(StableDiffusion):
     def predict(
         self, latents: "torch.Tensor", t: "torch.Tensor", condition: "Condition"
     ) -> "torch.Tensor":
-        given: dict[str, Any] = {k: v.to(latents.dtype) for k, v in condition.items()}
-        words = given.pop("words")
-        given["image_embeds"] = [given["image_embeds"][:, None]]  # one adapter, one image a row
+        inputs: dict[str, Any] = {k: v.to(latents.dtype) for k, v in condition.items()}
+        words = inputs.pop("words")
+        inputs["image_embeds"] = [inputs["image_embeds"][:, None]]  # one adapter, one image per row
         unet = self._network("unet")
         for layer in unet.of_adapter:
             layer.scale = [self.scale]
-        return unet(latents, t, words, added_cond_kwargs=given).sample
+        return unet(latents, t, words, added_cond_kwargs=inputs).sample
 
     def _load(self, part: str) -> Any:
         network = super()._load(part)
         if part == "unet":
             state = _read_adapter(self._adapter)
             try:
-                with quiet():  # it logs a list of no modules
+                with quiet():  # it logs an empty list of modules
                     network._load_ip_adapter_weights([state], low_cpu_mem_usage=False)
             except (KeyError, RuntimeError) as error:
                 raise WeightsMissing(
-                    f"{self._adapter} is no adapter for the UNet in {self._folder}; its layers "
-                    "differ. Put the adapter beside the base that it was made for."
+                    f"{self._adapter} is not an adapter for the UNet in {self._folder}: its layers "
+                    "differ. Use it with the base that it was trained for."
                 ) from error
             layers = network.attn_processors.values()
             network.of_adapter = [layer for layer in layers if hasattr(layer, "to_k_ip")]
@@ -102,7 +102,7 @@ class IpAdapter(StableDiffusion):
 
 
 def _width(file: FilePath) -> int:
-    """The dimension of the points that an adapter reads."""
+    """Return the dimension of the points that an adapter reads."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -110,8 +110,8 @@ def _width(file: FilePath) -> int:
             return tensors.get_slice("image_proj.proj.weight").get_shape()[1]
     except (OSError, SafetensorError) as error:
         raise WeightsMissing(
-            f"{file} is no plain IP-Adapter as safetensors ({error}). The plus and the full-face "
-            "ones do not serve: they read more of an image than its point."
+            f"{file} is not a plain IP-Adapter as safetensors ({error}). The plus and full-face "
+            "adapters cannot be used, since they read more of an image than its point."
         ) from error
 
 
@@ -121,15 +121,15 @@ def _read_adapter(file: FilePath) -> "dict[str, dict[str, torch.Tensor]]":
 
     halves: dict[str, dict[str, torch.Tensor]] = {"image_proj": {}, "ip_adapter": {}}
     with safe_open(file, "pt") as tensors:
-        for key in tensors.keys():  # noqa: SIM118 - it is no dict
+        for key in tensors.keys():  # noqa: SIM118 - it is not a dict
             half, _, name = key.partition(".")
             halves[half][name] = tensors.get_tensor(key)
     return halves
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A Stable Diffusion checkpoint, and an adapter with the image tower whose points it reads."""
+class IpAdapterCheckpoint:
+    """A Stable Diffusion checkpoint, and an adapter with the image tower of its points."""
 
     name: str
     space: str  # the open_clip model with the same towers
@@ -140,24 +140,24 @@ class Pair:
     tower: str  # the image tower's folder there
     adapter_megabytes: float
     kind: type[IpAdapter] = IpAdapter
-    words: str = ""  # ends the names of the base's folders that read words; "": none does
+    words: str = ""  # suffix of the base's text tower and tokenizer in this space; "": it has none
 
     @property
     def adapter(self) -> Release:
-        """The adapter's repository, as far as it is needed."""
+        """Return the needed part of the adapter's repository."""
         patterns = (self.file, f"{self.tower}/*")
         return Release("h94/IP-Adapter", REVISION, patterns, self.adapter_megabytes)
 
     @property
     def releases(self) -> tuple[Release, Release]:
-        """Both repositories."""
+        """Return both repositories."""
         return self.base, self.adapter
 
     def build(self, source: str, device: str) -> Model:
-        """Load the released weights where `source` is "", or else a folder of them.
+        """Load the released weights if `source` is "", else a folder of them.
 
         Raises:
-            WeightsMissing: they are neither there nor to be had.
+            WeightsMissing: they are not on this machine and cannot be downloaded.
         """
         base, adapter = (self._folder(part, source) for part in ("base", "adapter"))
         ending = self.words
@@ -177,26 +177,19 @@ class Pair:
         release: Release = getattr(self, part)
         if source and not (FilePath(source) / part).is_dir():
             raise WeightsMissing(
-                f"{source} has no subfolder {part!r}. A folder for {self.name} has two: base, laid "
-                f"out as {self.base.repository}, and adapter, as {self.adapter.repository}."
+                f"{source} has no subfolder {part!r}. A folder for {self.name} has two: base, in "
+                f"the layout of {self.base.repository}, and adapter, in that of "
+                f"{self.adapter.repository}."
             )
         return release.folder(self.name, source and f"{source}/{part}")
 
     def card(self) -> Card:
-        """Describe the pair as released."""
-        return {
-            "name": self.name,
-            "space": self.space,
-            "dimension": self.dimension,
-            "decoder": True,
-            "prior": False,
-            "megabytes": self.base.megabytes + self.adapter.megabytes,
-            "licence": f"{self.licence}; adapter Apache-2.0",
-            "weights_here": all(release.cached() is not None for release in self.releases),
-        }
+        """Describe the checkpoint as released."""
+        licence = f"{self.licence}; adapter Apache-2.0"
+        return released_card(self.name, self.space, self.dimension, licence, self.releases)
 
 
-SD15 = Pair(
+SD15 = IpAdapterCheckpoint(
     "ip-adapter-sd15",
     VIT_H,
     1024,
@@ -215,5 +208,5 @@ build, card = SD15.build, SD15.card
 
 
 def releases(variant: str) -> tuple[Release, ...]:
-    """Give the repositories; a folder of one's own has none."""
+    """Return the repositories; a local folder has none."""
     return () if variant else SD15.releases

@@ -1,7 +1,7 @@
 """IP-Adapter on SDXL: with points of ViT-bigG-14, or as "ip-adapter-sdxl:vit-h" of ViT-H/14.
 
-The base's second text tower is ViT-bigG-14's own, so words need no further weights there. A folder
-of one's own is laid out as for `ip_adapter`; of two adapters in it, ViT-bigG-14's is taken.
+The base's second text tower is that of ViT-bigG-14, so words need no further weights there. A local
+folder has the layout of `ip_adapter`; if it has both adapters, that of ViT-bigG-14 is loaded.
 
 Source: Ye et al. 2023 (IP-Adapter); Podell et al. 2023 (SDXL), as diffusers runs it.
 """
@@ -11,14 +11,14 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from explorer.models import Model
-from explorer.models.ip_adapter import VIT_H, IpAdapter, Pair
+from explorer.models.ip_adapter import VIT_H, IpAdapter, IpAdapterCheckpoint
 from explorer.models.shared.checkpoint import read_config
 from explorer.models.shared.hub import Release
 
 if TYPE_CHECKING:
     from explorer.sampler import Condition
 
-NETWORKS = {  # as small as published, but for the autoencoder, which works in float32
+NETWORKS = {  # in half precision, except the autoencoder, which runs in float32
     "unet": "diffusion_pytorch_model.fp16",
     "text_encoder": "model.fp16",
     "text_encoder_2": "model.fp16",
@@ -27,7 +27,7 @@ NETWORKS = {  # as small as published, but for the autoencoder, which works in f
 
 
 class IpAdapterXl(IpAdapter):
-    """Two text towers side by side, and the image's size, tell the UNet more than in 1.5."""
+    """IP-Adapter on a UNet that reads the states of two text towers, and the image's size."""
 
     guidance = 5.0
 
@@ -57,7 +57,7 @@ class IpAdapterXl(IpAdapter):
         }
 
 
-BIG_G = Pair(
+BIG_G = IpAdapterCheckpoint(
     "ip-adapter-sdxl",
     "openclip:ViT-bigG-14/laion2b_s39b_b160k",
     1280,
@@ -95,7 +95,7 @@ def build(variant: str, device: str) -> Model:
     """Load the released weights ("" or "vit-h"), or a folder of them.
 
     Raises:
-        WeightsMissing: they are neither there nor to be had.
+        WeightsMissing: they are not on this machine and cannot be downloaded.
     """
     if variant in ("", "vit-h"):
         return (OF_VIT_H if variant else BIG_G).build("", device)
@@ -105,5 +105,5 @@ def build(variant: str, device: str) -> Model:
 
 
 def releases(variant: str) -> tuple[Release, ...]:
-    """Give the repositories of "" or "vit-h"; a folder of one's own has none."""
+    """Return the repositories of "" or "vit-h"; a local folder has none."""
     return {"": BIG_G.releases, "vit-h": OF_VIT_H.releases}.get(variant, ())

@@ -1,7 +1,7 @@
-"""Kandinsky 2.2: a decoder and a prior for ViT-bigG-14, with networks for in-painting and depth.
+"""Kandinsky 2.2: a decoder and a prior for ViT-bigG-14, with networks for inpainting and depth.
 
-Four repositories make it up. A folder of one's own has a subfolder for each, laid out as released:
-`prior` and `decoder`, and where wanted `inpaint` and `controlnet`.
+It consists of four repositories. A local folder has a subfolder in the layout of each: `prior` and
+`decoder`, and optionally `inpaint` and `controlnet`.
 
 Source: Razzhigaev et al. 2023 (Kandinsky), and diffusers' KandinskyV22 pipelines.
 """
@@ -22,7 +22,7 @@ from explorer.images import as_rgb
 from explorer.models import Card, Model
 from explorer.models.shared.checkpoint import load_part, read_config
 from explorer.models.shared.clip_towers import load_towers
-from explorer.models.shared.hub import Release
+from explorer.models.shared.hub import Release, released_card
 from explorer.models.shared.latent import LatentDecoder
 from explorer.models.shared.manifest import digest
 from explorer.models.shared.transformer_prior import WEIGHTS, TransformerPrior
@@ -50,7 +50,7 @@ RELEASES = {
         ("unet/*", "movq/*", "scheduler/*"),
         5284,
     ),
-    # The movq of these two is the very file of the decoder's.
+    # these two have the same movq as the decoder
     "inpaint": Release(
         OWNER + "decoder-inpaint",
         "db790ad5cbcabed886f069ef2710774657621702",
@@ -70,7 +70,7 @@ def build(variant: str, device: str) -> Model:
     """Load the released weights, or a folder with the subfolders `prior` and `decoder`.
 
     Raises:
-        WeightsMissing: they are neither there nor to be had.
+        WeightsMissing: they are not on this machine and cannot be downloaded.
     """
     prior = part_folder("prior", variant)
     encoder = load_towers(
@@ -87,22 +87,12 @@ def build(variant: str, device: str) -> Model:
 
 
 def card() -> Card:
-    """Describe Kandinsky 2.2 as released, without the networks for in-painting and depth."""
-    needed = releases("")
-    return {
-        "name": NAME,
-        "space": SPACE,
-        "dimension": 1280,
-        "decoder": True,
-        "prior": True,
-        "megabytes": sum(release.megabytes for release in needed),
-        "licence": "Apache-2.0",
-        "weights_here": all(release.cached() is not None for release in needed),
-    }
+    """Describe Kandinsky 2.2 as released, without the networks for inpainting and depth."""
+    return released_card(NAME, SPACE, 1280, "Apache-2.0", releases(""), prior=True)
 
 
 def releases(variant: str) -> tuple[Release, ...]:
-    """Give the repositories of "", "inpaint" or "controlnet"; a folder of one's own has none."""
+    """Return the repositories of "", "inpaint" or "controlnet"; a local folder has none."""
     if variant in ("inpaint", "controlnet"):
         return (RELEASES[variant],)
     return () if variant else (RELEASES["prior"], RELEASES["decoder"])
@@ -110,15 +100,15 @@ def releases(variant: str) -> tuple[Release, ...]:
 
 @cache
 def part_folder(part: str, source: str) -> FilePath:
-    """Find one of the four parts in a folder, or on the hub where `source` is "".
+    """Return the folder of one of the four parts, on the hub if `source` is "".
 
     Raises:
-        WeightsMissing: it is neither there nor to be had.
+        WeightsMissing: it is not on this machine and cannot be downloaded.
     """
     if source and not (FilePath(source) / part).is_dir():
         raise WeightsMissing(
-            f"{source} has no subfolder {part!r}. A folder of {NAME} has prior and decoder, and "
-            f"inpaint and controlnet where wanted, each laid out as {OWNER}… on the hub."
+            f"{source} has no subfolder {part!r}. A folder for {NAME} has prior and decoder, and "
+            f"optionally inpaint and controlnet, each in the layout of {OWNER}… on the hub."
         )
     own = str(FilePath(source) / part) if source else None
     name = NAME if part in ("prior", "decoder") else f"{NAME}:{part}"
@@ -127,23 +117,23 @@ def part_folder(part: str, source: str) -> FilePath:
 
 
 class KandinskyDecoder(LatentDecoder):
-    """A UNet over the latents of a MoVQ autoencoder, told what to paint by a point alone.
+    """A UNet over the latents of a MoVQ autoencoder, conditioned on a point alone.
 
-    Guidance leads away from the point of an all-zero image, or from the option `negative`. The
-    sides of an image are rounded up to whole cells of the UNet's coarsest grid. In-painting runs a
-    network of its own where that is on this machine, and the option `hint` another.
+    The unconditional input is the point of an all-zero image, or the option `negative`. The sides
+    of an image are rounded up to whole cells of the UNet's coarsest grid. Inpainting uses its own
+    network if that is on this machine, and the option `hint` uses another.
 
     Args:
         source: of its parts, as for `part_folder`.
-        encoder: gives the point of an all-zero image.
-        norms: mean and deviation of the lengths of points.
+        encoder: encodes the all-zero image.
+        norms: mean and standard deviation of the lengths of points.
     """
 
     choices: ClassVar = {
-        "negative": "one point to keep away from, instead of an all-zero image's",
-        "hint": "an image of depth (near is white) whose layout is kept",
+        "negative": "negative point for guidance, instead of an all-zero image's",
+        "hint": "a depth image (near is white) whose layout is kept",
         "image_size": "width and height in pixels, rounded up to multiples of 64",
-        "low_memory": "true: only the network at work is on the device",
+        "low_memory": "true: only the network in use is on the device",
     }
     codec = "movq"
     steps, guidance = 50, 4.0
@@ -168,7 +158,7 @@ class KandinskyDecoder(LatentDecoder):
 
     @property
     def _folder(self) -> FilePath:
-        """Of the network that is at work, and of its scheduler."""
+        """Return the folder of the network in use and of its scheduler."""
         part = "inpaint" if self._inpaints else "decoder" if self.hint is None else "controlnet"
         return part_folder(part, self._source)
 
@@ -183,12 +173,12 @@ class KandinskyDecoder(LatentDecoder):
     def _check_option(self, name: str, value: Any) -> None:
         super()._check_option(name, value)
         if name == "hint" and value is not None:
-            part_folder("controlnet", self._source)  # complains now, not at the first image
+            part_folder("controlnet", self._source)  # raises now, not at the first image
 
     def painter(self) -> Self:
         source = self._source
-        here = (FilePath(source) / "inpaint").is_dir() if source else RELEASES["inpaint"].cached()
-        if self.hint is not None or not here:
+        found = (FilePath(source) / "inpaint").is_dir() if source else RELEASES["inpaint"].cached()
+        if self.hint is not None or not found:
             return self
         changed = copy.copy(self)
         changed._inpaints = True
@@ -202,13 +192,13 @@ class KandinskyDecoder(LatentDecoder):
         nothing = torch.tensor(away, device=self.device).expand_as(z)
         more = {}
         if self.hint is not None:
-            depth = torch.from_numpy(self.seen(as_rgb(self.hint))).to(self.device)
+            depth = torch.from_numpy(self.preprocess(as_rgb(self.hint))).to(self.device)
             more = {"hint": depth.expand(len(z), *depth.shape)}
         return {"image_embeds": z, **more}, {"image_embeds": nothing, **more}
 
     @cached_property
     def _zero(self) -> Float[np.ndarray, "1 D"]:
-        """The point of pixels that are all zero after preprocessing."""
+        """Return the point of pixels that are all zero after preprocessing."""
         pixels = self._encoder.preprocess(Image.new("RGB", (64, 64)))
         return self._encoder.embed_pixels(np.zeros_like(pixels)[None])
 
@@ -219,13 +209,13 @@ class KandinskyDecoder(LatentDecoder):
 
         if not self._inpaints:
             return None
-        painted = torch.tensor(np.stack([self.mask_to_latent(mask) for mask in masks]))
-        kept = (~painted[:, None]).to(self.device, torch.float32)
+        inpainted = torch.tensor(np.stack([self.mask_to_latent(mask) for mask in masks]))
+        kept = (~inpainted[:, None]).to(self.device, torch.float32)
         return {"image": self._latents(images) * kept, "kept": kept}
 
     def mask_to_latent(self, mask: Image.Image) -> Bool[np.ndarray, "h w"]:
         cells = super().mask_to_latent(mask)
-        return widened(cells) if self._inpaints else cells
+        return dilate(cells) if self._inpaints else cells
 
     def predict(
         self, latents: "torch.Tensor", t: "torch.Tensor", condition: "Condition"
@@ -233,15 +223,15 @@ class KandinskyDecoder(LatentDecoder):
         import torch
         from diffusers import UNet2DConditionModel
 
-        given = {name: value.to(latents.dtype) for name, value in condition.items()}
-        seen = [latents, *(given.pop(name) for name in ("image", "kept") if name in given)]
+        inputs = {name: value.to(latents.dtype) for name, value in condition.items()}
+        channels = [latents, *(inputs.pop(name) for name in ("image", "kept") if name in inputs)]
         unet = self._network(UNet2DConditionModel, self._folder / "unet", self.dtype)
-        return unet(torch.cat(seen, 1), t, None, added_cond_kwargs=given).sample
+        return unet(torch.cat(channels, 1), t, None, added_cond_kwargs=inputs).sample
 
-    def to_code(self, pixels: "torch.Tensor") -> "torch.Tensor":
+    def encode_pixels(self, pixels: "torch.Tensor") -> "torch.Tensor":
         return self._movq.encode(pixels).latents
 
-    def from_code(self, latents: "torch.Tensor") -> "torch.Tensor":
+    def decode_latents(self, latents: "torch.Tensor") -> "torch.Tensor":
         return self._movq.decode(latents, force_not_quantize=True).sample
 
     @property
@@ -256,15 +246,15 @@ class KandinskyDecoder(LatentDecoder):
         )
 
 
-def widened(cells: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Paint the neighbours of painted cells too, as the pipeline does for the in-paint network.
+def dilate(cells: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Add the neighbours of inpainted cells, as diffusers' inpainting pipeline does.
 
-    >>> widened(np.array([[False, True, False]])).tolist()
+    >>> dilate(np.array([[False, True, False]])).tolist()
     [[True, True, True]]
     """
     height, width = cells.shape
-    room = np.pad(cells, 1)
+    padded = np.pad(cells, 1)
     shifts = ((0, 0), (0, 1), (1, 0), (1, 1), (0, -1), (-1, 0), (-1, -1))
     return np.logical_or.reduce(
-        [room[1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in shifts]
+        [padded[1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in shifts]
     )

@@ -1,7 +1,7 @@
-"""Karlo: KakaoBrain's unCLIP as in the paper, on pixels: a decoder at 64, two networks up to 256.
+"""Karlo: KakaoBrain's unCLIP on pixels, as in the paper: a decoder at 64, two upsamplers to 256.
 
-Two repositories make it up; they share most folders. A folder of one's own is that of the image
-variations; with `prior` and `prior_scheduler` of the other beside the rest, it has a prior too.
+It consists of two repositories that share most folders. A local folder has the layout of the image
+variations; with the folders `prior` and `prior_scheduler` of the other, it has a prior too.
 
 Source: Ramesh et al. 2022, sections 2.1 and 2.2, as diffusers' UnCLIP pipelines run it.
 """
@@ -18,11 +18,11 @@ from PIL import Image
 
 from explorer import sampler
 from explorer.decoder import Decoder
-from explorer.masks import touched
 from explorer.models import Card, Model
 from explorer.models.shared.checkpoint import load_part, read_config
 from explorer.models.shared.clip_towers import TransformersEncoder, load_towers
-from explorer.models.shared.hub import Release
+from explorer.models.shared.hub import Release, released_card
+from explorer.models.shared.latent import mask_cells
 from explorer.models.shared.manifest import sha256
 from explorer.models.shared.networks import Networks
 from explorer.models.shared.preprocess import Preprocess
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 NAME = "karlo"
 SPACE = "openclip:ViT-L-14/openai"
-PAINTERS = ("decoder", "text_proj", "super_res_first", "super_res_last")
+NETWORKS = ("decoder", "text_proj", "super_res_first", "super_res_last")
 SCHEDULERS = ("decoder_scheduler", "super_res_scheduler")
 TOWERS = ("image_encoder", "feature_extractor", "text_encoder", "tokenizer")
 VARIATIONS = Release(
     "kakaobrain/karlo-v1-alpha-image-variations",
-    "main",  # its commits were not known here; what was fetched is in the decoder's fingerprint
-    tuple(f"{part}/*" for part in (*PAINTERS, *SCHEDULERS, *TOWERS)),
+    "main",  # the decoder's fingerprint says which version was downloaded
+    tuple(f"{part}/*" for part in (*NETWORKS, *SCHEDULERS, *TOWERS)),
     10816,
 )
 PRIOR = Release("kakaobrain/karlo-v1-alpha", "main", ("prior/*", "prior_scheduler/*"), 4088)
@@ -53,7 +53,7 @@ def build(variant: str, device: str) -> Model:
     """Load the released weights, or a folder of them, with or without a prior.
 
     Raises:
-        WeightsMissing: they are neither there nor to be had.
+        WeightsMissing: they are not on this machine and cannot be downloaded.
     """
     folder = _folder(VARIATIONS, variant)
     encoder = load_towers(
@@ -75,20 +75,11 @@ def build(variant: str, device: str) -> Model:
 
 def card() -> Card:
     """Describe Karlo as released."""
-    return {
-        "name": NAME,
-        "space": SPACE,
-        "dimension": 768,
-        "decoder": True,
-        "prior": True,
-        "megabytes": sum(release.megabytes for release in releases("")),
-        "licence": "CreativeML Open RAIL-M",
-        "weights_here": all(release.cached() is not None for release in releases("")),
-    }
+    return released_card(NAME, SPACE, 768, "CreativeML Open RAIL-M", releases(""), prior=True)
 
 
 def releases(variant: str) -> tuple[Release, ...]:
-    """Give the repositories of Karlo; a folder of one's own has none."""
+    """Return the repositories of Karlo; a local folder has none."""
     return () if variant else (VARIATIONS, PRIOR)
 
 
@@ -97,26 +88,26 @@ def _folder(release: Release, source: str) -> FilePath:
 
 
 class KarloDecoder(Decoder):
-    """A UNet on the pixels of a small image; to show it, it is enlarged by two further networks.
+    """A UNet on the pixels of a small image, which two further networks upsample.
 
-    Enlarging is random: every image gets the same noise for it, so that images differ only
-    because points differ. It is no part of the latents, so inversion finds the small image's x_T.
+    Upsampling starts from noise, the same for every image, so that images differ only because
+    points differ. It is not part of the latents, so inversion gives x_T of the small image.
     """
 
     choices: ClassVar = {
-        "prompt": "text beside the point, 77 tokens of it; weak, as the point says nearly all",
-        "low_memory": "true: only the network at work is on the device",
+        "prompt": "text besides the point, up to 77 tokens; its effect is weak",
+        "low_memory": "true: only the network in use is on the device",
     }
     steps, guidance, model = 25, 8.0, NAME
     prompt = ""
     low_memory = False
-    enlarging_steps = 7
+    upsampling_steps = 7
 
     def __init__(self, folder: FilePath, encoder: TransformersEncoder, device: str) -> None:
         self.space, self.device, self._encoder = encoder.space, device, encoder
         self.dtype = "float16" if device.startswith("cuda") else "float32"
         self._folder, self._networks = folder, Networks(device)
-        self.scheduler_config, self._enlarging = (
+        self.scheduler_config, self._upsampling = (
             read_config(folder / part / "scheduler_config.json") for part in SCHEDULERS
         )
         small = read_config(folder / "decoder/config.json")
@@ -125,8 +116,8 @@ class KarloDecoder(Decoder):
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]
-        """Of the weights of all four networks."""
-        hashes = [sha256(self._folder / part / WEIGHTS) for part in PAINTERS]
+        """Return a hash of the weights of all four networks."""
+        hashes = [sha256(self._folder / part / WEIGHTS) for part in NETWORKS]
         return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
     def condition(self, points: Points) -> "tuple[Condition, Condition]":
@@ -147,7 +138,7 @@ class KarloDecoder(Decoder):
         states: "torch.Tensor",
         mask: "torch.Tensor",
     ) -> "Condition":
-        """What the UNet reads of a point and of one text, N rows of each."""
+        """Return the UNet's inputs for points and one text, N rows."""
         import torch
 
         n, project = len(z), self._network("text_proj")
@@ -179,27 +170,24 @@ class KarloDecoder(Decoder):
     def to_latent(self, images: Sequence[Image.Image]) -> "torch.Tensor":
         import torch
 
-        seen = Preprocess(self.latent_shape[1:], (0.5,) * 3, (0.5,) * 3)
-        return torch.from_numpy(np.stack([seen(image) for image in images]))
+        preprocess = Preprocess(self.latent_shape[1:], (0.5,) * 3, (0.5,) * 3)
+        return torch.from_numpy(np.stack([preprocess(image) for image in images]))
 
     def mask_to_latent(self, mask: Image.Image) -> Bool[np.ndarray, "h w"]:
-        side = min(mask.size)
-        left, top = (mask.width - side) // 2, (mask.height - side) // 2
-        square = mask.crop((left, top, left + side, top + side))
-        return touched(square, *self.latent_shape[1:])
+        return mask_cells(mask, self.image_size, self.latent_shape)
 
     def to_image(self, latents: "torch.Tensor") -> list[Image.Image]:
-        levels = (self.enlarge(latents) * 127.5 + 127.5).clamp(0, 255).round().byte()
+        levels = (self.upsample(latents) * 127.5 + 127.5).clamp(0, 255).round().byte()
         return [Image.fromarray(row) for row in levels.permute(0, 2, 3, 1).cpu().numpy()]
 
-    def enlarge(self, latents: "torch.Tensor") -> "torch.Tensor":
-        """Enlarge N 3 h w to N 3 H W, about -1 to 1; the second network does the last step."""
+    def upsample(self, latents: "torch.Tensor") -> "torch.Tensor":
+        """Upsample N 3 h w to N 3 H W, about -1 to 1; the second network does the last step."""
         import torch
 
         height_width, n = self.image_size[::-1], len(latents)
         upscaled = torch.nn.functional.interpolate(
             latents.clamp(-1, 1).cpu(), height_width, mode="bicubic", antialias=True
-        ).to(self.device)  # on the CPU: neither MPS nor half precision can do this
+        ).to(self.device)  # on the CPU: not available on MPS or in half precision
         generators = [torch.Generator().manual_seed(0) for _ in range(n)]
         noise = torch.stack([torch.randn(upscaled.shape[1:], generator=g) for g in generators])
 
@@ -207,12 +195,12 @@ class KarloDecoder(Decoder):
             network = self._network("super_res_first" if t[0] > 0 else "super_res_last")
             return network(torch.cat([x, condition["upscaled"].to(x.dtype)], 1), t).sample
 
-        settings = Settings(steps=self.enlarging_steps, solver="own")
+        settings = Settings(steps=self.upsampling_steps, solver="own")
         sides, dtype = ({"upscaled": upscaled},) * 2, getattr(torch, self.dtype)
         steps = sampler.denoise(
             sampler.guided(predict, sides, 1.0, self.batch_size, dtype),
             noise.to(self.device),
-            self._enlarging,
+            self._upsampling,
             settings,
             generators,
             own_step=unclip_step,

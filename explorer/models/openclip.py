@@ -1,7 +1,6 @@
-"""Any model of open_clip as an Encoder: weights by name, or a folder in open_clip's layout.
+"""OpenCLIP: any model of open_clip as an Encoder, by name or from a folder in its layout.
 
-A folder holds `open_clip_config.json` and `open_clip_model.safetensors`, perhaps with a tokenizer
-of its own. There is no prior and no decoder here.
+A folder has `open_clip_config.json` and `open_clip_model.safetensors`, and can have a tokenizer.
 """
 
 import json
@@ -20,7 +19,13 @@ from explorer.errors import WeightsMissing, require
 from explorer.models import Card, Model
 from explorer.models.shared.fingerprint import of_open_clip
 from explorer.models.shared.hub import Release
-from explorer.models.shared.openclip_tags import known, megabytes, on_hub, quiet, weights_of_tag
+from explorer.models.shared.openclip_tags import (
+    architecture_and_tag,
+    hub_file,
+    megabytes,
+    quiet,
+    weights_of_tag,
+)
 from explorer.models.shared.preprocess import Preprocess
 from explorer.points import Space
 
@@ -34,11 +39,11 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 class OpenClipEncoder(Encoder):
-    """Both towers of one open_clip model.
+    """The two towers of an open_clip model.
 
     Args:
-        precision: "float32", or "bfloat16" for the image tower. None takes bfloat16 on CUDA, where
-            it is several times as fast, and float32 elsewhere. Vectors are float32 always.
+        precision: of the image tower, "float32" or "bfloat16". None takes bfloat16 on CUDA, where
+            it is several times as fast, and float32 elsewhere. Vectors are always float32.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class OpenClipEncoder(Encoder):
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "N D"]:
         import torch
 
-        clean = tidy_texts(texts, self.tokenizer.context_length)
+        clean = clean_texts(texts, self.tokenizer.context_length)
         with torch.inference_mode():
             tokens = self.tokenizer(clean).to(self.device)
             return self.module.encode_text(tokens, normalize=False).float().cpu().numpy()
@@ -80,10 +85,10 @@ class OpenClipEncoder(Encoder):
             return self.module.encode_image(batch, normalize=False).float().cpu().numpy()
 
 
-def tidy_texts(texts: Sequence[str], context_length: int) -> list[str]:
-    """Make texts fit for a tokenizer: valid Unicode, and no longer than could ever count.
+def clean_texts(texts: Sequence[str], context_length: int) -> list[str]:
+    """Replace invalid Unicode, and truncate texts far beyond the context length.
 
-    One endless word costs a tokenizer its length squared.
+    A tokenizer's time grows with the square of a word's length.
     """
     limit = 32 * context_length
     short = [t if len(t) <= limit else " ".join(t.split())[:limit] for t in texts]
@@ -95,7 +100,7 @@ def build(variant: str, device: str) -> Model:
 
     Raises:
         UnknownModel: open_clip has no such architecture or tag.
-        WeightsMissing: the weights are neither here nor to be had.
+        WeightsMissing: the weights are not on this machine and cannot be downloaded.
     """
     require("open_clip", extra="models")
     if _is_folder(variant):
@@ -107,10 +112,10 @@ def build(variant: str, device: str) -> Model:
 
 
 def card() -> Card:
-    """Describe the family; its members are those of open_clip.list_pretrained()."""
+    """Describe the family; open_clip.list_pretrained() lists its models."""
     return {
         "name": "openclip:ARCHITECTURE/TAG or openclip:FOLDER",
-        "space": "one for each architecture and tag",
+        "space": "one per architecture and tag",
         "dimension": None,
         "decoder": False,
         "prior": False,
@@ -121,13 +126,13 @@ def card() -> Card:
 
 
 def releases(variant: str) -> tuple[Release, ...]:
-    """Say what a variant is on the hub; nothing for a folder."""
+    """Return the repository of a variant; a local folder has none."""
     import open_clip
 
     if _is_folder(variant):
         return ()
-    architecture, tag = known(variant)
-    repository, file = on_hub(open_clip.get_pretrained_cfg(architecture, tag))
+    architecture, tag = architecture_and_tag(variant)
+    repository, file = hub_file(open_clip.get_pretrained_cfg(architecture, tag))
     return (Release(repository, "main", (f"{file}.safetensors",), megabytes(architecture)),)
 
 
@@ -136,10 +141,13 @@ def _is_folder(variant: str) -> bool:
 
 
 def encoder_of_folder(folder: str | PathLike[str], name: str, device: str) -> OpenClipEncoder:
-    """Make an encoder from a folder in open_clip's layout; `name` becomes its Space's name.
+    """Load an encoder from a folder in open_clip's layout.
+
+    Args:
+        name: of its Space.
 
     Raises:
-        WeightsMissing: as `load_folder`.
+        WeightsMissing: as for `load_folder`.
     """
     folder = FilePath(folder)
     module, tokenizer, config = load_folder(folder, device)
@@ -151,10 +159,10 @@ def load_folder(
 ) -> "tuple[torch.nn.Module, Any, dict[str, Any]]":
     """Load a model, its tokenizer and its configuration from a folder in open_clip's layout.
 
-    `text_cfg.tokenizer_kwargs.bpe_path` names a vocabulary inside the folder.
+    `text_cfg.tokenizer_kwargs.bpe_path` can name a vocabulary inside the folder.
 
     Raises:
-        WeightsMissing: the folder has no configuration or no safetensors, or they do not fit.
+        WeightsMissing: the configuration or the safetensors are missing, or they do not match.
     """
     import open_clip
     from safetensors import SafetensorError
@@ -163,7 +171,7 @@ def load_folder(
     config = _read_config(folder)
     if not (folder / WEIGHTS).is_file():
         pickles = [f.name for f in folder.iterdir() if f.suffix in _PICKLES]
-        unsafe = f" {pickles[0]} is a pickle, which can run any code when read;" if pickles else ""
+        unsafe = f" {pickles[0]} is a pickle, which can run code when loaded." if pickles else ""
         raise WeightsMissing(
             f"{folder} has no {WEIGHTS}.{unsafe} Save the weights with safetensors.torch.save_file."
         )
@@ -175,7 +183,9 @@ def load_folder(
             tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}", **own)
     except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
-        raise WeightsMissing(f"The weights in {folder} do not fit {CONFIG}: {reason}") from error
+        raise WeightsMissing(
+            f"The weights in {folder} do not match {CONFIG}: {reason} Save both from one model."
+        ) from error
     return module.eval().requires_grad_(False), tokenizer, config
 
 
@@ -188,7 +198,7 @@ def _read_config(folder: FilePath) -> dict[str, Any]:
     except (OSError, ValueError, LookupError, TypeError) as error:
         reason = f"{type(error).__name__} {error}"
     raise WeightsMissing(
-        f"{folder} is not a folder in open_clip's layout: {CONFIG} cannot be used ({reason}). "
+        f"{folder} is not a folder in open_clip's layout: {CONFIG} is not valid ({reason}). "
         f"It needs {CONFIG} with model_cfg and preprocess_cfg, and {WEIGHTS}."
     )
 
@@ -199,14 +209,14 @@ def _own_vocabulary(folder: FilePath, model_config: dict[str, Any]) -> FilePath 
         return None
     file = (folder / name).resolve()
     if not file.is_file() or not file.is_relative_to(folder.resolve()):
-        raise WeightsMissing(f"The vocabulary {name} is not a file inside {folder}.")
+        raise WeightsMissing(f"The vocabulary {name} is not a file inside {folder}; put it there.")
     return file
 
 
 def _encoder_of_tag(variant: str, device: str) -> OpenClipEncoder:
     import open_clip
 
-    architecture, tag = known(variant)
+    architecture, tag = architecture_and_tag(variant)
     config = open_clip.get_pretrained_cfg(architecture, tag)
     file = weights_of_tag(architecture, tag, config)
     # OpenAI's weights, and some others, were trained with another activation

@@ -1,7 +1,7 @@
-"""Pocket: the small CLIP, prior and unCLIP decoder that ship with this package, and always work.
+"""Pocket: a small CLIP, prior and unCLIP decoder for drawings; its weights are in the package.
 
-The folder `explorer/weights/pocket` holds a CLIP in open_clip's layout, and a UNet, a normaliser, a
-prior and a scheduler config in diffusers' layout. A folder in the same layout can stand in for it.
+The folder `explorer/weights/pocket` has a CLIP in open_clip's layout, and a UNet, a normaliser, a
+prior and a scheduler config in diffusers' layout. Another folder in this layout can be loaded too.
 """
 
 import json
@@ -21,10 +21,10 @@ def build(variant: str, device: str) -> Model:
     """Load pocket, or a folder in its layout.
 
     Raises:
-        WeightsMissing: a file is missing, or is not the one that was recorded.
+        WeightsMissing: a file is missing or damaged.
     """
     folder = FilePath(variant) if variant else FOLDER
-    remedy = "Install the package again, or make them with python -m pocket.train."
+    remedy = "Reinstall the package, or train them with python -m pocket.train."
     manifest = read_manifest(folder / MANIFEST, remedy)
     name = manifest["name"]
     encoder = encoder_of_folder(folder, name, device)
@@ -50,5 +50,5 @@ def card() -> Card:
 
 
 def releases(variant: str) -> tuple[()]:  # noqa: ARG001
-    """Pocket ships with the package."""
+    """Return nothing: the weights are in the package."""
     return ()

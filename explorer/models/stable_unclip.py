@@ -1,7 +1,7 @@
-"""Stable unCLIP: Stable Diffusion 2.1, told what to paint by a point of ViT-H/14.
+"""Stable unCLIP: Stable Diffusion 2.1 conditioned on points of ViT-H/14.
 
-Its smaller sister, for points of OpenAI's ViT-L/14, is `stable_unclip_small`. A folder of one's own
-is laid out as the repository.
+`stable_unclip_small` is the checkpoint for OpenAI's ViT-L/14. A local folder has the layout of the
+repository.
 
 Source: diffusers' StableUnCLIPImg2ImgPipeline; noise on a condition, Ho et al. 2021 (Cascaded
 Diffusion), section 4.2.
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from explorer.models import Card, Model
 from explorer.models.shared.checkpoint import read_config
 from explorer.models.shared.clip_towers import load_towers
-from explorer.models.shared.hub import Release
+from explorer.models.shared.hub import Release, released_card
 from explorer.models.shared.stable_diffusion import StableDiffusion, weights_of
-from explorer.models.shared.transformer_prior import lengths
+from explorer.models.shared.transformer_prior import length_statistics
 from explorer.points import Points, Space
 from explorer.settings import seeds_for
 
@@ -32,15 +32,15 @@ PARTS = (
 
 
 class StableUnclip(StableDiffusion):
-    """The point, noised to a level, goes in through the time embedding with that level beside it.
+    """A decoder whose UNet reads a noised point and the noise level through the time embedding.
 
-    All points get the same noise, so that images differ only because points differ. "No point"
-    is zeros.
+    All points get the same noise, so that images differ only because points differ. The
+    unconditional input is zeros.
     """
 
     choices: ClassVar = StableDiffusion.choices | {
-        "noise_level": "0 to 999: how much noise hides the point's detail, for more variety",
-        "noise_seed": "a whole number: which noise that is",
+        "noise_level": "0 to 999: noise added to the point; more gives more variety",
+        "noise_seed": "a whole number: the seed of that noise",
     }
     steps, guidance = 20, 10.0
     noise_level = 0
@@ -52,8 +52,8 @@ class StableUnclip(StableDiffusion):
         super().__init__(folder, space, model, device)
         statistics = load_file(weights_of(folder / "image_normalizer"))
         self._mean, self._std = statistics["mean"], statistics["std"]  # 1 D
-        if self._mean.any():  # the released one for ViT-H/14 has none, but 0 and 1
-            self.norms = lengths(self._mean, self._std)
+        if self._mean.any():  # the released ones for ViT-H/14 are just 0 and 1
+            self.norms = length_statistics(self._mean, self._std)
 
     def _check_option(self, name: str, value: Any) -> None:
         if name == "noise_seed":
@@ -69,7 +69,7 @@ class StableUnclip(StableDiffusion):
         return some | {"labels": labels}, none | {"labels": torch.zeros_like(labels)}
 
     def _labels(self, points: Points) -> "torch.Tensor":
-        """Noise the points to the level, and put the level's embedding beside them: N 2D."""
+        """Add noise to the points and append the embedding of the noise level: N 2D."""
         import torch
         from diffusers import DDPMScheduler
         from diffusers.models.embeddings import get_timestep_embedding
@@ -95,8 +95,8 @@ class StableUnclip(StableDiffusion):
 
 
 @dataclass(frozen=True)
-class Sister:
-    """One of the two checkpoints; both were withdrawn by Stability AI, and are mirrored."""
+class StableUnclipCheckpoint:
+    """One of the two checkpoints, mirrored since Stability AI withdrew them."""
 
     name: str
     space: str  # the open_clip model with the same towers
@@ -107,7 +107,7 @@ class Sister:
         """Load the released weights, or a folder of them.
 
         Raises:
-            WeightsMissing: they are neither there nor to be had.
+            WeightsMissing: they are not on this machine and cannot be downloaded.
         """
         folder = self.release.folder(self.name, variant)
         encoder = load_towers(
@@ -124,23 +124,16 @@ class Sister:
 
     def card(self) -> Card:
         """Describe the checkpoint as released."""
-        return {
-            "name": self.name,
-            "space": self.space,
-            "dimension": self.dimension,
-            "decoder": True,
-            "prior": False,
-            "megabytes": self.release.megabytes,
-            "licence": "CreativeML Open RAIL++-M",
-            "weights_here": self.release.cached() is not None,
-        }
+        return released_card(
+            self.name, self.space, self.dimension, "CreativeML Open RAIL++-M", [self.release]
+        )
 
     def releases(self, variant: str) -> tuple[Release, ...]:
-        """Give the repository; a folder of one's own has none."""
+        """Return the repository; a local folder has none."""
         return () if variant else (self.release,)
 
 
-LARGE = Sister(
+LARGE = StableUnclipCheckpoint(
     "stable-unclip",
     "openclip:ViT-H-14/laion2b_s32b_b79k",
     1024,

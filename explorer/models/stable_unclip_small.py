@@ -1,12 +1,12 @@
-"""Stable unCLIP's smaller sister, for points of OpenAI's ViT-L/14, which are also Karlo's.
+"""Stable unCLIP for OpenAI's ViT-L/14, the space of Karlo too.
 
-So Karlo's prior gives it words: `load("stable-unclip-small", prior="karlo")`.
+So it can use Karlo's prior: `load("stable-unclip-small", prior="karlo")`.
 """
 
 from explorer.models.shared.hub import Release
-from explorer.models.stable_unclip import PARTS, Sister
+from explorer.models.stable_unclip import PARTS, StableUnclipCheckpoint
 
-SMALL = Sister(
+SMALL = StableUnclipCheckpoint(
     "stable-unclip-small",
     "openclip:ViT-L-14/openai",
     768,

@@ -1,4 +1,4 @@
-"""Decoders and priors that `unclip train` made: a folder each, for one Space."""
+"""Decoders and priors that `unclip train` wrote: one folder each, for one Space."""
 
 from pathlib import Path as FilePath
 from typing import Any
@@ -13,42 +13,42 @@ from explorer.points import Space
 
 DECODER, PRIOR = "decoder.json", "prior.json"
 _REMEDY = (
-    "Give the folder that `unclip train {0}` wrote, or the name of a model with a {0}. If its "
-    "training was cut off, run the same command again with --resume."
+    "Pass the folder that `unclip train {0}` wrote, or the name of a model with a {0}. If its "
+    "training was interrupted, run the same command again with --resume."
 )
 
 
 def load_decoder(folder: FilePath, device: str) -> PatchDecoder:
-    """Load the decoder of a folder; its Space is the one that it was trained for.
+    """Load the decoder of a folder, in the Space that it was trained for.
 
     Raises:
-        WeightsMissing: there is none, or it is not what was written.
+        WeightsMissing: there is none, or a file is damaged.
     """
     manifest = read_manifest(folder / DECODER, _REMEDY.format("decoder"))
     return PatchDecoder(folder, Space(**manifest["space"]), manifest, device)
 
 
 def load_prior(folder: FilePath, encoder: Encoder) -> TokenPrior:
-    """Load the prior of a folder; it reads words through `encoder`.
+    """Load the prior of a folder; `encoder` embeds its texts.
 
     Raises:
-        WeightsMissing: there is none, or it is not what was written.
+        WeightsMissing: there is none, or a file is damaged.
         SpaceMismatch: it was trained for another Space.
-        UnknownModel: the encoder is not one of open_clip's.
+        UnknownModel: the encoder is not one of open_clip.
     """
     manifest = read_manifest(folder / PRIOR, _REMEDY.format("prior"))
     made_for = f"The prior {folder} was trained for {manifest['model']!r}: load that model."
     encoder.space.check(Space(**manifest["space"]), made_for)
     if not isinstance(encoder, OpenClipEncoder):
-        raise UnknownModel(f"The prior {folder} reads words through an open_clip model only.")
+        raise UnknownModel(f"The prior {folder} needs an open_clip model. Load one with openclip:…")
     return TokenPrior(folder, encoder, manifest)
 
 
 def model_of(folder: FilePath) -> str:
-    """The name that `load` knows the encoder of a folder's decoder or prior by.
+    """Return the name, as for `load`, of the model that a folder's decoder or prior belongs to.
 
     Raises:
-        WeightsMissing: the folder holds neither.
+        WeightsMissing: the folder has neither.
     """
     kind = "prior" if (folder / PRIOR).is_file() else "decoder"
     manifest: dict[str, Any] = read_manifest(folder / f"{kind}.json", _REMEDY.format(kind))

@@ -1,1 +1,11 @@
-"""What several families of models have in common."""
+"""Helpers that several families of models use.
+
+hub, download, manifest     weights: repositories, downloads, checksums
+checkpoint, networks        load networks of diffusers and transformers, and place them
+clip_towers, openclip_tags  encoders: CLIP of transformers, names of open_clip's weights
+fingerprint, preprocess     identity of an image tower, and its image transform
+latent, stable_diffusion    decoders on an autoencoder's latents
+patch_decoder               the decoder of pocket and of `unclip train`
+token_prior                 the prior of pocket and of `unclip train`
+transformer_prior           the prior of Karlo and Kandinsky 2.2
+"""

@@ -1,6 +1,6 @@
-"""Parts: one network of a released checkpoint, loaded from its folder, complete or not at all.
+"""Checkpoint: load one network of a released checkpoint from its folder, or raise.
 
-Works with any class of diffusers or transformers that has `from_pretrained`.
+It works with any class of diffusers or transformers that has `from_pretrained`.
 """
 
 import json
@@ -13,35 +13,34 @@ from explorer.errors import WeightsMissing
 
 
 def read_config(file: FilePath) -> dict[str, Any]:
-    """Read a JSON file of a checkpoint: a network's configuration, or a scheduler's.
+    """Read a JSON file of a checkpoint: the configuration of a network or a scheduler.
 
     Raises:
-        WeightsMissing: it is not there, or is no JSON object.
+        WeightsMissing: it does not exist, or is not a JSON object.
     """
     try:
         config = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsMissing(
-            f"{file} cannot be read ({error}). Get the checkpoint again."
+            f"{file} cannot be read ({error}). Download the checkpoint again."
         ) from error
     if not isinstance(config, dict):
-        raise WeightsMissing(f"{file} holds no JSON object. Get the checkpoint again.")
+        raise WeightsMissing(f"{file} is not a JSON object. Download the checkpoint again.")
     return config
 
 
 def load_part(kind: Any, folder: FilePath, device: str, dtype: str) -> Any:
-    """Load a network, ready to run and not to train.
+    """Load a network for inference.
 
-    Both libraries fill in random numbers for tensors that a file lacks, and only log it; here that
-    is an error.
+    Both libraries initialise missing tensors at random and only log it; here that is an error.
 
     Args:
         kind: the network's class.
-        folder: holds config.json and safetensors.
+        folder: has config.json and safetensors.
         dtype: "float32", "float16" or "bfloat16".
 
     Raises:
-        WeightsMissing: the folder is not there, has no safetensors, or they do not fit.
+        WeightsMissing: the folder does not exist, has no safetensors, or they do not match.
     """
     import torch
     from safetensors import SafetensorError
@@ -65,43 +64,45 @@ def load_part(kind: Any, folder: FilePath, device: str, dtype: str) -> Any:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
     if reason:
         raise WeightsMissing(
-            f"The weights in {folder} are not those of a {kind.__name__}: {reason}. Get the "
-            "checkpoint again; only safetensors are read."
+            f"The weights in {folder} are not those of a {kind.__name__}: {reason}. Download the "
+            "checkpoint again; only safetensors are loaded."
         )
     return part.to(device).eval().requires_grad_(False)
 
 
 def load_tokenizer(folder: FilePath) -> Any:
-    """Load CLIP's tokenizer; transformers would make one of three words where files are missing.
+    """Load CLIP's tokenizer.
+
+    If files are missing, transformers makes a tokenizer of three tokens; here that is an error.
 
     Raises:
-        WeightsMissing: the folder has no vocabulary, or one that cannot be read.
+        WeightsMissing: the vocabulary is missing, or cannot be read.
     """
     from transformers import CLIPTokenizer
 
-    ways = (("vocab.json", "merges.txt"), ("tokenizer.json",))
-    if not any(all((folder / name).is_file() for name in way) for way in ways):
+    layouts = (("vocab.json", "merges.txt"), ("tokenizer.json",))
+    if not any(all((folder / name).is_file() for name in names) for names in layouts):
         raise WeightsMissing(
-            f"{folder} holds no tokenizer: it needs vocab.json and merges.txt. Get the checkpoint "
-            "again."
+            f"{folder} has no tokenizer: it needs vocab.json and merges.txt. Download the "
+            "checkpoint again."
         )
     try:
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # the tokenizers package raises nothing narrower
+    except Exception as error:  # the tokenizers package raises only this
         raise WeightsMissing(
-            f"The tokenizer in {folder} cannot be read ({error}). Get the checkpoint again."
+            f"The tokenizer in {folder} cannot be read ({error}). Download the checkpoint again."
         ) from error
 
 
 def _variant(folder: FilePath) -> str | None:
-    """What the names of weights end in where only those of half precision are there."""
+    """Return "fp16" if a folder has weights of half precision only, else None."""
     files = list(folder.glob("*.safetensors"))
     return "fp16" if files and all(".fp16." in file.name for file in files) else None
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers from drawing its progress bars, and both from logging what is raised."""
+    """Disable the progress bars of transformers, and the logs of both libraries."""
     import diffusers.utils.logging as of_diffusers
     import transformers.utils.logging as of_transformers
 

@@ -1,7 +1,7 @@
-"""Any CLIP of transformers as an Encoder: the towers that lie in a decoder's checkpoint.
+"""CLIP towers: a CLIP of transformers as an Encoder, loaded from a decoder's checkpoint.
 
-A checkpoint may bring the image tower alone; then words go through the open_clip model that the
-decoder was trained with. Both layouts of one tower are one Space (`fingerprint`).
+A checkpoint can have the image tower alone; then the open_clip model that the decoder was trained
+with embeds texts. Both layouts of one tower give one Space (`fingerprint`).
 """
 
 import json
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing
 from explorer.models import load
-from explorer.models.openclip import tidy_texts
+from explorer.models.openclip import clean_texts
 from explorer.models.shared.checkpoint import load_part, load_tokenizer
 from explorer.models.shared.fingerprint import of_transformers
 from explorer.models.shared.preprocess import Preprocess
@@ -25,15 +25,15 @@ from explorer.points import Space
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS = ("model.safetensors", "model.fp16.safetensors")  # either: the Space is the same
+WEIGHTS = ("model.safetensors", "model.fp16.safetensors")  # both give the same Space
 
 
 class TransformersEncoder(Encoder):
-    """CLIP's two towers; each is loaded when it is first used.
+    """The two towers of CLIP; each is loaded when it is first used.
 
     Args:
-        text: folder of the text tower; None: words go through `text_from`.
-        text_from: name of an open_clip model, as `load` takes it.
+        text: folder of the text tower; if None, `text_from` embeds texts.
+        text_from: name of an open_clip model, as for `load`.
     """
 
     def __init__(
@@ -65,15 +65,18 @@ class TransformersEncoder(Encoder):
 
         if self._text is None:
             raise WeightsMissing(
-                f"The checkpoint of {self.space} has no text tower, and this needs its token "
-                f"states. Words become points through {self._text_from}."
+                f"The checkpoint of {self.space} has no text tower, so it has no token states. "
+                f"Embed texts with {self._text_from}."
             )
         return load_part(CLIPTextModelWithProjection, self._text, self.device, self.dtype)
 
     @cached_property
     def tokenizer(self) -> Any:
         if self._tokenizer is None:
-            raise WeightsMissing(f"The checkpoint of {self.space} has no tokenizer.")
+            raise WeightsMissing(
+                f"The checkpoint of {self.space} has no tokenizer. Embed texts with "
+                f"{self._text_from}."
+            )
         return load_tokenizer(self._tokenizer)
 
     @property
@@ -89,22 +92,22 @@ class TransformersEncoder(Encoder):
 
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "N D"]:
         if self._text is None:
-            return self._other.embed_texts(texts)
+            return self._text_encoder.embed_texts(texts)
         return self.token_states(texts)[0].float().cpu().numpy()
 
     def token_states(
         self, texts: Sequence[str]
     ) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
-        """Give the texts' points (N D), token states (N L W), and which tokens count (N L).
+        """Return the texts' points (N D), token states (N L W) and attention mask (N L).
 
-        As diffusers' pipelines read them: padded to the tower's whole length, cut where longer.
+        As in diffusers' pipelines, texts are padded or truncated to the tower's context length.
         """
         import torch
 
         length = self.text_tower.config.max_position_embeddings
         with torch.inference_mode():
             tokens = self.tokenizer(
-                tidy_texts(texts, length),
+                clean_texts(texts, length),
                 padding="max_length",
                 max_length=length,
                 truncation=True,
@@ -114,12 +117,12 @@ class TransformersEncoder(Encoder):
             return read.text_embeds, read.last_hidden_state, tokens.attention_mask.bool()
 
     @cached_property
-    def _other(self) -> Encoder:
-        """The open_clip model that reads words; it must be of this very Space."""
-        other = load(self._text_from, device=self.device).encoder
-        remedy = f"Words need a text tower that belongs to the images': {self._text_from}."
-        self.space.check(other.space, remedy)
-        return other
+    def _text_encoder(self) -> Encoder:
+        """Load the open_clip model that embeds texts; it must be of the same Space."""
+        encoder = load(self._text_from, device=self.device).encoder
+        remedy = f"The image tower must be that of {self._text_from}, which embeds texts."
+        self.space.check(encoder.space, remedy)
+        return encoder
 
 
 def load_towers(
@@ -132,18 +135,18 @@ def load_towers(
     device: str,
     text_from: str = "",
 ) -> TransformersEncoder:
-    """Make an encoder of a checkpoint's folders, reading the image tower's file once.
+    """Return the encoder of a checkpoint; only the image tower's file is read at once.
 
     Args:
         name: of the Space: that of the open_clip model with the same towers.
         image: folder of a CLIPVisionModelWithProjection.
-        text: folder of a CLIPTextModelWithProjection; None: there is none, see `text_from`.
+        text: folder of a CLIPTextModelWithProjection; if None, see `text_from`.
         tokenizer: folder of its CLIPTokenizer.
-        preprocess: folder with preprocessor_config.json; None: as OpenAI's CLIP sees an image.
-        text_from: the open_clip model for words where `text` is None.
+        preprocess: folder with preprocessor_config.json; None takes OpenAI's preprocessing.
+        text_from: the open_clip model that embeds texts if `text` is None.
 
     Raises:
-        WeightsMissing: the image tower is not there, or cannot be read.
+        WeightsMissing: the image tower is missing, or cannot be read.
     """
     from safetensors import SafetensorError
 
@@ -153,8 +156,8 @@ def load_towers(
         fingerprint = of_transformers(config, _tensors(image), seen)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise WeightsMissing(
-            f"{image} holds no image tower of CLIP that can be read ({error}). It needs "
-            f"config.json and {WEIGHTS[0]}; get the checkpoint again."
+            f"{image} has no image tower of CLIP that can be read ({error}). It needs "
+            f"config.json and {WEIGHTS[0]}; download the checkpoint again."
         ) from error
     space = Space(name, config["projection_dim"], fingerprint)
     return TransformersEncoder(space, image, seen, text, tokenizer, device, text_from)
@@ -165,12 +168,12 @@ def _tensors(folder: FilePath) -> "Iterator[tuple[str, torch.Tensor]]":
 
     whole, half = (folder / name for name in WEIGHTS)
     with safe_open(whole if whole.is_file() else half, "pt") as tensors:
-        for name in tensors.keys():  # noqa: SIM118 - it is no dict
+        for name in tensors.keys():  # noqa: SIM118 - it is not a dict
             yield name, tensors.get_tensor(name)
 
 
 def _preprocess(folder: FilePath | None, size: int) -> Preprocess:
-    """Read a CLIPImageProcessor's config: it resizes the shorter side, cuts and normalises."""
+    """Read a CLIPImageProcessor's config: resize the shorter side, crop and normalise."""
     if folder is None:
         return Preprocess((size, size))
     config = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))

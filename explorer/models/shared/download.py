@@ -1,16 +1,19 @@
-"""Download: one large file that goes on where it stopped, and whether a file is what it should be.
+"""Download: resume the download of one large file, and verify files of the cache.
 
-Works with addresses and files; knows no models.
+It works with addresses and files; it knows no models.
 """
 
 import hashlib
 from pathlib import Path as FilePath
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 
 
 def download(url: str, file: FilePath, size: int) -> None:
-    """Fetch `size` bytes, after those that an earlier try left beside the file, with a bar.
+    """Download a file with a progress bar, resuming after the bytes of an interrupted download.
+
+    Args:
+        size: of the file in bytes.
 
     Raises:
         httpx2.HTTPError, OSError: the server refuses or sends nothing, or the disk is full.
@@ -42,10 +45,10 @@ def download(url: str, file: FilePath, size: int) -> None:
 
 
 def is_intact(file: FilePath) -> bool:
-    """Whether a file of the Hugging Face cache has the content that the name of its blob says.
+    """Return whether a file of the Hugging Face cache has the hash that its blob is named by.
 
-    The hub names a large file by its sha256, and any other as git does. Where the cache has no
-    links (some file systems), there is no such name, and nothing is known.
+    The hub names a large file by its sha256, any other by git's hash. If the cache has no links (on
+    some file systems), there is no such name, and the result is True.
     """
     if not file.is_symlink():
         return True
@@ -54,6 +57,6 @@ def is_intact(file: FilePath) -> bool:
     if len(blob.name) == 40:
         content.update(b"blob %d\0" % blob.stat().st_size)
     with blob.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
+        while chunk := stream.read(CHUNK_BYTES):
             content.update(chunk)
     return content.hexdigest() == blob.name

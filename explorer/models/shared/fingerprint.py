@@ -1,8 +1,8 @@
-"""Fingerprint: what an image tower is, whichever library's layout its weights are kept in.
+"""Fingerprint: the identity of an image tower, whichever library stores its weights.
 
-open_clip and transformers name, fuse and turn the same tensors differently. Here both are brought
-to one form, so that the same tower is the same Space, and a tuned one another. The text tower has
-no part in it: a decoder reads points of images.
+open_clip and transformers name, fuse and transpose the same tensors differently. Here both are
+converted to one form, so that the same tower is the same Space, and a fine-tuned one another. The
+text tower is not hashed, since a decoder reads points of images.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ _STANDARD = ("image_size", "patch_size", "width", "layers", "head_width", "mlp_r
 
 
 def tower_fingerprint(description: dict[str, Any], tensors: "Named") -> str:
-    """Hash a description of an image tower and its floating tensors.
+    """Hash a description of an image tower and its floating-point tensors.
 
-    Tensors count as a set: each is rounded to float16 and hashed with its shape, so that neither
-    names nor order matter, nor whether the file keeps 32 bits or 16.
+    Each tensor is rounded to float16 and hashed with its shape, and the hashes are sorted, so that
+    the result depends on neither names, order nor the file's precision.
 
     Args:
-        tensors: one at a time, so that a large file need not fit into memory twice.
+        tensors: iterated once, so that a large file need not fit into memory twice.
     """
     import torch
 
@@ -44,10 +44,10 @@ def tower_fingerprint(description: dict[str, Any], tensors: "Named") -> str:
 
 
 def of_open_clip(visual: Any, config: dict[str, Any], preprocess: Preprocess) -> str:
-    """Fingerprint the image tower of an open_clip model.
+    """Compute the fingerprint of the image tower of an open_clip model.
 
     Args:
-        visual: `module.visual`; a tower that is no vision transformer counts as it is.
+        visual: `module.visual`; if it is not a vision transformer, it is hashed as it is.
         config: the model's `vision_cfg`.
     """
     from open_clip.transformer import QuickGELU, VisionTransformer
@@ -71,7 +71,7 @@ def of_open_clip(visual: Any, config: dict[str, Any], preprocess: Preprocess) ->
 
 
 def of_transformers(config: dict[str, Any], tensors: "Named", preprocess: Preprocess) -> str:
-    """Fingerprint a CLIPVisionModelWithProjection of transformers by its config and tensors."""
+    """Compute the fingerprint of a CLIPVisionModelWithProjection from its config and tensors."""
     description = _vision_transformer(
         dimension=config["projection_dim"],
         patch=config["patch_size"],
@@ -90,7 +90,7 @@ def _vision_transformer(*, preprocess: Preprocess, **numbers: Any) -> dict[str, 
 
 
 def _unfused(state: "Named") -> "Iterator[tuple[str, torch.Tensor]]":
-    """Split q, k and v apart, and turn the projection, as transformers keeps them."""
+    """Split q, k and v, and transpose the projection, as transformers stores them."""
     for name, tensor in state:
         if name.endswith(("attn.in_proj_weight", "attn.in_proj_bias")):
             yield from ((name, part) for part in tensor.chunk(3))

@@ -1,17 +1,17 @@
-"""Hub: released weights in the Hugging Face cache, or in a folder of yours; fetched once, checked.
+"""Hub: released weights in the Hugging Face cache or in a local folder, downloaded and verified.
 
-Works with repositories and files; knows no networks. Only safetensors, JSON and text files are
-fetched, never pickles. An interrupted download goes on where it stopped, also within a file, which
-huggingface_hub alone does not: it is used for the listing, the cache and the small files.
+It works with repositories and files; it knows no networks. Only safetensors, JSON and text files
+are downloaded, never pickles. An interrupted download resumes, also within a file, which
+huggingface_hub does not do; that is used for listings, the cache and small files.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
 from explorer.errors import WeightsMissing
-from explorer.models import module_of
+from explorer.models import Card, module_of
 from explorer.models.shared.download import download, is_intact
 
 SAFE = (".safetensors", ".json", ".txt")
@@ -19,14 +19,14 @@ SAFE = (".safetensors", ".json", ".txt")
 
 @dataclass(frozen=True)
 class Release:
-    """What a model needs of one repository of the hub.
+    """The files of one repository that a model needs.
 
     Args:
         repository: "owner/name".
         revision: a commit or branch.
-        patterns: files, or groups of them as "unet/*", of which the safe ones are taken, without
-            those of half precision.
-        megabytes: about how much that is.
+        patterns: files, or groups as "unet/*"; a group means its safetensors, JSON and text files,
+            without those of half precision.
+        megabytes: approximate size of these files.
     """
 
     repository: str
@@ -35,14 +35,14 @@ class Release:
     megabytes: float
 
     def folder(self, name: str, source: str | None = None) -> FilePath:
-        """Give the folder of the weights: yours, or the cache's, or after a download.
+        """Return the folder of the weights, downloaded if they are not in the cache.
 
         Args:
-            name: what `unclip models get` knows them by.
-            source: a folder in the released layout, instead of the hub's.
+            name: of the model, as for `unclip models get`.
+            source: a local folder in the released layout, instead of the hub's.
 
         Raises:
-            WeightsMissing: the folder is not in that layout, or the download fails.
+            WeightsMissing: the folder has another layout, or the download fails.
         """
         if not source:
             return self.cached() or self.fetch(name)
@@ -51,24 +51,24 @@ class Release:
         missing = [part for part in needed if not (folder / part).is_dir()]
         if missing or not folder.is_dir():
             raise WeightsMissing(
-                f"{folder} is not in the layout of {self.repository}: "
-                + (f"it has no folder {missing[0]}." if missing else "it is no folder.")
+                f"{folder} does not have the layout of {self.repository}: "
+                + (f"it has no folder {missing[0]}." if missing else "it is not a folder.")
                 + (f" It needs {', '.join(needed)}." if needed else "")
             )
         return folder
 
     def cached(self) -> FilePath | None:
-        """Find the folder where it is complete in the cache, without asking the network."""
+        """Return the folder if the cache has all files, without using the network; else None."""
         try:
             return self._snapshot(local_files_only=True)
         except FileNotFoundError:
             return None
 
     def fetch(self, name: str) -> FilePath:
-        """Download what is not in the cache yet, with a progress bar, and check what came.
+        """Download the files that the cache lacks, with a progress bar, and verify them.
 
         Raises:
-            WeightsMissing: the hub cannot be reached or refuses, or a file is damaged.
+            WeightsMissing: the download fails, or a file is damaged.
         """
         from httpx2 import HTTPError
 
@@ -81,23 +81,23 @@ class Release:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise WeightsMissing(
                 f"The weights of {name} ({self.repository}, about {self.megabytes:.0f} MB) are not "
-                f"on this machine and cannot be downloaded: {reason}. With a network and room on "
-                f"the disk, run: unclip models get {name}"
+                f"on this machine and cannot be downloaded: {reason}. With a network and free "
+                f"disk space, run: unclip models get {name}"
             ) from error
         if damaged := [file for file in folder.rglob("*") if not is_intact(file)]:
             for file in damaged:
                 file.resolve().unlink()
                 file.unlink()
             raise WeightsMissing(
-                f"{damaged[0].relative_to(folder)} of {self.repository} came damaged and was "
-                f"removed. Get it again: unclip models get {name}"
+                f"{damaged[0].relative_to(folder)} of {self.repository} was damaged and has been "
+                f"removed. Download it again: unclip models get {name}"
             )
         return folder
 
     def remove(self) -> float:
-        """Remove this revision from the cache, and say how many megabytes that freed.
+        """Remove this revision from the cache and return the number of megabytes freed.
 
-        Files that another revision shares stay.
+        Files that another revision uses are kept.
         """
         from huggingface_hub import constants, scan_cache_dir
 
@@ -109,8 +109,8 @@ class Release:
         return doomed.expected_freed_size / 1e6
 
     @property
-    def _chosen(self) -> dict[str, Any]:
-        """What to take and what to leave, as huggingface_hub asks for it."""
+    def _file_patterns(self) -> dict[str, Any]:
+        """Return the file patterns to include and exclude, as huggingface_hub takes them."""
         groups = [p + s for p in self.patterns if not p.endswith(SAFE) for s in SAFE]
         half = [] if any(".fp16." in p for p in self.patterns) else ["*.fp16.*"]
         return {
@@ -119,7 +119,7 @@ class Release:
         }
 
     def _large(self) -> Iterator[tuple[str, FilePath, int]]:
-        """Where each large file comes from and goes to, and its size."""
+        """Yield the address, the cache's file and the size of each large file."""
         from huggingface_hub import HfApi, constants, hf_hub_url
         from huggingface_hub.file_download import repo_folder_name
         from huggingface_hub.hf_api import RepoFile
@@ -128,9 +128,9 @@ class Release:
         commit = HfApi().repo_info(self.repository, revision=self.revision).sha
         listed = HfApi().list_repo_tree(self.repository, revision=commit, recursive=True)
         files = [file for file in listed if isinstance(file, RepoFile)]
-        chosen = list(filter_repo_objects(files, key=lambda file: file.path, **self._chosen))
+        chosen = list(filter_repo_objects(files, key=lambda file: file.path, **self._file_patterns))
         if not any(file.path.endswith(".safetensors") for file in chosen):
-            raise FileNotFoundError("the repository has no safetensors, and pickles are not read")
+            raise FileNotFoundError("the repository has no safetensors, and pickles are not used")
         cache = FilePath(constants.HF_HUB_CACHE)
         blobs = cache / repo_folder_name(repo_id=self.repository, repo_type="model") / "blobs"
         for file in chosen:
@@ -145,13 +145,16 @@ class Release:
             self.repository,
             revision=self.revision,
             local_files_only=local_files_only,
-            **self._chosen,
+            **self._file_patterns,
         )
         return FilePath(folder)
 
 
 def releases_of(name: str) -> tuple[Release, ...]:
-    """Give what a model is made of on the hub; nothing for one that ships with the package.
+    """Return the repositories of a model; none for one whose weights are in the package.
+
+    Args:
+        name: as for `load`.
 
     Raises:
         UnknownModel: no model has that name.
@@ -159,3 +162,25 @@ def releases_of(name: str) -> tuple[Release, ...]:
     family, _, variant = name.partition(":")
     releases: tuple[Release, ...] = module_of(family).releases(variant)
     return releases
+
+
+def released_card(
+    name: str,
+    space: str,
+    dimension: int,
+    licence: str,
+    releases: Sequence[Release],
+    *,
+    prior: bool = False,
+) -> Card:
+    """Describe a model with a decoder by the repositories that it consists of."""
+    return {
+        "name": name,
+        "space": space,
+        "dimension": dimension,
+        "decoder": True,
+        "prior": prior,
+        "megabytes": sum(release.megabytes for release in releases),
+        "licence": licence,
+        "weights_here": all(release.cached() is not None for release in releases),
+    }

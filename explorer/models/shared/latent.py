@@ -1,6 +1,6 @@
-"""Latents: the body of a decoder that works on an autoencoder's latents instead of on pixels.
+"""Latents: the common part of decoders on an autoencoder's latents.
 
-Works on one checkpoint's folder in diffusers' layout; knows no family.
+It works on a checkpoint's folder in diffusers' layout; it knows no family.
 """
 
 from abc import abstractmethod
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 class LatentDecoder(Decoder):
     """A UNet over the latents of an autoencoder.
 
-    A family adds `condition`, `predict` and the two halves of the autoencoder, which works in
+    A family adds `condition`, `predict` and the two halves of the autoencoder, which runs in
     float32, since some overflow in float16, and on one image at a time.
 
     Args:
-        folder: holds `unet` and `codec`.
+        folder: has the subfolders `unet` and `codec`.
 
     Raises:
-        WeightsMissing: a configuration is not in the folder.
+        WeightsMissing: a configuration is missing.
     """
 
     codec: ClassVar[str]  # the folder of the autoencoder
@@ -49,12 +49,12 @@ class LatentDecoder(Decoder):
         self.image_size = (unet["sample_size"] * self._cell,) * 2
 
     @abstractmethod
-    def to_code(self, pixels: "torch.Tensor") -> "torch.Tensor":
-        """Give 1 C h w for one image's pixels, 1 3 H W from -1 to 1."""
+    def encode_pixels(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        """Return latents 1 C h w for one image's pixels, 1 3 H W from -1 to 1."""
 
     @abstractmethod
-    def from_code(self, latents: "torch.Tensor") -> "torch.Tensor":
-        """Give one image's pixels, 1 3 H W, about -1 to 1, for its latents, 1 C h w."""
+    def decode_latents(self, latents: "torch.Tensor") -> "torch.Tensor":
+        """Return one image's pixels, 1 3 H W, about -1 to 1, for its latents, 1 C h w."""
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:  # type: ignore[override]
@@ -62,24 +62,43 @@ class LatentDecoder(Decoder):
         return (self._channels, height // self._cell, width // self._cell)
 
     def mask_to_latent(self, mask: Image.Image) -> Bool[np.ndarray, "h w"]:
-        seen = self.seen(mask.convert("RGB"))[0] > 0
-        return touched(Image.fromarray(seen), *self.latent_shape[1:])
+        return mask_cells(mask, self.image_size, self.latent_shape)
 
     def to_latent(self, images: Sequence[Image.Image]) -> "torch.Tensor":
         import torch
 
-        pixels = torch.from_numpy(np.stack([self.seen(image) for image in images])) * 2 - 1
-        return torch.cat([self.to_code(row) for row in pixels.to(self.device).split(1)])
+        pixels = torch.from_numpy(np.stack([self.preprocess(image) for image in images])) * 2 - 1
+        return torch.cat([self.encode_pixels(row) for row in pixels.to(self.device).split(1)])
 
     def to_image(self, latents: "torch.Tensor") -> list[Image.Image]:
         images = []
         for row in latents.split(1):
-            levels = ((self.from_code(row)[0] + 1) * 127.5).clamp(0, 255).round().byte()
+            levels = ((self.decode_latents(row)[0] + 1) * 127.5).clamp(0, 255).round().byte()
             images.append(Image.fromarray(levels.permute(1, 2, 0).cpu().numpy()))
         return images
 
     @property
-    def seen(self) -> Preprocess:
-        """Cut an image to size, its pixels from 0 to 1."""
+    def preprocess(self) -> Preprocess:
+        """Return the function that resizes and crops an image; its pixels are from 0 to 1."""
         width, height = self.image_size
         return Preprocess((height, width), (0.0,) * 3, (1.0,) * 3)
+
+
+def mask_cells(
+    mask: Image.Image, image_size: tuple[int, int], latent_shape: tuple[int, int, int]
+) -> Bool[np.ndarray, "h w"]:
+    """Find the cells of the latent grid that a mask overlaps, cropped to the image's proportions.
+
+    Args:
+        image_size: width and height of the images that the decoder reads.
+        latent_shape: C h w.
+
+    >>> mask = Image.new("L", (8, 4))
+    >>> mask.putpixel((2, 0), 255)
+    >>> mask_cells(mask, (64, 64), (3, 2, 2)).tolist()
+    [[True, False], [False, False]]
+    """
+    scale = min(mask.width / image_size[0], mask.height / image_size[1])
+    width, height = round(image_size[0] * scale), round(image_size[1] * scale)
+    left, top = (mask.width - width) // 2, (mask.height - height) // 2
+    return touched(mask.crop((left, top, left + width, top + height)), *latent_shape[1:])

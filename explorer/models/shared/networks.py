@@ -1,6 +1,6 @@
-"""Networks: those of one checkpoint, each loaded when first used, and shared by all who hold this.
+"""Networks: the networks of a checkpoint, loaded on first use and shared by copies of a decoder.
 
-Works with any torch module; knows no checkpoint.
+It works with any torch module; it knows no checkpoint.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ class Networks:
         self._placed: set[str] = set()  # on the device
 
     def get(self, name: str, load: Callable[[], Any], *, alone: bool = False) -> Any:
-        """Give a network on the device, ready to run and not to train.
+        """Return a network on the device, for inference.
 
         Args:
-            load: gives the network, the first time that it is asked for.
-            alone: let all the others wait in the CPU's memory; slower, for a small device.
+            load: loads the network on first use.
+            alone: move all others to the CPU; slower, for a device with little memory.
         """
         if name not in self._loaded:
             self._loaded[name] = load().eval().requires_grad_(False)
@@ -34,7 +34,7 @@ class Networks:
             for other in self._placed - {name}:
                 self._loaded[other].to("cpu")
             self._placed &= {name}
-        if name not in self._placed:  # `to` costs milliseconds even where there is nothing to move
+        if name not in self._placed:  # `to` takes milliseconds even if nothing moves
             self._loaded[name].to(self.device)
             self._placed.add(name)
         return self._loaded[name]

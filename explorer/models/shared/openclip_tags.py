@@ -1,4 +1,4 @@
-"""Tags of open_clip: names of released weights, and where their files are."""
+"""Tags of open_clip: names of released weights, and their files."""
 
 import difflib
 import logging
@@ -12,8 +12,8 @@ from typing import Any
 from explorer.errors import UnknownModel, WeightsMissing
 
 
-def known(variant: str) -> tuple[str, str]:
-    """Give architecture and tag as open_clip spells them.
+def architecture_and_tag(variant: str) -> tuple[str, str]:
+    """Return architecture and tag in open_clip's spelling.
 
     Raises:
         UnknownModel: open_clip has no such architecture, or no such weights for it.
@@ -27,32 +27,32 @@ def known(variant: str) -> tuple[str, str]:
     if tag in tags:
         return architecture, tag
     if tags:
-        raise UnknownModel(f"{architecture} has no weights {tag!r}; there are {', '.join(tags)}.")
+        raise UnknownModel(f"{architecture} has no weights {tag!r}. Use one of {', '.join(tags)}.")
     names = [f"{a}/{t}" for a, t in open_clip.list_pretrained()]
     close = difflib.get_close_matches(variant, names, n=3, cutoff=0.3)
-    near = f" Near it: {', '.join(close)}." if close else ""
+    hint = f" Did you mean {' or '.join(close)}?" if close else ""
     raise UnknownModel(
-        f"open_clip has no model {variant!r}; name an architecture and its weights, as in "
-        f'load("openclip:ViT-B-32/laion2b_s34b_b79k"), or a folder.{near}'
+        f"open_clip has no model {variant!r}. Pass an architecture and its weights, as in "
+        f'load("openclip:ViT-B-32/laion2b_s34b_b79k"), or a folder.{hint}'
     )
 
 
-def on_hub(config: dict[str, Any]) -> tuple[str, str]:
-    """Give the repository, and the weights' file without its suffix."""
+def hub_file(config: dict[str, Any]) -> tuple[str, str]:
+    """Return the repository, and the name of the weights' file without its suffix."""
     repository, _, file = config["hf_hub"].rpartition("/")
     return repository, file.rpartition(".")[0] or "open_clip_model"
 
 
 def weights_of_tag(architecture: str, tag: str, config: dict[str, Any]) -> FilePath:
-    """Find the weights' file in the cache, or else download it.
+    """Return the weights' file, downloaded if the cache lacks it.
 
     Raises:
-        WeightsMissing: it is neither here nor to be had.
+        WeightsMissing: it is not in the cache and cannot be downloaded.
     """
     from huggingface_hub import constants, try_to_load_from_cache
     from open_clip.pretrained import download_pretrained
 
-    repository, name = on_hub(config)
+    repository, name = hub_file(config)
     for candidate in (f"{name}.safetensors", f"{name}.bin", "open_clip_pytorch_model.bin"):
         cached = try_to_load_from_cache(repository, candidate)
         if isinstance(cached, str):
@@ -60,7 +60,7 @@ def weights_of_tag(architecture: str, tag: str, config: dict[str, Any]) -> FileP
     try:
         with quiet():
             if not constants.HF_HUB_OFFLINE:
-                # one try: a download would try again for a minute before it fails
+                # fail at once: download_pretrained retries for a minute
                 urllib.request.urlopen(constants.ENDPOINT, timeout=10).close()
             return FilePath(download_pretrained(config))
     except (OSError, RuntimeError, ValueError) as error:
@@ -72,7 +72,7 @@ def weights_of_tag(architecture: str, tag: str, config: dict[str, Any]) -> FileP
 
 
 def megabytes(architecture: str) -> float:
-    """Say how large an architecture's weights are, without making them."""
+    """Compute the size of an architecture's weights in float32, without allocating them."""
     import open_clip
 
     with quiet():
@@ -82,7 +82,7 @@ def megabytes(architecture: str) -> float:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep open_clip from logging on the root logger, which would also configure it."""
+    """Disable open_clip's logs on the root logger, which would also configure that logger."""
     root, handler, level = logging.getLogger(), logging.NullHandler(), logging.root.manager.disable
     root.addHandler(handler)
     logging.disable(logging.ERROR)

@@ -1,7 +1,7 @@
-"""A small unCLIP decoder on an image's own patches: pocket's, and those that users train.
+"""Patch decoder: a small unCLIP decoder on an image's patches, of pocket and of `unclip train`.
 
-Its folder holds `unet/`, `draft/`, `image_normalizer/` and `scheduler/`, in diffusers' layout where
-there is one; a manifest with defaults stands beside them.
+Its folder has `unet/`, `draft/`, `image_normalizer/` and `scheduler/`, in diffusers' layout where
+there is one, and a manifest with defaults.
 """
 
 import json
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 DRAFT = "draft/model.safetensors"
-GRID = 16  # a latent is always 16 × 16 patches, so that a larger image costs little more
+GRID = 16  # patches per side of a latent, so that a larger image takes little longer
 
 
 class PatchDecoder(Decoder):
-    """A UNet on the patches of an image, beside a draft that is drawn from the point.
+    """A UNet on the patches of an image, conditioned on the point and on a draft image.
 
-    The point goes in twice: through the time embedding, as in the paper, and as the draft.
+    The UNet reads the point through the time embedding, as in the paper, and a draft computed from
+    it as further channels.
 
     The codec has no weights: a latent is the image in [-1, 1] with each patch folded into
     channels, 48×16×16 for 64×64 pixels.
@@ -112,18 +113,18 @@ class PatchDecoder(Decoder):
 
 
 def as_seen(size: int, framing: dict[str, Any]) -> Preprocess:
-    """Turn an image into 3 × size × size numbers from 0 to 1, cut as its encoder sees it.
+    """Return the function from an image to 3 × size × size pixels from 0 to 1, cropped as by CLIP.
 
     Args:
-        framing: open_clip's `resize_mode`, `interpolation` and `fill_color`, where not the usual.
+        framing: open_clip's `resize_mode`, `interpolation` and `fill_color`, if not the defaults.
     """
     return Preprocess.from_config({"size": size, "mean": 0.0, "std": 1.0, **framing})
 
 
 def make_draft(dimension: int, patch_channels: int) -> "torch.nn.Module":
-    """A network from standardised points to a blurred image as latents, N C 16 16.
+    """Construct the network from standardised points to a blurred image as latents, N C 16 16.
 
-    It says what belongs where, which a small UNet learns only slowly from its time embedding.
+    It gives the layout, which a small UNet learns only slowly from its time embedding.
     """
     from torch import nn
 
@@ -143,19 +144,18 @@ def make_draft(dimension: int, patch_channels: int) -> "torch.nn.Module":
 
 
 def load_normalizer(folder: FilePath) -> Any:
-    """Mean and deviation of the training points, as Stable unCLIP keeps them."""
+    """Load mean and standard deviation of the training points, stored as for Stable unCLIP."""
     from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import (
         StableUnCLIPImageNormalizer,
     )
 
-    path = folder / "image_normalizer"
     return StableUnCLIPImageNormalizer.from_pretrained(
-        path, use_safetensors=True, low_cpu_mem_usage=False
+        folder / "image_normalizer", use_safetensors=True, low_cpu_mem_usage=False
     ).requires_grad_(False)
 
 
 def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The image at that size, its shorter side cut to the middle as the encoder sees it."""
+    """Resize an image to cover a size, and crop its centre, as CLIP's preprocessing does."""
     from PIL import ImageOps
 
     return image if image.size == size else ImageOps.fit(image, size, Image.Resampling.BICUBIC)

@@ -1,4 +1,4 @@
-"""How open_clip's models see an image: resize, crop, normalise, in Pillow and numpy alone."""
+"""Preprocess: open_clip's image transform (resize, crop, normalise) in Pillow and numpy."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +10,11 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Preprocess:
-    """open_clip's own image transform, in Pillow and numpy: a process that reads needs no torch.
+    """The image transform of open_clip, without torch, so that worker processes start fast.
 
-    Of a strip longer than 16 to 1 it samples only what the crop keeps, so that 1 × 60,000 costs no
-    more than a square; there it may differ from open_clip by a few grey levels.
+    If the resized image has over 16 times the pixels of the result, only the crop is resampled, so
+    that 1 × 60,000 pixels take no longer than a square; there it can differ from open_clip by a few
+    grey levels.
 
     Args:
         size: height and width of the pixels.
@@ -43,33 +44,31 @@ class Preprocess:
         )
 
     def __call__(self, image: Image.Image) -> Float[np.ndarray, "C H W"]:
-        """Turn an upright RGB image into pixels."""
+        """Resize, crop and normalise an upright RGB image."""
         height, width = self.size
         full_width, full_height = self._resized(*image.size)
         left, top = round((full_width - width) / 2), round((full_height - height) / 2)
-        seen = (
+        crop = (
             *(max(left, 0), max(top, 0)),
             *(min(left + width, full_width), min(top + height, full_height)),
         )
         if full_width * full_height <= 16 * width * height:
-            seen_image = image.resize((full_width, full_height), self._resampling()).crop(seen)
+            resized = image.resize((full_width, full_height), self._resampling()).crop(crop)
         else:
             x, y = image.width / full_width, image.height / full_height
-            box = (seen[0] * x, seen[1] * y, seen[2] * x, seen[3] * y)
-            seen_size = (seen[2] - seen[0], seen[3] - seen[1])
-            seen_image = image.resize(seen_size, self._resampling(), box)
-        if seen_image.size != (width, height):
+            box = (crop[0] * x, crop[1] * y, crop[2] * x, crop[3] * y)
+            crop_size = (crop[2] - crop[0], crop[3] - crop[1])
+            resized = image.resize(crop_size, self._resampling(), box)
+        if resized.size != (width, height):
             sheet = Image.new("RGB", (width, height), (self.fill_color,) * 3)
-            sheet.paste(
-                seen_image, ((width - seen_image.width) // 2, (height - seen_image.height) // 2)
-            )
-            seen_image = sheet
-        pixels = np.asarray(seen_image, dtype=np.float32) / np.float32(255)
+            sheet.paste(resized, ((width - resized.width) // 2, (height - resized.height) // 2))
+            resized = sheet
+        pixels = np.asarray(resized, dtype=np.float32) / np.float32(255)
         mean, std = np.array(self.mean, dtype=np.float32), np.array(self.std, dtype=np.float32)
         return np.ascontiguousarray(((pixels - mean) / std).transpose(2, 0, 1))
 
     def _resized(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of the whole image before the crop, rounded as open_clip does."""
+        """Return width and height before the crop, rounded as in open_clip."""
         rows, columns = self.size
         if self.resize_mode == "squash":
             return columns, rows
@@ -81,7 +80,7 @@ class Preprocess:
         return max(1, round(width / ratio)), max(1, round(height / ratio))
 
     def _resampling(self) -> Image.Resampling:
-        # open_clip resizes to a target that is not square with its default, bicubic, always
+        # open_clip ignores `interpolation` for a target that is not square
         oblong = self.resize_mode == "shortest" and self.size[0] != self.size[1]
         bilinear = self.interpolation == "bilinear" and not oblong
         return Image.Resampling.BILINEAR if bilinear else Image.Resampling.BICUBIC

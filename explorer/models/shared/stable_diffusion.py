@@ -1,6 +1,6 @@
-"""Stable Diffusion as the body of a decoder: a UNet over an autoencoder's latents, and text.
+"""Stable Diffusion: the common part of decoders that condition its UNet on points and text.
 
-Stable unCLIP and IP-Adapter share it; they differ in how the point goes in. A checkpoint is a
+Stable unCLIP and IP-Adapter use it; they differ in how the UNet reads a point. A checkpoint is a
 folder in diffusers' layout.
 """
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class StableDiffusion(LatentDecoder):
-    """A UNet over the latents of a KL autoencoder, with text beside the point.
+    """A UNet over the latents of a KL autoencoder, conditioned on text besides the point.
 
     A family adds `condition` and `predict`.
     """
 
     choices: ClassVar = {
-        "prompt": "text beside the point; about 75 tokens of it are read",
-        "negative_prompt": "text to keep away from, where guidance is above 1",
+        "prompt": "text besides the point, up to 75 tokens",
+        "negative_prompt": "negative text for guidance above 1",
         "image_size": "width and height in pixels, multiples of 8",
-        "low_memory": "true: only the network at work is on the device",
+        "low_memory": "true: only the network in use is on the device",
     }
     codec = "vae"
     prompt = ""
@@ -43,33 +43,33 @@ class StableDiffusion(LatentDecoder):
 
     @property
     def fingerprint(self) -> str:  # type: ignore[override]
-        return digest(*self._painting())
+        return digest(*self._weight_files())
 
-    def _painting(self) -> tuple[FilePath, ...]:
-        """The files of the weights that make this decoder paint as it does."""
+    def _weight_files(self) -> tuple[FilePath, ...]:
+        """Return the files of the weights that images depend on, for the fingerprint."""
         return (weights_of(self._folder / "unet"),)
 
     def _check_option(self, name: str, value: Any) -> None:
         super()._check_option(name, value)
         if name == "image_size" and any(side % self._cell for side in value):
-            raise QueryError(f"Both sides of an image are multiples of {self._cell}, not {value}.")
+            raise QueryError(f"image_size is {value}, but must be multiples of {self._cell}.")
 
-    def to_code(self, pixels: "torch.Tensor") -> "torch.Tensor":
+    def encode_pixels(self, pixels: "torch.Tensor") -> "torch.Tensor":
         vae = self._network("vae")
         return vae.encode(pixels).latent_dist.mode() * vae.config.scaling_factor
 
-    def from_code(self, latents: "torch.Tensor") -> "torch.Tensor":
+    def decode_latents(self, latents: "torch.Tensor") -> "torch.Tensor":
         vae = self._network("vae")
         return vae.decode(latents / vae.config.scaling_factor).sample
 
     def _texts(self, n: int) -> "tuple[Condition, Condition]":
-        """Give what the UNet reads of the prompt, and of the negative one: the same in n rows."""
+        """Return the UNet's inputs for the prompt and for the negative prompt, n equal rows."""
         sides = (self._read(text) for text in (self.prompt, self.negative_prompt))
         some, none = ({k: v.expand(n, *v.shape[1:]) for k, v in side.items()} for side in sides)
         return some, none
 
     def _read(self, text: str) -> "Condition":
-        """Give the states of a text's tokens, in one row."""
+        """Return the token states of a text, one row."""
         return {"words": self._network("text_encoder")(self._tokens(text, "tokenizer"))[0]}
 
     def _tokens(self, text: str, part: str) -> "torch.Tensor":
@@ -95,14 +95,14 @@ class StableDiffusion(LatentDecoder):
 
 
 def weights_of(folder: FilePath) -> FilePath:
-    """Find a network's safetensors, those of full precision first.
+    """Return a network's safetensors, of full precision if there are both.
 
     Raises:
         WeightsMissing: there are none.
     """
     files = sorted(folder.glob("*.safetensors"), key=lambda file: ".fp16." in file.name)
     if not files:
-        raise WeightsMissing(f"{folder} has no safetensors. Get the checkpoint again.")
+        raise WeightsMissing(f"{folder} has no safetensors. Download the checkpoint again.")
     return files[0]
 
 

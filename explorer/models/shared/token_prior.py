@@ -1,6 +1,6 @@
-"""A small prior over the token states of an open_clip text tower: pocket's, and users' own.
+"""Token prior: a small prior over an open_clip text tower, of pocket and of `unclip train`.
 
-Works on texts and points; its folder holds `prior/` in diffusers' layout.
+It works on texts and points; its folder has `prior/` in diffusers' layout.
 """
 
 from functools import cached_property
@@ -25,9 +25,9 @@ PRIOR = "prior/diffusion_pytorch_model.safetensors"
 
 
 class TokenPrior(SamplingPrior):
-    """A diffusers PriorTransformer over the CLIP text tower's token states.
+    """A PriorTransformer of diffusers over the token states of CLIP's text tower.
 
-    Source: Ramesh et al. 2022, section 2.2: it predicts the point itself, not the noise.
+    Source: Ramesh et al. 2022, section 2.2: it predicts the point, not the noise.
     """
 
     encoder: OpenClipEncoder
@@ -75,7 +75,7 @@ class TokenPrior(SamplingPrior):
 
         keys = ("pooled", "states", "mask")
         some, none = (
-            dict(zip(keys, given, strict=True)) for given in ((pooled, states, mask), nothing)
+            dict(zip(keys, side, strict=True)) for side in ((pooled, states, mask), nothing)
         )
         denoiser = sampler.guided(predict, (some, none), self.guidance, len(latents), torch.float32)
         settings = Settings(steps=self.steps, solver="ddim")
@@ -88,23 +88,23 @@ class TokenPrior(SamplingPrior):
 def token_states(
     module: Any, tokens: "torch.Tensor"
 ) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
-    """Read texts: their points (N D), their token states (N L D), and which tokens count (N L).
+    """Compute the texts' points (N D), token states (N L D) and attention mask (N L).
 
-    States of another width than the points go through the tower's own last projection.
+    States of another width than the points are projected by the tower's text projection.
 
     Raises:
-        UnknownModel: the text tower is not one of open_clip's own, so its states cannot be had.
+        UnknownModel: the text tower is not of open_clip's own class, so it gives no states.
     """
     import torch
 
     tower = getattr(module, "text", module)
     if not hasattr(tower, "ln_final") or getattr(tower, "cls_emb", None) is not None:
         raise UnknownModel(
-            f"A prior reads the token states of a text tower, but {type(tower).__name__} does not "
-            "give them. Take a CLIP whose text tower is open_clip's own, such as ViT-B-32."
+            f"A prior needs the token states of a text tower, but {type(tower).__name__} does not "
+            "return them. Use a CLIP with open_clip's own text tower, such as ViT-B-32."
         )
     seen: list[torch.Tensor] = []
-    hook = tower.ln_final.register_forward_hook(lambda *given: seen.append(given[2]))
+    hook = tower.ln_final.register_forward_hook(lambda *call: seen.append(call[2]))
     try:
         points = module.encode_text(tokens)
     finally:
@@ -114,7 +114,7 @@ def token_states(
         project = tower.text_projection
         states = states @ project if isinstance(project, torch.Tensor) else project(states)
     pooled = getattr(module, "text_pool_type", None) or tower.pool_type
-    ends = tokens.argmax(1, keepdim=True)  # the end mark has the highest number
+    ends = tokens.argmax(1, keepdim=True)  # the end token has the highest number
     places = torch.arange(tokens.shape[1], device=tokens.device)
     mask = (places <= ends) if pooled == "argmax" else torch.ones_like(tokens, dtype=torch.bool)
     return points.float(), states.float(), mask

@@ -1,6 +1,6 @@
-"""The prior of Karlo and of Kandinsky 2.2: a PriorTransformer run by its own scheduler.
+"""Transformer prior: the prior of Karlo and Kandinsky 2.2, sampled with its own scheduler.
 
-Works on texts and points; knows no decoder. Pocket's prior is another: it draws without η.
+It works on texts and points; it knows no decoder. Pocket has another (η = 0).
 """
 
 from collections.abc import Sequence
@@ -28,21 +28,21 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 class TransformerPrior(SamplingPrior):
-    """Words to points by ancestral sampling; lengths are restored from the checkpoint's statistics.
+    """Texts to points by ancestral sampling, un-standardised with the checkpoint's statistics.
 
-    Guidance leads away from the empty text. With one candidate it does what diffusers' pipelines
-    do with one generator a text, `generator_for(seed, 0)`.
+    The unconditional input is the empty text. With one candidate the result is that of diffusers'
+    pipelines with one generator per text, `generator_for(seed, 0)`.
 
     Args:
         folder: of the PriorTransformer.
         scheduler: folder with scheduler_config.json.
-        encoder: its text tower gives the token states that the prior reads.
-        steps: at least 2; UnCLIPScheduler knows no fewer.
+        encoder: its text tower computes the token states.
+        steps: at least 2, the minimum of UnCLIPScheduler.
 
     Raises:
         WeightsMissing: the scheduler's config cannot be read.
 
-    Source: Ramesh et al. 2022, section 2.2: it predicts the point itself, not the noise.
+    Source: Ramesh et al. 2022, section 2.2: it predicts the point, not the noise.
     """
 
     encoder: TransformersEncoder
@@ -62,25 +62,26 @@ class TransformerPrior(SamplingPrior):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the prior's weights, for recipes."""
+        """Return the sha256 of the prior's weights, for recipes."""
         return sha256(self._folder / WEIGHTS)
 
     @cached_property
     def norms(self) -> tuple[float, float]:
-        """Mean and deviation of the lengths of points, by the checkpoint's own statistics.
+        """Compute mean and deviation of the lengths of points from the checkpoint's statistics.
 
         Raises:
-            WeightsMissing: the weights are not there.
+            WeightsMissing: the weights cannot be read.
         """
         from safetensors import SafetensorError, safe_open
 
         try:
             with safe_open(self._folder / WEIGHTS, "np") as tensors:
-                return lengths(*(tensors.get_tensor(name) for name in ("clip_mean", "clip_std")))
+                names = ("clip_mean", "clip_std")
+                return length_statistics(*(tensors.get_tensor(name) for name in names))
         except (OSError, SafetensorError) as error:
             raise WeightsMissing(
-                f"{self._folder} holds no weights of a prior that can be read ({error}). It needs "
-                f"{WEIGHTS}; get the checkpoint again."
+                f"{self._folder} has no weights of a prior that can be read ({error}). It needs "
+                f"{WEIGHTS}; download the checkpoint again."
             ) from error
 
     @cached_property
@@ -96,7 +97,7 @@ class TransformerPrior(SamplingPrior):
 
         n = len(texts) * candidates
         generators = [generator_for(seed, k) for _ in texts for k in range(candidates)]
-        read = dict(zip(_READ, self.encoder.token_states([*texts, ""]), strict=True))
+        read = dict(zip(_TOKEN_STATES, self.encoder.token_states([*texts, ""]), strict=True))
         some = {name: v[:-1].repeat_interleave(candidates, 0) for name, v in read.items()}
         none = {name: v[-1:].expand(n, *v.shape[1:]) for name, v in read.items()}
         size = (self.space.dimension, 1, 1)
@@ -117,20 +118,26 @@ class TransformerPrior(SamplingPrior):
     def _predict(
         self, latents: "torch.Tensor", t: "torch.Tensor", condition: "Condition"
     ) -> "torch.Tensor":
-        done = self._transformer(latents.flatten(1), t, **condition)
-        return done.predicted_image_embedding[:, :, None, None]
+        output = self._transformer(latents.flatten(1), t, **condition)
+        return output.predicted_image_embedding[:, :, None, None]
 
 
-_READ = ("proj_embedding", "encoder_hidden_states", "attention_mask")  # PriorTransformer's names
+_TOKEN_STATES = (
+    "proj_embedding",
+    "encoder_hidden_states",
+    "attention_mask",
+)  # PriorTransformer's names
 
 
-def lengths(mean: Float[np.ndarray, "..."], std: Float[np.ndarray, "..."]) -> tuple[float, float]:
-    """Give mean and deviation of the lengths of normal vectors with these statistics.
+def length_statistics(
+    mean: Float[np.ndarray, "..."], std: Float[np.ndarray, "..."]
+) -> tuple[float, float]:
+    """Compute mean and deviation of the lengths of normally distributed vectors.
 
-    The squared length has mean Σ μ² + σ² and variance Σ 2σ⁴ + 4μ²σ²; its root follows to first
-    order.
+    The squared length has mean Σ μ² + σ² and variance Σ 2σ⁴ + 4μ²σ²; those of the length follow to
+    first order.
 
-    >>> lengths(np.full(100, 3.0), np.zeros(100))
+    >>> length_statistics(np.full(100, 3.0), np.zeros(100))
     (30.0, 0.0)
     """
     variance = np.square(std, dtype=np.float64)
@@ -141,7 +148,7 @@ def lengths(mean: Float[np.ndarray, "..."], std: Float[np.ndarray, "..."]) -> tu
 
 
 def generator_for(seed: int, candidate: int) -> "torch.Generator":
-    """Make the generator of one candidate: the same for every text, whatever the batch."""
+    """Return the generator of one candidate; it depends on neither text nor batch."""
     import torch
 
     mixed = np.random.SeedSequence([seed, candidate]).generate_state(1)  # torch reads 32 bits
@@ -155,7 +162,7 @@ def unclip_step(
     latents: "torch.Tensor",
     generators: "Sequence[torch.Generator]",
 ) -> Any:
-    """Do a step of UnCLIPScheduler: it must be told the next timestep, and None at the last."""
+    """Run a step of UnCLIPScheduler, which takes the next timestep, or None at the last."""
     t, following = scheduler.timesteps[index], scheduler.timesteps[index + 1 : index + 2]
     return scheduler.step(
         output,
