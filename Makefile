@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+DOCS_STAMP := $(VENV)/.stamp-docs
 INSTALL := -c constraints.txt -e . --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser chromium test-all check frontend notebooks clean
+.PHONY: help setup demo test browser chromium test-all check frontend notebooks docs clean
 .DELETE_ON_ERROR:
 
 help:  ## say what there is
@@ -56,6 +57,15 @@ notebooks: $(STAMP)  ## write each notebook from its .py; run it into a page of 
 	$(BIN)/python notebooks/pair.py
 	$(BIN)/python notebooks/pair.py --render docs/notebooks
 
+# Its packages are not in the group dev: tests do not need them.
+$(DOCS_STAMP): $(STAMP)
+	@$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt --group docs || \
+	  $(BIN)/python -m pip install -q -c constraints.txt --group docs
+	@touch $@
+
+docs: $(DOCS_STAMP)  ## build the documentation as a site, site/index.html
+	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+
 clean:  ## remove what was made, but keep .venv
-	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find explorer analysis tests -name __pycache__ -type d -prune -exec rm -rf {} +
