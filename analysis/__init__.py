@@ -8,7 +8,7 @@ never imports it, but for the dashboard's pages.
     gap          how far do words lie from images, and does the prior carry them over?
     arithmetic   is king - man + woman a queen, for words, for images and across both?
     directions   is a text diff one direction wherever it starts, and what else does it change?
-    pca          what is drawn when a point keeps only its first principal components?
+    pca          what is decoded when a point keeps only its first principal components?
     roundtrip    does a decoded image show what its point says?
     support      how far do points lie from anything real?
     diffusion    how does noise become an image, and what comes back from a noised one?

@@ -33,7 +33,7 @@ class Autoencoder:
         reading: what is read off a direction for each feature.
         offset: added to it.
         features: the unit direction of each; the first of them matter most.
-        active: at most so many are not 0 in a point.
+        active: the maximum number of features that are not 0 in a point.
     """
 
     middle: Float[np.ndarray, " D"]
@@ -52,7 +52,7 @@ class Autoencoder:
         """Cosine of each direction from the middle with what the features make of it.
 
         Args:
-            first: use only so many of the features; None uses all.
+            first: use only this number of features, from the first; None uses all.
         """
         made = self.weigh(points)[:, :first] @ self.features[:first]
         lengths = np.maximum(np.linalg.norm(made, axis=1), 1e-12)

@@ -62,7 +62,7 @@ def halfway(dataset: Dataset, a: Points, b: Points) -> "pd.DataFrame":
 
 
 def tables(dataset: Dataset, a: Points, b: Points) -> "dict[str, pd.DataFrame]":
-    """The tables of a section: on the points, and halfway in what is drawn, with a decoder."""
+    """Return the tables of a section: on the points, and, with a decoder, on decodes halfway."""
     told = {"Chord against arc": chord_and_arc(a, b)}
     if dataset.model.decoder is not None:
         told["Chord against arc, decoded halfway"] = halfway(dataset, a, b)

@@ -8,14 +8,14 @@ from explorer.geometry import slerp
 from explorer.points import Points
 from explorer.projection import Projection
 
-MOST = 3000  # images drawn; a map of more takes minutes
+MAX_IMAGES = 3000  # images drawn; a map of more takes minutes
 IMAGES = "images"
 RANDOM = "random directions"
 
 
 def split(dataset: Dataset, n: int) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, " M"]]:
     """Draw n rows to ask about, at most a third of those drawn, and others to judge them by."""
-    drawn = dataset.draw(np.arange(len(dataset.library)), MOST)
+    drawn = dataset.draw(np.arange(len(dataset.library)), MAX_IMAGES)
     mixed = np.random.default_rng(dataset.seed).permutation(drawn)
     n = min(n, len(mixed) // 3)
     return mixed[:n], np.sort(mixed[n:])
@@ -52,7 +52,7 @@ def _next(points: Points) -> Points:
 
 def _of_map(dataset: Dataset, n: int, rng: np.random.Generator) -> Points:
     """Points mixed from a map's neighbours, at places drawn evenly from its whole rectangle."""
-    points, _ = dataset.points(MOST)
+    points, _ = dataset.points(MAX_IMAGES)
     everything = len(points) == len(dataset.library)
     folder = dataset.library.cache_folder
     drawn = Projection.cached(folder, points) if everything else Projection.fit(points)

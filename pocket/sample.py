@@ -1,4 +1,4 @@
-"""Make the sample library's images: `python -m pocket.sample`.
+"""Write the images of the sample library: `python -m pocket.sample`.
 
 Picks glyphs that are drawn in all four styles, writes 64×64 PNG files and captions.csv.
 """
@@ -39,7 +39,7 @@ STORIES = (  # pairs that differ in one word, for text diffs with a right answer
 
 
 def chosen(images: Images) -> list[Glyph]:
-    """The glyphs of the sample: those of the stories, and by hash so many of each group."""
+    """Return the glyphs of the sample: those of the stories, and some of each group by hash."""
     count: dict[str, int] = {}
     known = {glyph.hexcode: glyph for glyph in images.glyphs}
     for glyph in images.glyphs:
@@ -54,7 +54,7 @@ def chosen(images: Images) -> list[Glyph]:
 
 
 def write(images: Images, folder: FilePath) -> int:
-    """Write images and captions; returns how many."""
+    """Write images and captions; return how many."""
     rows = {
         (g.hexcode, s): i for i, (g, s) in enumerate(zip(images.glyphs, images.styles, strict=True))
     }
@@ -85,11 +85,14 @@ def write(images: Images, folder: FilePath) -> int:
 
 def main() -> None:
     """Read the command line and write the sample."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("python -m pocket.sample", description=__doc__)
     parser.add_argument(
-        "--work", type=FilePath, default=FilePath("training-run"), help="where images are"
+        "--work",
+        type=FilePath,
+        default=FilePath("training-run"),
+        help="folder of the images",
     )
-    parser.add_argument("--out", type=FilePath, default=FOLDER, help="where the sample goes")
+    parser.add_argument("--out", type=FilePath, default=FOLDER, help="output folder")
     given = parser.parse_args()
     print(write(data.load(given.work), given.out), "images")
 

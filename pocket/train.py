@@ -18,8 +18,8 @@ from explorer.training.decoder_network import Examples, Networks
 from explorer.training.loop import Plan, autocast
 from explorer.training.prior_network import Captioned, Reader
 from pocket import captions, clip, data, tuning, words
+from pocket.cutmix import with_cutmix
 from pocket.data import Images
-from pocket.splice import with_splices
 
 SHARES = {"clip": 0.25, "words": 0.1, "decoder": 0.55, "prior": 0.1}  # of the minutes
 DEFAULTS = {
@@ -31,19 +31,22 @@ DEFAULTS = {
 
 def main() -> None:
     """Read the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("python -m pocket.train", description=__doc__)
     parser.add_argument(
-        "--work", type=FilePath, default=FilePath("training-run"), help="images, checkpoints"
+        "--work",
+        type=FilePath,
+        default=FilePath("training-run"),
+        help="images and checkpoints",
     )
-    parser.add_argument("--out", type=FilePath, default=FOLDER, help="where the weights go")
+    parser.add_argument("--out", type=FilePath, default=FOLDER, help="output folder of the weights")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--minutes", type=float, default=120, help="budget for all three networks")
+    parser.add_argument("--minutes", type=float, default=120, help="training time of all networks")
     given = parser.parse_args()
     train(given.work, given.out, given.device, given.minutes)
 
 
 def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None:
-    """Train all three networks and write the manifest last, so that a folder with one is whole."""
+    """Train all networks; write the manifest last, so that a folder with one is whole."""
     import open_clip  # noqa: F401  (its import must not count as training time)
 
     checkpoints = work / "checkpoints"
@@ -54,7 +57,7 @@ def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None
     clip.train(images, folder, checkpoints, budget["clip"], device)
     model, _ = load_clip(folder, device)
     points = embed(images.pixels, model, device)
-    examples = with_splices(
+    examples = with_cutmix(
         Examples(images.pixels, points, clip.row_weights(images)),
         lambda pixels: embed(pixels, model, device),
         seed=7,
@@ -96,7 +99,7 @@ def train_prior(
 
 
 def load_clip(folder: FilePath, device: str) -> tuple[Any, Any]:
-    """The trained CLIP and its tokenizer."""
+    """Load the trained CLIP and its tokenizer."""
     import torch
     from safetensors.torch import load_file
 
@@ -109,7 +112,7 @@ def load_clip(folder: FilePath, device: str) -> tuple[Any, Any]:
 def embed(
     pixels: UInt8[np.ndarray, "N H W C"], model: Any, device: str
 ) -> Float[np.ndarray, "N D"]:
-    """Raw points of all images."""
+    """Return the raw points of images."""
     import torch
 
     found = []

@@ -1,15 +1,15 @@
+import emoji
 import numpy as np
 import pandas as pd
 import pytest
 from coloured import dataset
 
 from analysis import autoencoder
-from analysis.dataset import Absent, Dataset
+from analysis.dataset import Absent
 from analysis.questions import concepts
 from analysis.sparse import decompose, heaviest, name, sparse
 from analysis.vocabulary import Vocabulary, words_of
 from explorer.errors import QueryError, SpaceMismatch
-from explorer.library import Library
 from explorer.points import Points, Space
 
 ROOM = Space("room", 3, "0f")
@@ -198,11 +198,8 @@ def test_without_captions_there_are_no_words(tmp_path):
         concepts.section(dataset(tmp_path, captions=False))
 
 
-def test_pocket_draws_an_exchange_of_words(tmp_path, pocket, sample):
-    library = Library.create(tmp_path / "lib", pocket.space)
-    files = sorted((sample / "noto").glob("*.png"))[:12]
-    list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
-    section = concepts.section(Dataset(library, pocket, "caption", count=12))
-    table = section.tables["What is drawn: cosines with the words"]
+def test_pocket_decodes_an_exchange_of_words(tmp_path, pocket, sample):
+    section = concepts.section(emoji.dataset(tmp_path, pocket, sample, 12, count=12))
+    table = section.tables["Decodes: cosines with the words"]
     assert (table["new word, after"] > table["new word, before"]).all()
     assert "A word exchanged" in section.figures

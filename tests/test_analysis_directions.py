@@ -136,7 +136,7 @@ def test_pocket_draws_the_way(tmp_path, pocket, sample):
     list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
     section = directions.section(Dataset(library, pocket, "caption", count=1))
     drawn = section.tables["Text diffs from several images"].set_index("of")
-    assert (drawn.loc[directions.DRAWN]["with the text diff (cosine)"] > 0).all()
+    assert (drawn.loc[directions.DECODED]["with the text diff (cosine)"] > 0).all()
     assert section.tables["Chord against arc, decoded halfway"]["way"].tolist() == ["chord", "arc"]
     assert len(section.figures) == 2
 

@@ -1,11 +1,11 @@
+import emoji
 import numpy as np
 import pytest
 from coloured import dataset
 
-from analysis.dataset import Absent, Dataset
+from analysis.dataset import Absent
 from analysis.questions import gap
 from explorer.errors import QueryError
-from explorer.library import Library
 from explorer.points import Points, Space
 
 PLANE = Space("plane", 2, "0f")
@@ -70,10 +70,7 @@ def test_without_captions_it_says_what_is_missing(tmp_path):
 
 
 def test_pocket_decodes_the_same_captions_three_ways(tmp_path, pocket, sample):
-    library = Library.create(tmp_path / "lib", pocket.space)
-    files = sorted((sample / "noto").glob("*.png"))[:12]
-    list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
-    section = gap.section(Dataset(library, pocket, "caption", count=4))
+    section = gap.section(emoji.dataset(tmp_path, pocket, sample, 12, count=4))
     table = section.tables["What the decoder makes of captions"].set_index("way")
     assert list(table.index) == ["no point", "text point", "prior", "image point"]
     trip = table["round trip (median cosine)"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path as FilePath
 
+import emoji
 import numpy as np
 import pandas as pd
 import pytest
@@ -159,11 +160,7 @@ def test_a_report_that_cannot_be_written_says_why(tmp_path):
 
 
 def test_the_command_writes_a_report_of_a_library(tmp_path, pocket, sample, capsys):
-    from explorer.library import Library
-
-    library = Library.create(tmp_path / "lib", pocket.space)
-    files = sorted((sample / "noto").glob("*.png"))[:12]
-    list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
+    emoji.dataset(tmp_path, pocket, sample, 12)
     words = [str(tmp_path / "lib"), "-o", str(tmp_path / "out"), "--only", "contrast"]
     assert door.main(words) == 0
     said = capsys.readouterr()

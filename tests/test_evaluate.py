@@ -2,6 +2,9 @@
 
 import csv
 import json
+import subprocess
+import sys
+from pathlib import Path as FilePath
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from pocket import beyond, card, cost, evaluate, textdiffs
 from pocket.data import STYLES, Glyph, Images
 from pocket.sample import GROUPS, STORIES
 
+ROOT = FilePath(__file__).parent.parent
 PLANE = Space("plane", 2, "0f")
 
 
@@ -194,11 +198,11 @@ def images(sample, rows_of_sample):
 def result(pocket, images):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cost, "STEPS", (2, 4))
-        patch.setattr(evaluate, "STEPPED", 1)
-        patch.setattr(evaluate, "INVERTED", 1)
+        patch.setattr(evaluate, "STEPS_IMAGES", 1)
+        patch.setattr(evaluate, "INVERTED_IMAGES", 1)
         patch.setattr(evaluate, "FINE", 1)
         patch.setattr(cost, "TIMES", {1: 1, 12: 1})
-        return evaluate.measure(evaluate.Exam(pocket, images, count=2, seed=0))
+        return evaluate.measure(evaluate.Evaluation(pocket, images, count=2, seed=0))
 
 
 def test_all_stages_fill_the_card(result):
@@ -209,7 +213,7 @@ def test_all_stages_fill_the_card(result):
     assert "| nan |" not in text
 
 
-def test_pocket_passes_its_exam_on_the_sample(result):
+def test_pocket_does_well_on_the_sample(result):
     assert result["images"] == len(STYLES) * len(STORIES)
     assert result["text_to_image_recall_at_10"] > 0.9
     assert result["round_trip"] > 0.8
@@ -227,3 +231,11 @@ def test_pocket_loads_in_a_process_of_its_own():
     figures = cost.loading("pocket", evaluate.FOLDER)
     assert 0 < figures["load_seconds"] < 60
     assert figures["megabytes"] < 40
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "sample"])
+def test_pocket_is_made_and_measured_by_modules(name):
+    command = [sys.executable, "-m", f"pocket.{name}", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert f"usage: python -m pocket.{name} " in shown
+    assert f"`python -m pocket.{name}`" in " ".join(shown.split())

@@ -31,7 +31,7 @@ SOURCE = (
     "Ramesh et al. 2022, section 3.3; Linzen 2016, “Issues in evaluating semantic spaces using "
     "word analogies”, for what needs no arithmetic"
 )
-MOST = 20_000  # captions that questions are made from
+MAX_CAPTIONS = 20_000  # captions that questions are made from
 GALLERY = 2000  # captions and images that answers are looked for among, questions included
 TRIALS = 500  # questions
 TRIES = 20  # draws for each question before there are taken to be no more
@@ -168,7 +168,7 @@ def centred(points: Points) -> Points:
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of the captions of a library and of their images."""
+    """Answer it for the captions of a library and for their images."""
     import pandas as pd
 
     rows, questions = pose(dataset, "Arithmetic")
@@ -214,7 +214,7 @@ def pose(dataset: Dataset, who: str) -> tuple[Int[np.ndarray, " N"], "pd.DataFra
         Absent: there are no captions, or none that differ in the same word.
     """
     captions = dataset.require_captions(who).drop_duplicates()
-    rows = dataset.draw(captions.index.to_numpy(), MOST)
+    rows = dataset.draw(captions.index.to_numpy(), MAX_CAPTIONS)
     questions = quadruples(list(captions.loc[rows]), TRIALS, dataset.seed)
     if questions.empty:
         raise Absent(

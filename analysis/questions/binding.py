@@ -88,7 +88,7 @@ def _coarse(image: Image.Image) -> Float[np.ndarray, "H W C"]:
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of the encoder, and of the decoder where there is one; no image of the library."""
+    """Answer it for the encoder, and for the decoder if there is one; no image is needed."""
     each = max(1, dataset.count // 4)
     asked = {kind: pairs(kind, each, dataset.seed) for kind in KINDS}
     table = accuracy([pair for kind in asked.values() for pair in kind], dataset.model.encoder)
@@ -136,7 +136,7 @@ def _decoded(
 ) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure], str]:
     """What the decoder makes of scenes, and of their captions where there is a prior."""
     if dataset.model.decoder is None:
-        return {}, {}, f"{dataset.model.name} has no decoder that could draw them."
+        return {}, {}, f"{dataset.model.name} has no decoder to show them."
     each, encoder = max(1, dataset.count // 100), dataset.model.encoder
     answers, scenes, drawn = {}, [], []
     for kind in BOUND:

@@ -32,9 +32,9 @@ SOURCE = (
     "Gao et al. 2024 and Bussmann et al. 2025 for the learnt features"
 )
 PENALTIES = (0.05, 0.1, 0.2, 0.3, 0.4)
-MOST = 2000  # images that means are taken of
+MAX_IMAGES = 2000  # images that means are taken of
 CAPTIONS = 100_000  # that the vocabulary is made from
-EDITED = 25  # one image is edited and decoded for so many that may be looked at
+IMAGES_PER_EDIT = 25  # of `count`, for each image that is edited and decoded
 SHOWN = 8
 FEWEST = 12  # images
 WORDS, KEPT = "words an image", "cosine with the image"
@@ -84,9 +84,9 @@ def groups(
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of a library, in the words of its captions."""
+    """Answer it for a library, in the words of its captions."""
     captions = dataset.require_captions("Concepts")
-    sample, rows = dataset.points(MOST)
+    sample, rows = dataset.points(MAX_IMAGES)
     if len(rows) < FEWEST:
         raise QueryError(f"Concepts need {FEWEST} images or more, not {len(rows)}.")
     texts = captions.loc[dataset.draw(captions.index.to_numpy(), CAPTIONS)]
@@ -161,8 +161,8 @@ def _edited(
 ) -> tuple[dict[str, "pd.DataFrame"], dict[str, Figure], str]:
     """Exchange a word in some images and decode them, if there is a decoder."""
     if dataset.model.decoder is None:
-        return {}, {}, f"{dataset.model.name} has no decoder to draw an exchange of words."
-    some = np.flatnonzero(told.weights.any(1))[: max(2, dataset.count // EDITED)]
+        return {}, {}, f"{dataset.model.name} has no decoder to show an exchange of words."
+    some = np.flatnonzero(told.weights.any(1))[: max(2, dataset.count // IMAGES_PER_EDIT)]
     if not len(some):
         return {}, {}, "No image has a word to exchange."
     told = told[some]
@@ -175,10 +175,10 @@ def _edited(
     labels = [*[""] * (2 * len(some)), *(f"{old} → {new}" for old, new in pairs)]
     figure = strip(images, labels, columns=len(some), names=list(rows))
     said = (
-        f"Where a word is exchanged, the cosine of what is drawn with the new one grows by "
+        f"Where a word is exchanged, the cosine of the decode with the new one grows by "
         f"{gain.mean():.2f} ({low:.2f} to {high:.2f})."
     )
-    return {"What is drawn: cosines with the words": table}, {"A word exchanged": figure}, said
+    return {"Decodes: cosines with the words": table}, {"A word exchanged": figure}, said
 
 
 def _followed(

@@ -28,11 +28,11 @@ QUESTION = "Does each caption find its own image, and do words tell kinds of ima
 SOURCE = "Radford et al. 2021, “Learning transferable visual models”, figure 3 and section 3.1"
 TEMPLATES = ("{}", "an image of {}", "a photo of {}", "a drawing of {}")
 ALL = "all, averaged"
-MOST = 2000  # images; encoding their captions takes seconds
+MAX_IMAGES = 2000  # images; encoding their captions takes seconds
 SHOWN = 12  # rows of the matrix that is drawn
 SCALES = tuple(float(scale) for scale in np.geomspace(1, 200, 24).round(1))
 CLASSES = (2, 50)  # how many different values make a column a set of classes
-DRAWN = 16  # classes of a confusion matrix that can be read
+MAX_CLASSES = 16  # of a confusion matrix that can be read
 
 
 def losses(cosines: Float[np.ndarray, "N N"], scale: float) -> tuple[float, float]:
@@ -153,7 +153,7 @@ def class_columns(rows: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of the captions of a library, and of every column that holds classes."""
+    """Answer it for the captions of a library, and for every column that holds classes."""
     columns = class_columns(dataset.library.rows, dataset.library.columns)
     if not columns:
         dataset.require_captions("Contrast")
@@ -164,7 +164,7 @@ def section(dataset: Dataset) -> Section:
         question=QUESTION,
         finding=" ".join(filter(None, [told, named])),
         method=(
-            f"At most {MOST:,} images drawn with seed {dataset.seed}; 95 % Wilson intervals. "
+            f"At most {MAX_IMAGES:,} images drawn with seed {dataset.seed}; 95 % Wilson intervals. "
             "Only an image's own caption counts as found, though another's may fit as well. The "
             f"scale is the best of {len(SCALES)} between {SCALES[0]:g} and {SCALES[-1]:g}."
         ),
@@ -177,7 +177,7 @@ def section(dataset: Dataset) -> Section:
 def _captions(dataset: Dataset) -> Found:
     """Captions against their images."""
     rows = np.random.default_rng(dataset.seed).permutation(
-        dataset.draw(dataset.captions.index.to_numpy(), MOST)
+        dataset.draw(dataset.captions.index.to_numpy(), MAX_IMAGES)
     )
     texts = dataset.model.encoder.encode_text(list(dataset.captions.loc[rows]))
     cosines = texts.unit @ dataset.library.points(rows).unit.T
@@ -226,7 +226,7 @@ def _classes(dataset: Dataset, columns: Sequence[str]) -> Found:
     told, parts, tables, figures = [], [], {}, {}
     for name in columns:
         column = dataset.library.rows[name].dropna().astype(str)
-        rows = dataset.draw(column.index.to_numpy(), MOST)
+        rows = dataset.draw(column.index.to_numpy(), MAX_IMAGES)
         images = dataset.library.points(rows)
         table, confused = zero_shot(images, column.loc[rows], dataset.model.encoder)
         table.insert(0, "column", name)
@@ -237,7 +237,7 @@ def _classes(dataset: Dataset, columns: Sequence[str]) -> Found:
             f"{name} {percent(int(np.trace(counts)), len(rows))}, where the largest of "
             f"{len(kinds)} classes is {100 * table['largest class'].iloc[0]:.3g} %"
         )
-        if len(kinds) <= DRAWN:
+        if len(kinds) <= MAX_CLASSES:
             shares = counts / counts.sum(1, keepdims=True)
             figures[f"Guesses of {name}: share of each true class (rows)"] = matrix(
                 shares, kinds, kinds, unit="share", xlabel="guess", ylabel="truth"

@@ -109,7 +109,7 @@ def undone(
 
 
 def _strength(left: int, steps: int) -> float:
-    """The strength at which just so many steps are left to do, safe from rounding."""
+    """Return the img2img strength at which `left` steps are done, safe from rounding."""
     return min(1.0, (left + 0.5) / steps)
 
 
@@ -159,7 +159,7 @@ def _traced(
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of a few images drawn from a library."""
+    """Answer it for a few images drawn from a library."""
     decoder = dataset.require_decoder("Diffusion")
     encoder = dataset.model.encoder
     points, rows = dataset.points(max(2, dataset.count // 12))

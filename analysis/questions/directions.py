@@ -1,6 +1,6 @@
 """Directions: is a text diff one direction for all images, and what else changes on the way?
 
-Measured on the points, on what the decoder draws of them, and on the columns of their neighbours.
+Measured on the points, on what is decoded from them, and on the columns of their neighbours.
 """
 
 from collections.abc import Sequence
@@ -33,14 +33,14 @@ SOURCE = (
     "changes: total variation between the neighbours' columns"
 )
 CHANGES = 3  # text diffs that are followed
-STARTS = 60  # a text diff starts from one image for so many that may be looked at
+IMAGES_PER_START = 60  # of `count`, for each image that a text diff starts from
 STEPS = 5  # points on a path, both ends included
-PAIRS = 25  # the chord is drawn between one pair for so many that may be looked at
+IMAGES_PER_PAIR = 25  # of `count`, for each pair that a chord goes between
 K = 10  # neighbours
 FRACTION = 0.5  # of the angle; Ramesh et al. 2022, section 3.3: "typically in [0.25, 0.50]"
 SAME_CHANGE, ANOTHER = "same change (cosine)", "another change (cosine)"
 GROWTH, ANY = "cosine with the text diff", "two images at random"
-POINTS, DRAWN = "the points", "what is drawn of them"
+POINTS, DECODED = "the points", "their decodes"
 INTERVAL = ("low (95 %)", "high (95 %)")
 
 
@@ -179,15 +179,15 @@ def collateral(
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of text diffs that the captions of a library give, and of its images."""
+    """Answer it for text diffs that the captions of a library give, and for its images."""
     rows, questions = pose(dataset, "A direction")
     images = dataset.library.points(rows)
     texts = dataset.model.encoder.encode_text(list(dataset.captions.loc[rows]))
     agreed = agreement(texts, images, questions)
-    chosen = changes(texts, images, questions, max(2, dataset.count // STARTS))
+    chosen = changes(texts, images, questions, max(2, dataset.count // IMAGES_PER_START))
     table, growth, drawn = _follow(dataset, chosen)
     order = np.random.default_rng(dataset.seed).permutation(len(images))
-    n = min(max(2, dataset.count // PAIRS), len(order) // 2)
+    n = min(max(2, dataset.count // IMAGES_PER_PAIR), len(order) // 2)
     pairs = images[order[:n]], images[order[n : 2 * n]]
     others = _others(dataset, chosen, pairs)
     return Section(
@@ -218,14 +218,14 @@ def section(dataset: Dataset) -> Section:
 def _follow(
     dataset: Dataset, chosen: Sequence[Change]
 ) -> tuple["pd.DataFrame", "pd.DataFrame", dict[str, Figure]]:
-    """Walk every way, on the points and, if there is a decoder, in what it draws of them."""
+    """Walk every way, on the points and, if there is a decoder, in what it decodes from them."""
     import pandas as pd
 
     ways = Points.concat([change.way for change in chosen])
     stages, figures = {POINTS: ways}, {}
     if dataset.model.decoder is not None:
-        stages[DRAWN], images = dataset.seen(ways, keep=len(ways))
-        figures["What is drawn on the way"] = _strip(chosen, images)
+        stages[DECODED], images = dataset.seen(ways, keep=len(ways))
+        figures["Decodes on the way"] = _strip(chosen, images)
     table, growth, first = [], [], 0
     for change in chosen:
         part = slice(first, first := first + len(change.starts) * STEPS)

@@ -27,7 +27,7 @@ SOURCE = (
     "Kornblith et al. 2019 (linear CKA); Huh et al. 2024, “The platonic representation "
     "hypothesis” (mutual nearest neighbours); Schönemann 1966 (orthogonal Procrustes)"
 )
-MOST = 4000  # images drawn
+MAX_IMAGES = 4000  # images drawn
 K = 10  # neighbours
 GROUPS = 20  # of the jackknife
 SHOWN = 6
@@ -159,7 +159,7 @@ class Procrustes:
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of the images that are in both libraries; the map goes to the first one's Space."""
+    """Answer it for images that are in both libraries; the map goes to the first one's Space."""
     other = dataset.require_other("Encoders")
     rows, other_rows = shared(dataset.library, other)
     if len(rows) < 4 * K:
@@ -167,7 +167,7 @@ def section(dataset: Dataset) -> Section:
             f"The libraries share {len(rows)} images, and {4 * K} are needed. Index the same "
             "files with both models; copies that were changed or resized do not count."
         )
-    drawn = dataset.draw(np.arange(len(rows)), MOST)
+    drawn = dataset.draw(np.arange(len(rows)), MAX_IMAGES)
     chosen = np.random.default_rng(dataset.seed).permutation(drawn)
     rows, half = rows[chosen], len(chosen) // 2
     own, others = dataset.library.points(rows), other.points(other_rows[chosen])

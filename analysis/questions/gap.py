@@ -26,7 +26,7 @@ SOURCE = (
     "Liang et al. 2022, “Mind the gap”; Ramesh et al. 2022, section 5.1 and figure 8; "
     "Dowson & Landau 1982 and Heusel et al. 2017 for the Fréchet distance"
 )
-MOST = 2000  # captioned images; encoding their words takes seconds
+MAX_IMAGES = 2000  # captioned images; encoding their words takes seconds
 PAIRS = 20_000  # of a histogram
 AXES = 32  # at most, for the Fréchet distance
 SHOWN = 8  # images a row
@@ -133,8 +133,8 @@ def decoded_three_ways(
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of the captioned images of a library."""
-    rows = dataset.draw(dataset.require_captions("The gap").index.to_numpy(), MOST)
+    """Answer it for the captioned images of a library."""
+    rows = dataset.draw(dataset.require_captions("The gap").index.to_numpy(), MAX_IMAGES)
     rows = np.random.default_rng(dataset.seed).permutation(rows)  # its beginning is a draw too
     if len(rows) < 8:
         raise QueryError(f"The gap needs 8 captioned images or more, not {len(rows)}.")
@@ -189,13 +189,13 @@ def _carried(
     )
     if dataset.model.decoder is None:
         return {title: table}, {}, said
-    compared, drawn = decoded_three_ways(dataset, images, texts, carried)
+    compared, decodes = decoded_three_ways(dataset, images, texts, carried)
     score = dict(zip(compared["way"], compared[TRIP], strict=True))
     said += " Decoded, they reach a median cosine of " + ", ".join(
         f"{score[way]:.2f} ({way})" for way in score
     )
-    shown = [*dataset.images(rows[:SHOWN]), *(p for row in drawn.values() for p in row)]
-    names = ["the image", *drawn]
+    shown = [*dataset.images(rows[:SHOWN]), *(p for row in decodes.values() for p in row)]
+    names = ["the image", *decodes]
     columns = len(shown) // len(names)
     labels = [*texts.labels[:columns], *[""] * (len(shown) - columns)]
     figure = strip(shown, labels, columns=columns, names=names)

@@ -30,7 +30,7 @@ SOURCE = (
     "Radovanović et al. 2010, “Hubs in space”; Venna & Kaski 2001, “Neighborhood preservation in "
     "nonlinear projection methods”"
 )
-MOST = 3000  # images drawn
+MAX_IMAGES = 3000  # images drawn
 K = 10  # neighbours
 KS = (5, 10, 20, 50)
 COPIES = 0.98  # a cosine from which two images are called near-duplicates
@@ -159,8 +159,8 @@ def medoids(points: Points, count: int = GROUPS, seed: int = 0) -> "pd.DataFrame
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of images drawn from a library; their neighbours are looked for in all of it."""
-    points, rows = dataset.points(MOST)
+    """Answer it for images drawn from a library; their neighbours are looked for in all of it."""
+    points, rows = dataset.points(MAX_IMAGES)
     if len(rows) < 12:
         raise QueryError(f"Neighbours need 12 images or more, not {len(rows)}.")
     scores, found = nearest(dataset.library.vectors, rows, K)

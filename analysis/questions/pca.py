@@ -1,4 +1,4 @@
-"""PCA: what a decoder still draws when a point keeps only some of its principal components.
+"""PCA: what is decoded when a point keeps only some of its principal components.
 
 The paper's ladder: the same points from more and more components, decoded from one noise.
 """
@@ -22,7 +22,7 @@ from explorer.points import Points
 if TYPE_CHECKING:
     import pandas as pd
 
-QUESTION = "What does a decoder draw when a point keeps only its first principal components?"
+QUESTION = "What is decoded when a point keeps only its first principal components?"
 SOURCE = "Ramesh et al. 2022, section 4 and figure 7"
 LADDER = (5, 10, 20, 30, 40, 80, 120, 160, 200, 320)  # the paper's starts at 20
 SHOWN = 6  # images of the strip
@@ -106,7 +106,7 @@ def climb(
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of images that the components were not found in."""
+    """Answer it for images that the components were not found in."""
     rows, rest = split(dataset, dataset.count)
     if not len(rows):
         raise QueryError(f"The ladder needs 3 images or more, not {len(rest)}.")

@@ -113,7 +113,7 @@ def foretold(
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of `count` / 4 images, and of `count` / 10 points of each other kind."""
+    """Answer it for `count` / 4 images, and for `count` / 10 points of each other kind."""
     decoder = dataset.require_decoder("The round trip")
     rows, rest = split(dataset, max(2, dataset.count // 4))
     groups = point_sets(dataset, rows, max(2, dataset.count // 10))

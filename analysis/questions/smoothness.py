@@ -122,7 +122,7 @@ def both_timings(dataset: Dataset, path: Path) -> dict[str, Way]:
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of great circles between images drawn from a library."""
+    """Answer it for great circles between images drawn from a library."""
     import pandas as pd
 
     dataset.require_decoder("Smoothness")

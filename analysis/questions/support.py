@@ -67,7 +67,7 @@ def by_place(support: Support, groups: dict[str, Points]) -> "pd.DataFrame":
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of images that were held out, and of points made of images, words and chance."""
+    """Answer it for held-out images, and for points made of images, words and chance."""
     rows, rest = split(dataset, dataset.count)
     support = Support.fit(dataset.library.points(rest), seed=dataset.seed)
     groups = point_sets(dataset, rows, max(2, dataset.count // 4))

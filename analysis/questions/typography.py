@@ -98,7 +98,7 @@ def taken(
 
 
 def section(dataset: Dataset) -> Section:
-    """Ask it of captioned images, and of the image that is most like the paper's apple."""
+    """Answer it for captioned images, and for the image that is most like the paper's apple."""
     captions = dataset.require_captions("Typography")
     clean = captions[~captions.str.lower().str.contains("|".join(WORDS).lower())]
     rows = dataset.draw(clean.index.to_numpy())

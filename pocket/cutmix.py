@@ -1,7 +1,10 @@
-"""Spliced images: one part from one drawing, the rest from another, with a soft seam.
+"""CutMix: images of which one part is from one drawing and the rest from another.
 
-Their points lie where slerp midpoints lie (the cosine of a splice with the midpoint of its two
-drawings is 0.78 in pocket's space), so a decoder that has seen them can draw what is between.
+Along a straight line with a soft seam, instead of the paper's rectangle. Their points lie where
+slerp midpoints lie (the cosine with the midpoint of the two drawings is 0.78 in pocket's space),
+so that a decoder trained on them can decode what is between.
+
+Source: Yun et al. 2019, "CutMix: regularization strategy to train strong classifiers".
 """
 
 from collections.abc import Callable
@@ -11,44 +14,45 @@ from jaxtyping import Float, UInt8
 
 from explorer.training.decoder_network import Examples
 
-COUNT = 20_000
-SHARE = 0.25  # of the drawings that a training step sees
-SEAM = 0.12  # widest half-width of the blend, as a part of the image
+MIXED_IMAGES = 20_000
+MIXED_SHARE = 0.25  # of the images of a training step
+MAX_SEAM = 0.12  # half-width of the blend, as a part of the image
 
 
-def with_splices(
+def with_cutmix(
     examples: Examples,
     embed: Callable[[UInt8[np.ndarray, "N H W C"]], Float[np.ndarray, "N D"]],
     seed: int,
-    count: int = COUNT,
+    count: int = MIXED_IMAGES,
 ) -> Examples:
-    """Add `count` splices of examples that are not held out.
+    """Add `count` mixes of examples that are not held out.
 
-    A splice's direction is its own; its length is the mean of its pair's, as on a path.
+    The direction of a mix is what the encoder sees; its length is the mean of the pair, as on a
+    path.
 
     Args:
         embed: from images to raw points.
     """
     rng = np.random.default_rng(seed)
     one, other = (rng.choice(len(examples.pixels), count, p=examples.weights) for _ in range(2))
-    pixels = splice(examples.pixels[one], examples.pixels[other], seed)
+    pixels = cutmix(examples.pixels[one], examples.pixels[other], seed)
     points = embed(pixels)
     lengths = np.linalg.norm(examples.points, axis=1)
     points *= ((lengths[one] + lengths[other]) / 2 / np.linalg.norm(points, axis=1))[:, None]
     return Examples(
         np.concatenate([examples.pixels, pixels]),
         np.concatenate([examples.points, points]),
-        np.concatenate([(1 - SHARE) * examples.weights, np.full(count, SHARE / count)]),
+        np.concatenate([(1 - MIXED_SHARE) * examples.weights, np.full(count, MIXED_SHARE / count)]),
     )
 
 
-def splice(
+def cutmix(
     a: UInt8[np.ndarray, "N H W 3"], b: UInt8[np.ndarray, "N H W 3"], seed: int
 ) -> UInt8[np.ndarray, "N H W 3"]:
-    """Splice each a with its b along a random straight line near the middle.
+    """Mix each a with its b along a random straight line near the middle.
 
     >>> black, white = np.zeros((1, 8, 8, 3), np.uint8), np.full((1, 8, 8, 3), 255, np.uint8)
-    >>> bool(0.2 < splice(black, white, seed=0).mean() / 255 < 0.8)
+    >>> bool(0.2 < cutmix(black, white, seed=0).mean() / 255 < 0.8)
     True
     """
     rng = np.random.default_rng(seed)
@@ -60,8 +64,8 @@ def splice(
 
 
 def _share(height: int, width: int, rng: np.random.Generator) -> Float[np.ndarray, "H W"]:
-    """How much of each pixel comes from the first image: 1 on one side of a line, 0 beyond."""
-    angle, seam = rng.uniform(0, 2 * np.pi), rng.uniform(0.01, SEAM)
+    """Return the share of the first image in each pixel: 1 on one side of a line, 0 beyond."""
+    angle, seam = rng.uniform(0, 2 * np.pi), rng.uniform(0.01, MAX_SEAM)
     y, x = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j]
     distance = x * np.cos(angle) + y * np.sin(angle) + rng.uniform(-0.15, 0.15)
     share: np.ndarray = np.clip(0.5 + distance / (2 * seam), 0, 1)
