@@ -1,34 +1,41 @@
-"""The sample library: the drawings that ship with the package, indexed once with pocket."""
+"""The sample library: the drawings that ship with the package, indexed once for each model."""
 
 import os
 import time
 from os import PathLike
 from pathlib import Path as FilePath
 
-from explorer.encoder import Encoder
 from explorer.errors import LibraryLocked
 from explorer.library import Library
+from explorer.models import Model, load
 
 IMAGES = FilePath(__file__).parent / "sample" / "images"
 
 
-def sample_library(encoder: Encoder, folder: str | PathLike[str] | None = None) -> Library:
-    """Open the library of the sample images; the first time it is made, in half a minute.
+def sample_library(
+    model: Model | str = "pocket", folder: str | PathLike[str] | None = None
+) -> Library:
+    """Open the library of the sample images; the first call creates it, in half a minute.
 
-    Where another process makes it just now, this one waits.
+    It waits for another process that is creating it.
 
     Args:
+        model: a model, or its name.
         folder: None takes one of the user's cache, another for every Space.
+
+    >>> import explorer as ex
+    >>> ex.sample_library().search("a smiling cat", k=1).table["caption"][0]  # doctest: +SKIP
+    'grinning cat, noto'
     """
+    model = load(model) if isinstance(model, str) else model
     if folder is None:
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        folder = FilePath(cache) / "unclip" / f"sample-{encoder.space.fingerprint[:8]}.lib"
+        folder = FilePath(cache) / "unclip" / f"sample-{model.space.fingerprint[:8]}.lib"
         folder.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        library = Library.open_or_create(folder, encoder.space)
+        library = Library.open_or_create(folder, model)
         try:
-            for _ in library.add([IMAGES], encoder, workers=0):
-                pass
+            library.add([IMAGES], workers=0)
             return library
         except LibraryLocked:
             time.sleep(1)

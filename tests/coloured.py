@@ -1,7 +1,7 @@
 """A small captioned library of coloured images, for tests of analysis that need no network."""
 
 import numpy as np
-from fakes import COLOUR_SPACE, ColourEncoder, run
+from fakes import COLOUR_SPACE, ColourEncoder, coloured, run
 from PIL import Image
 
 from analysis.dataset import Dataset
@@ -41,6 +41,6 @@ def shaded(folder, **options):
 
 def _dataset(folder, caption, **options):
     encoder = ColourEncoder()
-    library = Library.create(folder / "lib", COLOUR_SPACE, model="colours")
+    library = Library.create(folder / "lib", coloured())
     run(library, [folder / "images"], encoder)
     return Dataset(library, Model("colours", COLOUR_SPACE, encoder), caption, **options)

@@ -78,7 +78,6 @@ def emoji_images(sample, tmp_path_factory):
 @pytest.fixture(scope="session")
 def emoji(emoji_images, pocket, tmp_path_factory):
     """A library of them; a test that changes it takes a copy."""
-    library = explorer.Library.create(tmp_path_factory.mktemp("made") / "emoji.lib", pocket.space)
-    for _ in library.add([emoji_images], pocket.encoder, workers=0):
-        pass
+    library = explorer.Library.create(tmp_path_factory.mktemp("made") / "emoji.lib", pocket)
+    library.add([emoji_images], workers=0)
     return library.folder

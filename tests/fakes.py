@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from explorer.encoder import Encoder
+from explorer.models import Model
 from explorer.points import Space
 
 COLOUR_SPACE = Space("colours", 8, hashlib.sha256(b"colours 1").hexdigest())
@@ -47,6 +48,11 @@ class ColourEncoder(Encoder):
         return self.embed_pixels(np.broadcast_to(pixels, (len(texts), 3, 8, 8)))
 
 
+def coloured(space: Space = COLOUR_SPACE, name: str = "colours") -> Model:
+    """A model of nothing but the colour encoder."""
+    return Model(name, space, ColourEncoder(space))
+
+
 def image(number: int) -> bytes:
     """A small PNG; another number, another image."""
     pixels = np.random.default_rng(number).integers(0, 256, (6, 5, 3), dtype=np.uint8)
@@ -57,7 +63,7 @@ def image(number: int) -> bytes:
 
 def run(library, sources, encoder, **options):
     """Add, and give the last progress."""
-    return list(library.add(sources, encoder, workers=0, **options))[-1]
+    return list(library.adding(sources, encoder=encoder, workers=0, **options))[-1]
 
 
 def names(library):

@@ -77,8 +77,8 @@ def test_without_a_decoder_the_section_asks_the_encoder(tmp_path):
 
 
 def test_pocket_tells_colours_apart_and_draws_both_scenes(tmp_path, pocket, sample, monkeypatch):
-    library = Library.create(tmp_path / "lib", pocket.space)
-    list(library.add(sorted((sample / "noto").glob("*.png"))[:1], pocket.encoder, workers=0))
+    library = Library.create(tmp_path / "lib", pocket)
+    library.add(sorted((sample / "noto").glob("*.png"))[:1], workers=0)
     monkeypatch.setattr(binding, "BOUND", ("counts",))  # decoding takes long
     section = binding.section(Dataset(library, pocket, count=40))
     table = section.tables["Choosing one of two"].set_index(["kind", "choose"])

@@ -131,9 +131,9 @@ def test_without_a_decoder_the_points_are_measured(tmp_path):
 def test_pocket_draws_the_way(tmp_path, pocket, sample):
     from analysis.dataset import Dataset
 
-    library = Library.create(tmp_path / "lib", pocket.space)
+    library = Library.create(tmp_path / "lib", pocket)
     files = [sample / style / f"{code}.png" for style in ("noto", "3d") for code in CODES]
-    list(library.add(files, pocket.encoder, columns=sample / "captions.csv", workers=0))
+    library.add(files, columns=sample / "captions.csv", workers=0)
     section = directions.section(Dataset(library, pocket, "caption", count=1))
     drawn = section.tables["Text diffs from several images"].set_index("of")
     assert (drawn.loc[directions.DECODED]["with the text diff (cosine)"] > 0).all()

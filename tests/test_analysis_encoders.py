@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from coloured import dataset
-from fakes import COLOUR_SPACE, ColourEncoder, run
+from fakes import COLOUR_SPACE, ColourEncoder, coloured, run
 
 from analysis.dataset import Absent, Dataset
 from analysis.questions import encoders
@@ -9,6 +9,7 @@ from analysis.questions.encoders import Procrustes
 from explorer.errors import QueryError, SpaceMismatch
 from explorer.library import Library
 from explorer.metrics import cosines
+from explorer.models import Model
 from explorer.points import Points, Space
 
 TURNED = Space("turned colours", 8, "0f")
@@ -26,7 +27,7 @@ class TurnedEncoder(ColourEncoder):
 def asked(folder, other_files, **options):
     """A Dataset of 48 images, and a second library of these files in another Space."""
     first = dataset(folder, each=12)
-    other = Library.create(folder / "other", TURNED, model="turned")
+    other = Library.create(folder / "other", Model("turned", TURNED, TurnedEncoder(TURNED)))
     run(other, [folder / "images" / name for name in other_files], TurnedEncoder(TURNED))
     return Dataset(first.library, first.model, "caption", other=other, **options)
 
@@ -139,11 +140,8 @@ def test_without_a_second_library_it_says_how_to_make_one(tmp_path):
 
 def test_pocket_decodes_what_crossed_and_shows_the_error(tmp_path, pocket, sample, monkeypatch):
     files = sorted((sample / "noto").glob("*.png"))[:40]
-    for name, space, encoder in (
-        ("lib", pocket.space, pocket.encoder),
-        ("other", COLOUR_SPACE, ColourEncoder()),
-    ):
-        list(Library.create(tmp_path / name, space).add(files, encoder, workers=0))
+    for name, model in (("lib", pocket), ("other", coloured())):
+        Library.create(tmp_path / name, model).add(files, workers=0)
     monkeypatch.setattr(encoders, "SHOWN", 2)
     section = encoders.section(Dataset.open(tmp_path / "lib", other=tmp_path / "other"))
     decoded = section.tables["Decoded through the map"]

@@ -37,8 +37,8 @@ def test_new_images_of_its_folders_are_taken_in(
     monkeypatch, tmp_path, emoji_images, pocket, sample
 ):
     images = shutil.copytree(emoji_images / "3d", tmp_path / "images")
-    library = Library.create(tmp_path / "new.lib", pocket.space)
-    list(library.add([images], pocket.encoder, workers=0))
+    library = Library.create(tmp_path / "new.lib", pocket)
+    library.add([images], workers=0)
     page = open_page(monkeypatch, "library", library.folder)
     shutil.copy(sample / "flat" / "1f0cf.png", images)
     page = button(page, "Look for new images").click().run()

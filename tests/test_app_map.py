@@ -27,10 +27,9 @@ N = 48
 def library(tmp_path_factory, pocket, sample):
     """Some sample images with a map, laid out without UMAP, whose import alone takes seconds."""
     images = sorted((sample / "noto").glob("*.png"))[:N]
-    library = Library.create(tmp_path_factory.mktemp("map") / "map.lib", pocket.space)
+    library = Library.create(tmp_path_factory.mktemp("map") / "map.lib", pocket)
     captions = pd.read_csv(sample / "captions.csv")
-    for _ in library.add(images, pocket.encoder, workers=0, columns=sample / "captions.csv"):
-        pass
+    library.add(images, workers=0, columns=sample / "captions.csv")
     assert len(library) == N and "caption" in captions
     points = library.points()
     centred = points.unit - points.unit.mean(0)

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from fakes import coloured
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -223,7 +224,7 @@ def test_the_locked_library_has_its_own_code(library, images):
 
 
 def test_the_demo_says_what_to_do_about_a_library_of_another_pocket(tmp_path):
-    Library.create(tmp_path / "sample.lib", Space("pocket", 256, "0f"))
+    Library.create(tmp_path / "sample.lib", coloured(Space("pocket", 256, "0f"), "pocket"))
     result = unclip("demo", "--out", tmp_path)
     assert result.exit_code == 2
     assert "another version of pocket. Remove it" in result.stderr

@@ -9,7 +9,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import COLOUR_SPACE, ColourEncoder, image, names, run
+from fakes import COLOUR_SPACE, ColourEncoder, coloured, image, names, run
 
 from explorer.errors import LibraryError, LibraryLocked, LibraryNotFound, QueryError, SpaceMismatch
 from explorer.library import Library
@@ -32,7 +32,7 @@ def images(tmp_path):
 
 @pytest.fixture
 def library(tmp_path):
-    return Library.create(tmp_path / "library", COLOUR_SPACE)
+    return Library.create(tmp_path / "library", coloured())
 
 
 # Round trips
@@ -40,7 +40,7 @@ def library(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_what_was_added_is_there_after_opening_again(tmp_path, images, encoder, dtype):
-    library = Library.create(tmp_path / dtype, COLOUR_SPACE, dtype=dtype, model="toy")
+    library = Library.create(tmp_path / dtype, coloured(name="toy"), dtype=dtype)
     progress = run(library, images, encoder)
     assert (progress.done, progress.total, progress.committed, progress.embedded) == (8, 8, 8, 8)
     opened = Library.open(tmp_path / dtype)
@@ -75,7 +75,7 @@ def test_vectors_too_long_for_float16_are_kept_as_float32(tmp_path, images):
         def embed_pixels(self, pixels):
             return super().embed_pixels(pixels) * 1e6
 
-    library = Library.create(tmp_path / "half", COLOUR_SPACE, dtype="float16")
+    library = Library.create(tmp_path / "half", coloured(), dtype="float16")
     run(library, images, Loud())
     assert np.isfinite(library.points().vectors).all() and library.points().norms.min() > 65504
 
@@ -85,37 +85,37 @@ def test_vectors_too_long_for_float16_are_kept_as_float32(tmp_path, images):
 
 def test_a_folder_that_is_taken_is_refused(tmp_path, library):
     with pytest.raises(LibraryError, match="already"):
-        Library.create(tmp_path / "library", COLOUR_SPACE)
+        Library.create(tmp_path / "library", coloured())
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.tex").write_text("")
     with pytest.raises(LibraryError, match=r"thesis\.tex"):
-        Library.create(tmp_path / "taken", COLOUR_SPACE)
+        Library.create(tmp_path / "taken", coloured())
     with pytest.raises(LibraryNotFound, match="no library in"):
         Library.open(tmp_path / "taken")
 
 
 def test_a_creation_that_was_cut_off_can_be_done_again(tmp_path):
     (tmp_path / "library" / "manifests").mkdir(parents=True)
-    assert len(Library.open_or_create(tmp_path / "library", COLOUR_SPACE)) == 0
+    assert len(Library.open_or_create(tmp_path / "library", coloured())) == 0
 
 
 def test_an_encoder_or_point_of_another_space_is_refused(tmp_path, library, images):
     other = Space("other", 8, "ff")
     message = r"made with colours \(8-d, .*asked other \(8-d"
     with pytest.raises(SpaceMismatch, match=message):
-        library.add(images, ColourEncoder(other))
+        library.add(images, encoder=ColourEncoder(other))
     with pytest.raises(SpaceMismatch, match=message):
         library.search(Points(np.ones((1, 8)), other, "image"))
     with pytest.raises(SpaceMismatch, match=message):
-        Library.open_or_create(library.folder, other)
+        Library.open_or_create(library.folder, coloured(other))
 
 
 def test_a_second_writer_is_told_who_writes(library, images, encoder):
-    writer = library.add(images, encoder)
+    writer = library.adding(images, encoder=encoder)
     next(writer)
     second = Library.open(library.folder)
     with pytest.raises(LibraryLocked, match=f"written by pid {os.getpid()} on "):
-        next(second.add(images, encoder))
+        second.add(images, encoder=encoder)
     writer.close()
     assert run(second, images, encoder).done == 8
 

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from fakes import COLOUR_SPACE, ColourEncoder, image, names, run
+from fakes import ColourEncoder, coloured, image, names, run
 
 from explorer.library import Library
 
@@ -26,7 +26,7 @@ def images(tmp_path):
 
 @pytest.fixture
 def library(tmp_path):
-    return Library.create(tmp_path / "library", COLOUR_SPACE)
+    return Library.create(tmp_path / "library", coloured())
 
 
 def names_in_order(library):
@@ -119,7 +119,7 @@ def test_a_image_that_goes_bad_loses_its_row(library, images, encoder):
 
 
 def test_closing_or_interrupting_keeps_what_is_done(library, images, encoder, monkeypatch):
-    job = library.add(images, encoder, workers=0)
+    job = library.adding(images, encoder=encoder, workers=0)
     while next(job).embedded < 3:
         pass
     job.close()
@@ -147,7 +147,7 @@ def test_readers_keep_their_version_while_another_writes(library, images, encode
     before = names(reader)
     (images / "0.png").unlink()
     (images / "new.png").write_bytes(image(99))
-    for _ in library.add(images, encoder, workers=0):
+    for _ in library.adding(images, encoder=encoder, workers=0):
         assert names(reader) == before and len(reader.search(reader.points([0]), k=20)) == 8
         assert len(Library.open(library.folder)) == 8
     reader.refresh()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import COLOUR_SPACE, ColourEncoder, image, names, run
+from fakes import ColourEncoder, coloured, image, names, run
 
 from explorer.errors import LibraryDamaged, LibraryError
 from explorer.library import Library, adding
@@ -34,7 +34,7 @@ def _small_segments(monkeypatch):
 
 @pytest.fixture
 def library(tmp_path, images):
-    library = Library.create(tmp_path / "library", COLOUR_SPACE)
+    library = Library.create(tmp_path / "library", coloured())
     run(library, images, ColourEncoder())
     return library
 
@@ -66,7 +66,7 @@ def test_segments_are_on_disk_before_the_manifest_that_names_them(tmp_path, imag
         calls.append(("replace", str(source), str(target)))
         replace(source, target)
 
-    library = Library.create(tmp_path / "library", COLOUR_SPACE)
+    library = Library.create(tmp_path / "library", coloured())
     monkeypatch.setattr(os, "fsync", record_fsync)
     monkeypatch.setattr(os, "replace", record_replace)
     monkeypatch.setattr(adding, "SEGMENT_ROWS", 100)
@@ -90,12 +90,12 @@ def test_a_disk_that_fails_at_any_call_costs_nothing_acknowledged(
     for failing in range(40):
         code = (errno.ENOSPC, errno.EIO)[failing % 2]
         folder = tmp_path / f"library-{failing}"
-        library = Library.create(folder, COLOUR_SPACE)
+        library = Library.create(folder, coloured())
         acknowledged, failed = 0, False
         with monkeypatch.context() as patch:
             fail_at(patch, name, failing, OSError(code, os.strerror(code)), folder)
             try:
-                for progress in library.add(images, ColourEncoder(), workers=0):
+                for progress in library.adding(images, encoder=ColourEncoder(), workers=0):
                     acknowledged = progress.committed
             except LibraryError as error:
                 failed = True
@@ -114,7 +114,7 @@ def test_a_disk_that_fails_at_any_call_costs_nothing_acknowledged(
 def test_an_interrupt_within_a_commit_costs_nothing(tmp_path, images, monkeypatch):
     for name, call in [("fsync", n) for n in range(6)] + [("replace", 0), ("replace", 1)]:
         folder = tmp_path / f"{name}-{call}"
-        library = Library.create(folder, COLOUR_SPACE)
+        library = Library.create(folder, coloured())
         with monkeypatch.context() as patch:
             fail_at(patch, name, call, KeyboardInterrupt(), folder)
             with pytest.raises(KeyboardInterrupt):
@@ -146,7 +146,7 @@ def fail_at(patch, name, failing, error, folder):
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
-from fakes import COLOUR_SPACE, ColourEncoder
+from fakes import ColourEncoder, coloured
 from explorer.library import Library, adding
 import pandas, pyarrow.parquet
 adding.SEGMENT_ROWS = 4
@@ -155,7 +155,7 @@ for point in map(int, sys.argv[4:]):
     if os.fork():
         os.wait()
         continue
-    library = Library.create(f"{base}/{point}", COLOUR_SPACE)
+    library = Library.create(f"{base}/{point}", coloured())
     count = 0
     def counted(real):
         def call(*arguments):
@@ -167,7 +167,7 @@ for point in map(int, sys.argv[4:]):
         return call
     os.fsync, os.replace = counted(os.fsync), counted(os.replace)
     acknowledged = os.open(f"{base}/{point}.ack", os.O_CREAT | os.O_WRONLY)
-    for progress in library.add(images, ColourEncoder(), workers=0):
+    for progress in library.adding(images, encoder=ColourEncoder(), workers=0):
         os.pwrite(acknowledged, b"%03d" % progress.committed, 0)
     os.pwrite(acknowledged, b"end", 0)
     os._exit(0)

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import COLOUR_SPACE, ColourEncoder, image, make_tar, names, run
+from fakes import ColourEncoder, coloured, image, make_tar, names, run
 from PIL import Image
 
 from explorer.errors import ImageError, QueryError
@@ -30,7 +30,7 @@ def images(tmp_path):
 
 @pytest.fixture
 def library(tmp_path):
-    return Library.create(tmp_path / "library", COLOUR_SPACE)
+    return Library.create(tmp_path / "library", coloured())
 
 
 def names_in_order(library):
@@ -122,7 +122,7 @@ def test_a_tar_that_is_cut_off_is_kept_up_to_the_break(tmp_path, library, encode
     progress = run(library, tar, encoder)
     assert progress.failed == 1 and "a.tar" in library.errors["reason"][0]
     assert len(library) == 4 and progress.removed == 0, "what cannot be seen is not deleted"
-    fresh = Library.create(tmp_path / "fresh", COLOUR_SPACE)
+    fresh = Library.create(tmp_path / "fresh", coloured())
     run(fresh, tar, encoder)
     assert len(fresh) == (4 if end == "without end" else 2)
     tar.write_bytes(whole)
@@ -209,10 +209,10 @@ def test_a_table_that_names_no_images_is_refused(tmp_path, images, library, enco
     table = tmp_path / "styles.csv"
     table.write_text("name,style\n0.png,flat\n")
     with pytest.raises(QueryError, match="no column that names the images.*name, style"):
-        library.add(images, encoder, columns=table)
+        library.add(images, encoder=encoder, columns=table)
     table.write_text("file,style\nnowhere.png,flat\n")
     run(library, images, encoder, columns=table)
     assert "No row of the given table" in library.warnings[0]
     (tmp_path / "styles.jsonl").write_text('{"file": "0.png"}\n{"file"')
     with pytest.raises(QueryError, match="line 2"):
-        library.add(images, encoder, columns=tmp_path / "styles.jsonl")
+        library.add(images, encoder=encoder, columns=tmp_path / "styles.jsonl")

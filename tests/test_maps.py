@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import ColourEncoder
+from fakes import ColourEncoder, coloured
 from PIL import Image
 
 from explorer.cli.maps import MAX_IMAGES, TILE, write_map
@@ -220,9 +220,8 @@ def test_a_real_library_has_a_map(tmp_path):
         Image.new("RGB", (40, 30), (50 * i, 200 - 40 * i, 90)).save(images / f"{i}.png")
     (images / "columns.csv").write_text("file,style\n0.png,warm\n1.png,cold\n2.png,warm\n")
     encoder = ColourEncoder()
-    library = Library.create(tmp_path / "library", encoder.space)
-    for _ in library.add([images], encoder, columns=images / "columns.csv"):
-        pass
+    library = Library.create(tmp_path / "library", coloured())
+    library.add([images], encoder=encoder, columns=images / "columns.csv")
     projection = Projection.cached(library.cache_folder, library.points())
     page = Page(write_map(library, projection, tmp_path / "map.html").read_text("utf-8"))
     assert len(page.data["labels"]) == 5 and page.data["colour"] == "style"

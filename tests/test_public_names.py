@@ -8,7 +8,7 @@ import explorer
 
 NAMES = """
     Space Points Encoder Prior Decoder Noise Model load Library Hits Path Projection Query
-    Rendering Settings edits
+    Rendering Settings edits sample_library
     angle slerp rotate text_diff analogy mean open_image save_image grid write_video ExplorerError
 """.split()
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -233,12 +234,12 @@ def test_a_folder_that_is_taken_is_refused(library, trained, tmp_path):
 def test_an_empty_library_and_a_model_that_is_gone_are_refused(train, clip, images, tmp_path):
     what = SMALL if train is decoder_training.train else "caption"
     model = load(f"openclip:{clip}", device="cpu")
-    empty = Library.create(tmp_path / "empty.lib", model.space, model=model.name)
+    empty = Library.create(tmp_path / "empty.lib", model)
     with pytest.raises(QueryError, match="empty"):
         train(empty, tmp_path / "out", what, plan(1))
     elsewhere = f"openclip:{tmp_path / 'gone'}"
-    lost = Library.create(tmp_path / "lost.lib", model.space, model=elsewhere)
-    list(lost.add([images], model.encoder, workers=0))
+    lost = Library.create(tmp_path / "lost.lib", replace(model, name=elsewhere))
+    lost.add([images], workers=0)
     with pytest.raises(WeightsMissing, match="gone.*cannot be loaded"):
         train(lost, tmp_path / "out", what, plan(1))
     assert not (tmp_path / "out").exists()
@@ -247,8 +248,8 @@ def test_an_empty_library_and_a_model_that_is_gone_are_refused(train, clip, imag
 def test_images_that_are_gone_are_counted_and_too_few_are_refused(clip, images, tmp_path, capsys):
     copy = shutil.copytree(images, tmp_path / "images")
     model = load(f"openclip:{clip}", device="cpu")
-    library = Library.create(tmp_path / "photos.lib", model.space, model=model.name)
-    list(library.add([copy], model.encoder, workers=0))
+    library = Library.create(tmp_path / "photos.lib", model)
+    library.add([copy], workers=0)
     files = sorted(copy.glob("flat/*.png"))
     for file in files[:5]:
         file.unlink()

@@ -118,7 +118,7 @@ def thumbnail(row: int) -> bytes:
 @st.cache_resource(show_spinner="Indexing the sample images, once …")
 def sample() -> str:
     """The folder of the sample library, made in the user's cache if it is not there."""
-    return str(sample_library(loaded_model("pocket", "", "").encoder).folder)
+    return str(sample_library(loaded_model("pocket", "", "")).folder)
 
 
 @st.cache_resource(show_spinner="Loading the model …")

@@ -5,14 +5,14 @@ writer holds a lock, readers need none. A Library stays at the version that it w
 it adds or refreshes. It keeps vectors and names, not the images themselves.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from explorer.encoder import Encoder
 from explorer.errors import LibraryNotFound
-from explorer.jupyter import progress
 from explorer.library.adding import Progress, add
 from explorer.library.checking import repair, verify
 from explorer.library.hits import Hits
@@ -21,36 +21,68 @@ from explorer.library.reader import Reader
 from explorer.library.sources.columns import join_table
 from explorer.library.sources.scan import AnySource
 from explorer.library.store import Store, create_store, summary
-from explorer.points import Space
+from explorer.points import Points
+from explorer.query import Query
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Hits", "Library", "Progress"]
+    from explorer.models import Model
+
+__all__ = ["Added", "Hits", "Library", "Progress"]
 
 Folder = str | PathLike[str]
+
+
+@dataclass(frozen=True)
+class Added:
+    """What `Library.add` did, in images.
+
+    Args:
+        embedded: new or changed, and embedded.
+        unchanged: known already, under this name or another.
+        failed: could not be read; `Library.errors` says why.
+        removed: rows whose image is no longer in its source.
+        total: items in the sources.
+    """
+
+    embedded: int
+    unchanged: int
+    failed: int
+    removed: int
+    total: int
 
 
 class Library(Reader):
     """A folder of items and their points; make one with `create`, `open` or `open_or_create`.
 
     `library.warnings` lists what was skipped or odd when it was opened or added to.
+
+    >>> import tempfile
+    >>> import explorer as ex
+    >>> library = ex.Library.create(tempfile.mkdtemp(), "pocket")
+    >>> len(library), library.model
+    (0, 'pocket')
     """
 
+    _encoder: Encoder | None = None
+
     @classmethod
-    def create(
-        cls, folder: Folder, space: Space, *, dtype: DType = "float32", model: str = "pocket"
-    ) -> "Library":
-        """Make an empty library in a new or empty folder.
+    def create(cls, folder: Folder, model: "Model | str", *, dtype: DType = "float32") -> "Library":
+        """Create an empty library in a new or empty folder.
 
         Args:
+            model: the model that embeds its images, or its name as `load` takes it.
             dtype: "float16" halves the size; vectors that it cannot hold are kept as float32.
-            model: the name that `load` knows the space's encoder by.
 
         Raises:
             LibraryError: there is a library already, or the folder holds other files.
+            UnknownModel, WeightsMissing: as `load`.
         """
-        return cls(create_store(FilePath(folder), space, dtype, model))
+        model = _loaded(model)
+        library = cls(create_store(FilePath(folder), model.space, dtype, model.name))
+        library._encoder = model.encoder
+        return library
 
     @classmethod
     def open(cls, folder: Folder) -> "Library":
@@ -64,9 +96,9 @@ class Library(Reader):
 
     @classmethod
     def open_or_create(
-        cls, folder: Folder, space: Space, *, dtype: DType = "float32", model: str = "pocket"
+        cls, folder: Folder, model: "Model | str", *, dtype: DType = "float32"
     ) -> "Library":
-        """Open the library there, checking its space, or make one.
+        """Open the library there, checking that it is of this model, or create one.
 
         Raises:
             SpaceMismatch: there is one of another space.
@@ -74,9 +106,25 @@ class Library(Reader):
         try:
             library = cls.open(folder)
         except LibraryNotFound:
-            return cls.create(folder, space, dtype=dtype, model=model)
-        library._check(space)
+            return cls.create(folder, model, dtype=dtype)
+        model = _loaded(model)
+        library._check(model.space)
+        library._encoder = model.encoder
         return library
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of its model, which is loaded when it is first asked for.
+
+        Raises:
+            UnknownModel, WeightsMissing: the model cannot be loaded here.
+            SpaceMismatch: the library was made with other weights of it.
+        """
+        if self._encoder is None:
+            encoder = _loaded(self.model).encoder
+            self._check(encoder.space)
+            self._encoder = encoder
+        return self._encoder
 
     def refresh(self) -> None:
         """Go to the newest version, which another process may have written."""
@@ -85,21 +133,22 @@ class Library(Reader):
     def add(
         self,
         sources: Sequence[AnySource] | AnySource,
-        encoder: Encoder,
         *,
+        encoder: Encoder | None = None,
         columns: "str | PathLike[str] | pd.DataFrame | None" = None,
         workers: int | None = None,
-    ) -> Generator[Progress]:
-        """Bring the library up to date with the sources; iterate to make it happen.
+    ) -> Added:
+        """Bring the library up to date with the sources, and return what was done.
 
         New and changed images are embedded; unchanged and moved ones are not embedded again;
         those that are gone from a source are retired. An image that cannot be read is listed in
-        `errors` and tried again only once it has changed. Closing the iterator, or Ctrl-C, keeps
-        what is done, and the same call goes on from there; `Progress.committed` is on disk.
+        `errors` and tried again only once it has changed. After Ctrl-C what is done is kept, and
+        the same call goes on from there.
 
         Args:
             sources: folders, images, webdataset tars, or tables of paths (CSV, TSV, Parquet,
                 JSON lines); one or several.
+            encoder: None takes that of the library's own model.
             columns: a table whose file column names the images, relative to the table's folder
                 or to the source, or by file name; its other columns become the library's. A
                 captions.* or metadata.* at the top of a folder is used by itself.
@@ -111,10 +160,52 @@ class Library(Reader):
             LibraryLocked: another process is writing.
             LibraryError: the disk is full or refuses; what was committed is safe.
         """
+        *_, last = self.adding(sources, encoder=encoder, columns=columns, workers=workers)
+        return Added(last.embedded, last.unchanged, last.failed, last.removed, last.total)
+
+    def adding(
+        self,
+        sources: Sequence[AnySource] | AnySource,
+        *,
+        encoder: Encoder | None = None,
+        columns: "str | PathLike[str] | pd.DataFrame | None" = None,
+        workers: int | None = None,
+    ) -> Generator[Progress]:
+        """Do what `add` does, and yield how far it is, at least once.
+
+        Closing the iterator keeps what is done; `Progress.committed` is on disk. Arguments and
+        errors are those of `add`.
+        """
+        encoder = encoder or self.encoder
         self._check(encoder.space)
-        given = None if columns is None else join_table(columns)
-        steps = add(self._store, sources, encoder, given, workers)
-        return progress(steps, 0, "indexing", lambda step: (step.done, step.total))
+        return add(
+            self._store, sources, encoder, None if columns is None else join_table(columns), workers
+        )
+
+    def search(
+        self,
+        query: Points | Query | str,
+        k: int = 12,
+        *,
+        where: Mapping[str, Any] | None = None,
+        exclude: Sequence[int] | None = None,
+    ) -> Hits:
+        """Find the `k` images nearest to a query, by cosine; fewer if there are fewer.
+
+        Args:
+            query: one point, or words and images as `Query` reads them, which the library's own
+                model encodes.
+            where: column → wanted value, or list of values; all columns must match.
+            exclude: rows that must not be found.
+
+        Raises:
+            QueryError: more than one point (use `search_many`), or no such column.
+            SpaceMismatch: the point is of another space.
+        """
+        if not isinstance(query, Points):
+            parsed = query if isinstance(query, Query) else Query.parse(query)
+            query = parsed.points(self.encoder)
+        return super().search(query, k, where=where, exclude=exclude)
 
     def verify(self, read_data: bool = False) -> list[str]:
         """List what is damaged, nothing if all is well.
@@ -137,3 +228,9 @@ class Library(Reader):
     def info(self) -> dict[str, Any]:
         """Summarise the library in plain values, ready for JSON."""
         return summary(self._store, self.columns)
+
+
+def _loaded(model: "Model | str") -> "Model":
+    from explorer.models import load
+
+    return load(model) if isinstance(model, str) else model

@@ -136,25 +136,16 @@ class Reader:
 
     def search(
         self,
-        points: Points,
+        query: Points,
         k: int = 12,
         *,
         where: Mapping[str, Any] | None = None,
         exclude: Sequence[int] | None = None,
     ) -> Hits:
-        """Find the `k` images nearest to one point, by cosine; fewer if there are fewer.
-
-        Args:
-            where: column → wanted value, or list of values; all columns must match.
-            exclude: rows that must not be found.
-
-        Raises:
-            QueryError: more than one point (use `search_many`), or no such column.
-            SpaceMismatch: the point is of another space.
-        """
-        if len(points) != 1:
-            raise QueryError(f"search takes one point, not {len(points)}; use search_many.")
-        return self.search_many(points, k, where=where, exclude=exclude)[0]
+        """Find the `k` images nearest to one point; see `Library.search`."""
+        if len(query) != 1:
+            raise QueryError(f"search takes one point, not {len(query)}; use search_many.")
+        return self.search_many(query, k, where=where, exclude=exclude)[0]
 
     def search_many(
         self,

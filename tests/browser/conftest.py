@@ -125,10 +125,9 @@ def library(tmp_path_factory, pocket, sample):
     from explorer.library import Library
     from explorer.projection import Projection
 
-    library = Library.create(tmp_path_factory.mktemp("browser") / "some.lib", pocket.space)
+    library = Library.create(tmp_path_factory.mktemp("browser") / "some.lib", pocket)
     images = [f for style in ("noto", "flat") for f in sorted((sample / style).glob("*"))[:150]]
-    for _ in library.add(images, pocket.encoder, columns=sample / "captions.csv", workers=0):
-        pass
+    library.add(images, columns=sample / "captions.csv", workers=0)
     Projection.cached(library.cache_folder, library.points())
     return library
 

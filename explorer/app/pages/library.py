@@ -78,9 +78,7 @@ def _add(library: Library, sources: Sequence[str]) -> None:
     python = f"""import explorer as ex
 
 library = ex.Library.open({str(library.folder)!r})
-model = ex.load({library.model!r})
-for progress in library.add({list(sources)!r}, model.encoder):
-    print(progress.done, "of", progress.total)"""
+print(library.add({list(sources)!r}))"""
     if sources:
         outputs.offer("library", None, python=python, command=command)
 
@@ -91,7 +89,7 @@ def _run(library: Library, sources: list[str], columns: "pd.DataFrame | None" = 
     st.button("Stop")
     own = Library.open(library.folder)  # the shared one is not to be changed
     encoder = state.model().encoder
-    with closing(own.add(sources, encoder, columns=columns, workers=0)) as adding:
+    with closing(own.adding(sources, encoder=encoder, columns=columns, workers=0)) as adding:
         for last in adding:
             bar.progress(last.done / max(1, last.total), f"{last.done:,} of {last.total:,}")
     if last is not None:
