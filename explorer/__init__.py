@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from explorer.path import Path
     from explorer.points import Points, Space
     from explorer.prior import Prior
+    from explorer.progress_bar import progress
     from explorer.projection import Projection
     from explorer.query import Query
     from explorer.rendering import Rendering
-    from explorer.sample_library import sample_library
+    from explorer.samples import sample_library
     from explorer.settings import Settings
     from explorer.video import write_video
 
@@ -53,6 +54,7 @@ __all__ = [
     "load",
     "mean",
     "open_image",
+    "progress",
     "rotate",
     "sample_library",
     "save_image",
@@ -73,10 +75,11 @@ _ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
     "path": ("Path",),
     "points": ("Points", "Space"),
     "prior": ("Prior",),
+    "progress_bar": ("progress",),
     "projection": ("Projection",),
     "query": ("Query",),
     "rendering": ("Rendering",),
-    "sample_library": ("sample_library",),
+    "samples": ("sample_library",),
     "settings": ("Settings",),
     "video": ("write_video",),
 }

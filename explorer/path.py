@@ -10,7 +10,6 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float
 
-from explorer import jupyter
 from explorer.errors import QueryError
 from explorer.geometry import angle, rotate, slerp
 from explorer.points import Points
@@ -123,9 +122,11 @@ class Path:
         return self.function(float(t)).with_labels([f"t={t:.4g}"])
 
     def _repr_html_(self) -> str:
+        from explorer import html
+
         shown = self.sample(5)
-        cells = map(jupyter.strip, shown.vectors, shown.labels)
-        return jupyter.card(f"Path of {self.length:.3g} radians in {shown.space}", cells)
+        cells = map(html.strip, shown.vectors, shown.labels)
+        return html.card(f"Path of {self.length:.3g} radians in {shown.space}", cells)
 
     def sample(self, n: int) -> Points:
         """Sample n points at equal steps of t, including both ends.

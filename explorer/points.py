@@ -13,7 +13,6 @@ from typing import Literal, Self
 import numpy as np
 from jaxtyping import Float
 
-from explorer import jupyter
 from explorer.errors import SideMismatch, SpaceMismatch
 
 Side = Literal["image", "text"]
@@ -112,14 +111,16 @@ class Points:
         return f"Points({len(self)} on the {self.side} side of {self.space}: {shown}{more})"
 
     def _repr_html_(self) -> str:
+        from explorer import html
+
         shown = [
-            jupyter.strip(vector, f"{label or i}, length {norm:.3g}")
+            html.strip(vector, f"{label or i}, length {norm:.3g}")
             for i, (vector, label, norm) in enumerate(
-                zip(self.vectors[: jupyter.SHOWN], self.labels, self.norms, strict=False)
+                zip(self.vectors[: html.SHOWN], self.labels, self.norms, strict=False)
             )
         ]
         more = len(self) - len(shown)
-        return jupyter.card(repr(self), shown, f"and {more:,} more" if more else "")
+        return html.card(repr(self), shown, f"and {more:,} more" if more else "")
 
     @property
     def norms(self) -> Float[np.ndarray, " N"]:

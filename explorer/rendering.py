@@ -186,13 +186,13 @@ class Rendering(Sequence[Image.Image]):
         return grid(tiles, columns=len(chosen), labels=labels, size=TILE)
 
     def _repr_html_(self) -> str:
-        from explorer import jupyter
+        from explorer import html
 
         chosen = np.unique(np.linspace(0, len(self) - 1, STRIP_COLUMNS).round().astype(int))
         labels = self.points.labels
-        cells = [jupyter.image(self[int(i)], labels[i]) for i in chosen]
+        cells = [html.image(self[int(i)], labels[i]) for i in chosen]
         note = f"{len(self)} frames, {self.recipe.settings}"
-        return jupyter.card(self.recipe.title, cells, note)
+        return html.card(self.recipe.title, cells, note)
 
 
 def _support(library: Library, points: Points) -> Float[np.ndarray, " N"]:

@@ -6,7 +6,7 @@
 
 # %%
 import explorer as ex
-from explorer.sample_library import sample_library
+from explorer.samples import sample_library
 
 model = ex.load("pocket")
 library = sample_library(model.encoder)

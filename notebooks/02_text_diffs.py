@@ -7,7 +7,7 @@
 
 # %%
 import explorer as ex
-from explorer.sample_library import IMAGES, sample_library
+from explorer.samples import IMAGES, sample_library
 
 model = ex.load("pocket")
 library = sample_library(model.encoder)

@@ -6,7 +6,7 @@
 
 # %%
 import explorer as ex
-from explorer.sample_library import IMAGES
+from explorer.samples import IMAGES
 
 model = ex.load("pocket")
 files = [IMAGES / "noto" / f"{code}.png" for code in ("2600", "26c4", "1f47b")]

@@ -8,7 +8,7 @@
 import explorer as ex
 from analysis.dataset import Dataset
 from analysis.questions import diffusion, pca
-from explorer.sample_library import IMAGES, sample_library
+from explorer.samples import IMAGES, sample_library
 
 model = ex.load("pocket")
 dataset = Dataset(sample_library(model.encoder), model, "caption", count=24)

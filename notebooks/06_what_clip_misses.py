@@ -9,7 +9,7 @@
 import explorer as ex
 from analysis.dataset import Dataset
 from analysis.questions import binding, gap, typography
-from explorer.sample_library import sample_library
+from explorer.samples import sample_library
 
 model = ex.load("pocket")
 dataset = Dataset(sample_library(model.encoder), model, "caption", count=12)

@@ -9,7 +9,7 @@ import explorer as ex
 from analysis import autoencoder
 from analysis.sparse import decompose, name
 from analysis.vocabulary import Vocabulary, words_of
-from explorer.sample_library import sample_library
+from explorer.samples import sample_library
 
 model = ex.load("pocket")
 library = sample_library(model.encoder)

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 import explorer as ex
-from explorer.sample_library import IMAGES
+from explorer.samples import IMAGES
 
 torch.manual_seed(0)
 config = {

@@ -3,12 +3,13 @@
 import inspect
 import re
 import types
+from pathlib import Path
 
 import explorer
 
 NAMES = """
     Space Points Encoder Prior Decoder Noise Model load Library Hits Path Projection Query
-    Rendering Settings edits sample_library
+    Rendering Settings edits sample_library progress
     angle slerp rotate text_diff analogy mean open_image save_image grid write_video ExplorerError
 """.split()
 
@@ -50,3 +51,9 @@ def test_every_public_method_has_a_docstring():
 
 def test_the_version_is_a_release_number():
     assert re.fullmatch(r"\d+\.\d+\.\d+", explorer.__version__)
+
+
+def test_no_public_name_is_hidden_by_a_module():
+    """Importing explorer.x sets the attribute x of explorer, over any public name x."""
+    modules = {file.stem for file in Path(explorer.__file__).parent.iterdir()}
+    assert modules & set(explorer.__all__) == {"edits"}  # which is that module

@@ -18,7 +18,7 @@ from explorer.library import Library
 from explorer.library.manifest import versions
 from explorer.library.sheet import thumbnail as image_of
 from explorer.models import Model, load
-from explorer.sample_library import sample_library
+from explorer.samples import sample_library
 
 THUMBNAIL = 192  # pixels of the longer side
 MOST_THUMBNAILS = 4096  # of some 8 kB each, over all sessions

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from PIL import Image
 
-from explorer import jupyter
+from explorer import html
 from explorer.errors import ImageError, LibraryDamaged, QueryError
 from explorer.index import Index
 from explorer.library.contents import Vectors
@@ -57,7 +57,7 @@ class Hits:
             }
 
     def _repr_html_(self) -> str:
-        return jupyter.card(
+        return html.card(
             f"{len(self)} hits", images_of(self.open_image, self.rows, self.captions), self.note
         )
 
@@ -84,11 +84,11 @@ def images_of(
     captions: Sequence[str],
 ) -> Iterator[str]:
     """Cells of a card in Jupyter, for the first rows."""
-    for row, caption in zip(rows[: jupyter.SHOWN], captions, strict=False):
+    for row, caption in zip(rows[: html.SHOWN], captions, strict=False):
         try:
-            yield jupyter.image(open_image(int(row)), caption)
+            yield html.image(open_image(int(row)), caption)
         except ImageError as error:
-            yield jupyter.image(None, str(error))
+            yield html.image(None, str(error))
 
 
 def matching(

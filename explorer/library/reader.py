@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from explorer import jupyter
+from explorer import html
 from explorer.errors import QueryError, SpaceMismatch
 from explorer.images import name_of, open_image
 from explorer.index import Index
@@ -39,11 +39,11 @@ class Reader:
         return f"{type(self).__name__}({str(self.folder)!r}: {len(self):,} images in {self.space})"
 
     def _repr_html_(self) -> str:
-        spread = np.linspace(0, max(len(self) - 1, 0), min(len(self), jupyter.SHOWN)).astype(int)
+        spread = np.linspace(0, max(len(self) - 1, 0), min(len(self), html.SHOWN)).astype(int)
         names = self.rows["item"].iloc[spread]
         columns = f"columns: {', '.join(self.columns) or 'none'}"
         cells = images_of(self.open_image, spread, list(names))
-        return jupyter.card(repr(self), cells, columns)
+        return html.card(repr(self), cells, columns)
 
     @property
     def folder(self) -> FilePath:

@@ -1,20 +1,17 @@
-"""How objects look in Jupyter: HTML with thumbnails, and bars for what takes a while.
+"""HTML of objects for Jupyter: cards with thumbnails.
 
 It knows images of Pillow and plain numbers; nothing of this package. All text is escaped.
 """
 
 import base64
 import io
-import sys
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Iterable
 from html import escape
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-T = TypeVar("T")
 SHOWN = 12
 THUMBNAIL = 96  # pixels
 STRIP = "height:24px;width:192px;image-rendering:pixelated;vertical-align:middle"
@@ -44,29 +41,6 @@ def strip(vector: Float[np.ndarray, " D"], caption: str) -> str:
     below, above = np.maximum(-scaled, 0), np.maximum(scaled, 0)
     faded = np.stack([1 - below, 1 - above - below, 1 - above], axis=-1)
     return _figure(Image.fromarray((255 * faded).round().astype(np.uint8)), STRIP, caption, 192)
-
-
-def progress(
-    items: Iterable[T],
-    total: int,
-    doing: str,
-    place: Callable[[T], tuple[int, int]] | None = None,
-) -> Generator[T]:
-    """Pass items on; in Jupyter a bar of tqdm counts them. Closing it closes `items`.
-
-    Args:
-        place: reads from an item how much is done, of what total; None counts the items.
-    """
-    if "ipykernel" not in sys.modules:
-        yield from items
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, desc=doing, leave=False) as bar:
-        for item in items:
-            yield item
-            done, bar.total = place(item) if place else (bar.n + 1, total)
-            bar.update(done - bar.n)
 
 
 def _figure(image: Image.Image, style: str, caption: str, width: int) -> str:

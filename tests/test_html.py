@@ -3,9 +3,7 @@
 import base64
 import io
 import re
-import sys
 import time
-import types
 
 import numpy as np
 import pytest
@@ -13,9 +11,11 @@ from coloured import dataset
 from fakes import COLOUR_SPACE
 from PIL import Image
 
-from explorer import jupyter
+from explorer import html
 from explorer.path import Path
 from explorer.points import Points
+from explorer.progress_bar import progress
+from explorer.settings import Settings
 
 
 def thumbnails(html):
@@ -47,7 +47,7 @@ def test_a_image_that_is_gone_is_said_instead_of_shown(library):
 
 def test_a_library_shows_images_from_its_start_to_its_end(library):
     shown = thumbnails(library._repr_html_())
-    assert len(shown) == jupyter.SHOWN
+    assert len(shown) == html.SHOWN
     ends = [library.open_image(row) for row in (0, len(library) - 1)]
     assert [shown[i].tobytes() for i in (0, -1)] == [end.tobytes() for end in ends]
 
@@ -60,13 +60,13 @@ def test_words_cannot_become_html():
 
 
 def test_a_strip_is_blue_below_zero_and_red_above():
-    (strip,) = thumbnails(jupyter.strip(np.array([-2.0, 0.0, 2.0]), "a"))
+    (strip,) = thumbnails(html.strip(np.array([-2.0, 0.0, 2.0]), "a"))
     assert [strip.getpixel((x, 0)) for x in range(3)] == [(0, 0, 255), (255,) * 3, (255, 0, 0)]
 
 
 def test_points_and_paths_show_a_strip_each(library):
     points = library.points(range(20))
-    assert len(thumbnails(points._repr_html_())) == jupyter.SHOWN
+    assert len(thumbnails(points._repr_html_())) == html.SHOWN
     assert "and 8 more" in points._repr_html_()
     assert len(thumbnails(Path.slerp(points[0], points[7])._repr_html_())) == 5
 
@@ -77,17 +77,14 @@ def slowly(items):
         yield item
 
 
-def test_bars_count_in_jupyter_alone(monkeypatch, capsys):
-    assert list(jupyter.progress(iter("abc"), 3, "spelling")) == ["a", "b", "c"]
-    assert capsys.readouterr().err == ""
-    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)  # without it tqdm draws in text
-    place = {"a": (10, 40), "b": (40, 40)}.get
-    assert list(jupyter.progress(slowly("ab"), 0, "spelling", place)) == ["a", "b"]
-    assert "40/40" in capsys.readouterr().err
+def test_a_bar_counts_what_passes_and_the_core_draws_none(capsys, pocket):
+    assert list(progress(iter("abc"), 3, "spelling")) == ["a", "b", "c"]
+    assert "spelling" in capsys.readouterr().err
+    list(pocket.decoder.decode(pocket.prior.sample(["a cat"]), Settings(steps=1)))
+    assert capsys.readouterr() == ("", "")
 
 
-def test_closing_closes_what_is_counted():
+def test_a_bar_that_is_closed_closes_what_it_counts():
     closed = []
 
     def items():
@@ -96,7 +93,7 @@ def test_closing_closes_what_is_counted():
         finally:
             closed.append(True)
 
-    bar = jupyter.progress(items(), 9, "counting")
+    bar = progress(items(), 9)
     next(bar)
     bar.close()
     assert closed
