@@ -1,4 +1,4 @@
-"""What a library knows already when it is added to: by name, and by content."""
+"""The rows that a library has when it is added to: by name, and by content."""
 
 from functools import cached_property
 from typing import Any
@@ -8,7 +8,7 @@ from explorer.library.segments import OWN_COLUMNS, Key
 from explorer.library.sources.scan import Item
 
 
-class Known:
+class ExistingRows:
     """The rows that the library has had, living or retired, by name and by content."""
 
     def __init__(self, contents: Contents) -> None:
@@ -37,11 +37,16 @@ class Known:
                 self._moved_sizes.add(self.get("size", index))
 
     def get(self, name: str, index: int) -> Any:
-        """One value of one row."""
+        """Return one value of one row."""
         return self._column[name][index]
 
+    def living_number(self, key: Key) -> int | None:
+        """Return the number of the living row of this name; None if there is none."""
+        index = self.by_key.get(key)
+        return int(self.numbers[index]) if index is not None and self.live[index] else None
+
     def may_be_moved(self, item: Item) -> bool:
-        """Say whether a row of that size has lost its name, so that hashing is worth the time."""
+        """Return whether a row of that size has lost its name: then hashing is worth the time."""
         return item.size in self._moved_sizes
 
     @cached_property
@@ -50,6 +55,6 @@ class Known:
         return {name: self.table.column(name).to_pylist() for name in names}
 
     def columns(self, index: int) -> dict[str, Any]:
-        """The user's columns of one row."""
+        """Return the user's columns of one row."""
         values = {name: column[index] for name, column in self._user_columns.items()}
         return {name: value for name, value in values.items() if value is not None}
