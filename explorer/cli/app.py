@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from explorer.cli.output import door
+from explorer.cli.output import command
 
 AllowRemote = Annotated[
     bool,
@@ -20,7 +20,7 @@ Decoder = Annotated[
 Prior = Annotated[str, typer.Option(help="A folder of `unclip train prior`, or a model's name.")]
 
 
-@door
+@command
 def app(
     library: Annotated[
         FilePath | None, typer.Argument(help="A library's folder; default: the sample library.")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.output import door, plain, progress, report
+from explorer.cli.output import command, plain, progress, report
 
 if TYPE_CHECKING:
     from explorer.library import Library
@@ -14,7 +14,7 @@ Folder = Annotated[FilePath, typer.Argument(help="A library's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 
 
-@door
+@command
 def index(
     sources: Annotated[
         list[str], typer.Argument(help="Folders, images, webdataset tars or tables of files.")
@@ -106,7 +106,7 @@ def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -
     return lines + [f"  note: {warning}" for warning in library.warnings]
 
 
-@door
+@command
 def search(
     library: Folder,
     query: Annotated[
@@ -160,7 +160,7 @@ def conditions(where: list[str]) -> dict[str, list[str]]:
     return found
 
 
-@door
+@command
 def map_command(
     library: Folder,
     out: Annotated[
@@ -187,7 +187,7 @@ def map_command(
     report(value, as_json, [f"{out}: a map of {len(kept)} images"])
 
 
-@door
+@command
 def info(
     library: Folder,
     errors: Annotated[
@@ -205,7 +205,7 @@ def info(
     report(value, as_json, lines + [f"note: {warning}" for warning in kept.warnings])
 
 
-@door
+@command
 def export(
     library: Folder,
     out: Annotated[

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from explorer.cli.output import door, plain, report
+from explorer.cli.output import command, plain, report
 
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
@@ -16,7 +16,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.
 
 
 @models.callback()
-@door
+@command
 def list_models(context: typer.Context, as_json: Json = False) -> None:
     """List the models, and whether their weights are here; or get, find and remove those."""
     from explorer.models import describe
@@ -35,7 +35,7 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
 
 
 @models.command()
-@door
+@command
 def get(name: Name, as_json: Json = False) -> None:
     """Fetch a model's weights; an interrupted download goes on where it stopped.
 
@@ -47,7 +47,7 @@ def get(name: Name, as_json: Json = False) -> None:
 
 
 @models.command()
-@door
+@command
 def path(name: Name, as_json: Json = False) -> None:
     """Say in which folders a model's weights are."""
     from explorer.errors import WeightsMissing
@@ -65,7 +65,7 @@ def path(name: Name, as_json: Json = False) -> None:
 
 
 @models.command()
-@door
+@command
 def rm(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.output import door, report
+from explorer.cli.output import command, report
 
 if TYPE_CHECKING:
     from explorer.training.loop import Plan
@@ -47,7 +47,7 @@ class How:
 
 
 @app.command()
-@door
+@command
 def decoder(
     library: Folder,
     out: Out,
@@ -86,7 +86,7 @@ def decoder(
 
 
 @app.command()
-@door
+@command
 def prior(
     library: Folder,
     out: Out,
