@@ -23,14 +23,12 @@ WALK = [SAMPLE / f"images/noto/{code}.png" for code in ("2600", "26c4", "1f47b")
 
 @command
 def demo(
-    out: Annotated[FilePath, typer.Option("--out", help="The folder to write into.")] = FilePath(
-        "demo"
-    ),
+    out: Annotated[FilePath, typer.Option("--out", help="Output folder.")] = FilePath("demo"),
     as_json: Json = False,
 ) -> None:
     """Try everything on the sample images, offline.
 
-    Searches, a text diff, a walk and a map; says what each file is.
+    Runs searches, a text diff, a walk and a map, and names each file written.
     """
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
@@ -119,7 +117,7 @@ def _walk(model: "Model", out: FilePath) -> dict[str, str]:
 
 def _map(folder: FilePath, out: FilePath) -> dict[str, str]:
     """The map as a page and as an image; runs in a process of its own."""
-    from explorer.cli.maps import write_map
+    from explorer.cli.mappage import write_map
     from explorer.library import Library
     from explorer.projection import Projection
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from explorer.rendering import Rendering
 
 
+Folder = Annotated[FilePath, typer.Argument(help="A library's folder.")]
 Out = Annotated[
     FilePath, typer.Option("-o", "--out", help="Output file; the suffix selects the format.")
 ]
@@ -44,7 +45,7 @@ SETTINGS: dict[str, Any] = {  # one option for each field of Settings
         str | None,
         typer.Option(
             "--noise-from",
-            help="Where noise comes from: inverted (the image itself) or seed.",
+            help="Noise to start from: inverted (found from the image) or seed.",
         ),
     ],
     "preview": Annotated[bool, typer.Option("--preview", help="Decode a preview in few steps.")],
@@ -84,7 +85,9 @@ class ModelOptions:
 
     model_name: Annotated[
         str | None,
-        typer.Option("--model", help="A model; default: that of --decoder or --prior, or pocket."),
+        typer.Option(
+            "--model", help="A model; default: the one of --decoder or --prior, else pocket."
+        ),
     ] = None
     decoders: Annotated[
         list[str] | None,
@@ -104,7 +107,7 @@ class ModelOptions:
         ),
     ] = None
     low_memory: Annotated[
-        bool, typer.Option("--low-memory", help="Only the network at work is on the device.")
+        bool, typer.Option("--low-memory", help="Keep only the network in use on the device.")
     ] = False
 
     def open(self) -> "Model":

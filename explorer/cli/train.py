@@ -1,4 +1,4 @@
-"""Commands that train on a library of one's own: train decoder, train prior."""
+"""Commands that train on the images of a library: train decoder, train prior."""
 
 import sys
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from explorer.cli.options import Folder, Json
 from explorer.cli.output import command, report
 
 if TYPE_CHECKING:
@@ -16,30 +17,28 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Train a decoder or a prior for the CLIP of a library, on what the library holds.",
+    help="Train a decoder or a prior for the CLIP of a library, on its images and captions.",
 )
 
-Folder = Annotated[FilePath, typer.Argument(help="A library's folder.")]
-Out = Annotated[FilePath, typer.Option("-o", "--out", help="The folder to write.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
-HOW_LONG = typer.Option(min=0.01, help="How long to train, over all resumptions.")
+Out = Annotated[FilePath, typer.Option("-o", "--out", help="Output folder.")]
+HOW_LONG = typer.Option(min=0.01, help="Minutes to train, all resumptions together.")
 
 
 @dataclass(frozen=True)
-class How:
-    """What both trainings can be told."""
+class TrainingOptions:
+    """Options that both trainings share."""
 
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the training in that folder.")
+        bool, typer.Option("--resume", help="Continue the training in that folder.")
     ] = False
     device: Annotated[
-        str, typer.Option("--device", help="cpu, cuda or mps; auto takes the best.")
+        str, typer.Option("--device", help="cpu, cuda, mps, or auto: the best there is.")
     ] = "auto"
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another training.")] = 0
-    rate: Annotated[float, typer.Option("--rate", help="Learning rate, times the usual one.")] = 1.0
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0
+    rate: Annotated[float, typer.Option("--rate", help="Factor on the usual learning rate.")] = 1.0
 
     def plan(self, minutes: float) -> "Plan":
-        """The plan of a training that long."""
+        """Return the plan of a training of that length."""
         from explorer.models import best_device
         from explorer.training.loop import Plan
 
@@ -50,20 +49,21 @@ class How:
 @command
 def decoder(
     library: Folder,
+    *,
     out: Out,
-    how: How,
-    size: Annotated[int, typer.Option(help="Pixels a side: 32, 64 or 128.")] = 64,
+    size: Annotated[int, typer.Option(help="Image size in pixels: 32, 64 or 128.")] = 64,
     minutes: Annotated[float, HOW_LONG] = 30,
     start: Annotated[
         str | None,
         typer.Option(help="Whose weights to start from: pocket (the default at 64) or none."),
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Use at most so many images.")] = 50_000,
+    images: Annotated[int, typer.Option(min=1, help="Maximum number of images.")] = 50_000,
+    training: TrainingOptions,
     as_json: Json = False,
 ) -> None:
     """Train a decoder, for the points of a library's CLIP, on the library's own images.
 
-    Ctrl-C leaves a decoder that can be used, and a training that can go on.
+    Ctrl-C leaves a decoder that can be used, and a training that can be resumed.
 
     Example: unclip train decoder photos.lib -o mine --minutes 30
     """
@@ -73,8 +73,8 @@ def decoder(
 
     kept, interrupt = Library.open(library), Interrupt()
     design = decoder.Design(size, start or ("pocket" if size == 64 else "none"), images)
-    plan = how.plan(minutes)
-    made = decoder.train(kept, out, design, plan, resume=how.resume, interrupt=interrupt)
+    plan = training.plan(minutes)
+    made = decoder.train(kept, out, design, plan, resume=training.resume, interrupt=interrupt)
     lines = [f"{out}: a decoder for {made['space']['name']}"]
     if score := made["held_out"]:
         lines += [
@@ -89,12 +89,13 @@ def decoder(
 @command
 def prior(
     library: Folder,
+    *,
     out: Out,
-    how: How,
     caption_column: Annotated[
-        str, typer.Option(help="The column of the library that holds captions.")
+        str, typer.Option(help="Column of the library that holds captions.")
     ] = "caption",
     minutes: Annotated[float, HOW_LONG] = 10,
+    training: TrainingOptions,
     as_json: Json = False,
 ) -> None:
     """Train a prior, which carries words over to the image side, on a library's captions.
@@ -105,8 +106,8 @@ def prior(
     from explorer.training import prior
     from explorer.training.loop import Interrupt
 
-    kept, plan, interrupt = Library.open(library), how.plan(minutes), Interrupt()
-    made = prior.train(kept, out, caption_column, plan, resume=how.resume, interrupt=interrupt)
+    kept, plan, interrupt = Library.open(library), training.plan(minutes), Interrupt()
+    made = prior.train(kept, out, caption_column, plan, resume=training.resume, interrupt=interrupt)
     score = made["held_out"]
     lines = [
         f"{out}: a prior for {made['space']['name']}",
@@ -122,8 +123,8 @@ def _finish(made: dict[str, Any], as_json: bool, lines: Iterable[str], interrupt
     report(made, as_json, lines)
     if interrupted:
         print(
-            f"unclip: interrupted at step {made['training']['step']}. What stands there can be "
-            "used; to go on, run the same command again with --resume.",
+            f"unclip: interrupted at step {made['training']['step']}. What is there can be "
+            "used; to continue, run the same command again with --resume.",
             file=sys.stderr,
         )
         raise typer.Exit(130)
