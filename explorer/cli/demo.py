@@ -62,7 +62,7 @@ def _indexed(model: "Model", folder: FilePath) -> "Library":
     from explorer.library import Library
 
     try:
-        library = Library.open_or_create(folder, model.space)
+        library = Library.open_or_create(folder, model)
     except SpaceMismatch:
         raise SpaceMismatch(
             f"{folder} was made with another version of pocket. Remove it, or choose another "

@@ -48,7 +48,7 @@ def index(
         loaded = load(model)
         encoder = loaded.encoder
         dtype: Any = "float16" if half else "float32"
-        kept = Library.create(library, loaded.space, dtype=dtype, model=loaded.name)
+        kept = Library.create(library, loaded, dtype=dtype)
     summary = add(kept, sources, encoder, columns, workers)
     report(summary, as_json, summary_lines(kept, summary))
 
@@ -60,7 +60,7 @@ def add(
     columns: FilePath | None = None,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Run `Library.add` under a progress bar and count what it did."""
+    """Run `Library.adding` under a progress bar and count what it did."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -79,7 +79,7 @@ def add(
     )
     with Progress(*look, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading images", total=None)
-        for last in library.add(sources, encoder, columns=columns, workers=workers):
+        for last in library.adding(sources, encoder=encoder, columns=columns, workers=workers):
             bar.update(task, completed=last.done, total=last.total)
     counted = ("embedded", "unchanged", "failed", "removed")
     return {
