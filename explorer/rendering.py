@@ -253,10 +253,10 @@ def recipe_values(file: str | PathLike[str]) -> dict[str, Any]:
     file = FilePath(file)
     if not file.is_file():
         raise QueryError(f"There is no file {file}.")
-    moving = file.suffix.lower() in SUFFIXES
-    values = read_video_recipe(file) if moving else read_recipe(file)
-    if values is None and file.suffix.lower() == ".webp":
-        values = read_recipe(file)
+    suffix = file.suffix.lower()
+    values = None if suffix in SUFFIXES and suffix not in STILL_SUFFIXES else read_recipe(file)
+    if values is None and suffix in SUFFIXES:
+        values = read_video_recipe(file)
     if values is None:
         raise QueryError(
             f"{file} carries no recipe. Only images and videos written by unclip do, as long as "

@@ -3,12 +3,12 @@
 It knows no model: what is left at None is filled in by the decoder (`Decoder.resolve`).
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Literal, get_args
-
-import numpy as np
 
 from explorer.errors import QueryError
 
@@ -72,7 +72,7 @@ class Settings:
             raise QueryError(f"preview is True or False, not {self.preview!r}.")
         if not isinstance(self.options, Mapping):
             raise QueryError(f"options are a dict of names and values, not {self.options!r}.")
-        seed = self.seed if isinstance(self.seed, int) else tuple(self.seed)
+        seed = tuple(self.seed) if isinstance(self.seed, Iterable) else self.seed
         object.__setattr__(self, "seed", _checked_seed(seed))
         object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
 
@@ -145,7 +145,7 @@ def seeds_for(seed: int | Sequence[int], n: int) -> tuple[int, ...]:
     >>> seeds_for(7, 3)
     (7, 7, 7)
     """
-    checked = _checked_seed(tuple(seed) if isinstance(seed, Sequence | np.ndarray) else seed)
+    checked = _checked_seed(tuple(seed) if isinstance(seed, Iterable) else seed)
     seeds = checked if isinstance(checked, tuple) else (checked,) * n
     if len(seeds) != n:
         raise QueryError(
@@ -157,15 +157,14 @@ def seeds_for(seed: int | Sequence[int], n: int) -> tuple[int, ...]:
 
 def _checked_seed(seed: Any) -> int | tuple[int, ...]:
     for value in seed if isinstance(seed, tuple) else (seed,):
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
         if not whole or not 0 <= value < 2**32:
             raise QueryError(f"A seed must be a whole number from 0 to 2³² - 1, not {value!r}.")
     return tuple(int(value) for value in seed) if isinstance(seed, tuple) else int(seed)
 
 
 def _is_number(value: Any) -> bool:
-    numeric = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    return numeric and bool(np.isfinite(value))
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

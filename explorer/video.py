@@ -46,7 +46,10 @@ _ENCODINGS = {
     ".mp4": _Encoding(
         "mp4", "libx264", 1, {"movflags": "+faststart+use_metadata_tags"}, {"crf": "16"}
     ),
-    ".webm": _Encoding("webm", "libsvtav1", 64, {}, {"crf": "24", "preset": "7"}),
+    # Without bitexact the WebM muxer writes a random number, and no two files are the same.
+    ".webm": _Encoding(
+        "webm", "libsvtav1", 64, {"fflags": "+bitexact"}, {"crf": "24", "preset": "7"}
+    ),
 }
 SUFFIXES = (*_ENCODINGS, ".webp", ".gif")
 

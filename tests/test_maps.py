@@ -11,7 +11,7 @@ import pytest
 from fakes import ColourEncoder, coloured
 from PIL import Image
 
-from explorer.cli.maps import MAX_IMAGES, TILE, write_map
+from explorer.cli.mappage import MAX_IMAGES, TILE, write_map
 from explorer.errors import ImageError, QueryError
 from explorer.library import Library
 from explorer.points import Points, Space
@@ -142,7 +142,7 @@ def test_a_image_that_went_away_keeps_its_dot(tmp_path):
 
 def test_many_images_are_sampled_and_the_page_says_so(tmp_path, monkeypatch):
     assert MAX_IMAGES == 5000
-    monkeypatch.setattr("explorer.cli.maps.MAX_IMAGES", 20)
+    monkeypatch.setattr("explorer.cli.mappage.MAX_IMAGES", 20)
     data = page_of(Shelf(100), tmp_path)[0].data
     assert 18 <= sum(tile >= 0 for tile in data["tiles"]) <= 20
     assert "of 100" in data["note"]

@@ -1,8 +1,11 @@
-"""The command line: every command reads arguments, calls verbs and prints; nothing else."""
+"""The command line: every command reads arguments, makes one call and prints; nothing else."""
+
+from typing import Annotated
 
 import typer
 
-from explorer.cli import app, decode, demo, edits, library, models, train
+from explorer import __version__
+from explorer.cli import app, decode, demo, edits, library, map, models, search, train
 
 unclip = typer.Typer(
     no_args_is_help=True,
@@ -11,17 +14,37 @@ unclip = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Explore CLIP's embedding space, and decode any point of it back into an image.",
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"unclip {__version__}")
+        raise typer.Exit
+
+
+@unclip.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 unclip.command()(demo.demo)
 unclip.command()(app.app)
 unclip.add_typer(models.models, name="models")
 unclip.command()(library.index)
-unclip.command()(library.search)
+unclip.command()(search.search)
 unclip.command()(edits.diff)
 unclip.command()(edits.walk)
 unclip.command()(decode.decode)
 unclip.command()(decode.invert)
-unclip.command()(decode.inpaint)
-unclip.command("map")(library.map_command)
+unclip.command()(edits.inpaint)
+unclip.command("map")(map.map_command)
 unclip.add_typer(train.app, name="train")
 unclip.command()(library.info)
 unclip.command()(library.export)

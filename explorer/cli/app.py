@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from explorer.cli.output import door
+from explorer.cli.output import command
 
 AllowRemote = Annotated[
     bool,
-    typer.Option("--allow-remote", help="Let all who reach --host look, search and decode."),
+    typer.Option("--allow-remote", help="Let everyone who can reach --host use the dashboard."),
 ]
 NoBrowser = Annotated[
-    bool, typer.Option("--no-browser", help="Say the address, and open no browser.")
+    bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
 ]
 Decoder = Annotated[
     str, typer.Option(help="A folder of `unclip train decoder`, or a model's name.")
@@ -20,23 +20,24 @@ Decoder = Annotated[
 Prior = Annotated[str, typer.Option(help="A folder of `unclip train prior`, or a model's name.")]
 
 
-@door
+@command
 def app(
     library: Annotated[
         FilePath | None, typer.Argument(help="A library's folder; default: the sample library.")
     ] = None,
     host: Annotated[
-        str, typer.Option(help="The address to serve on; the default is this machine alone.")
+        str, typer.Option(help="Address to serve on; the default is for this machine only.")
     ] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Default: the first free one from 8501 on.")
+        int | None,
+        typer.Option(min=0, max=65535, help="Port; default: the first free one from 8501 up."),
     ] = None,
     allow_remote: AllowRemote = False,
     no_browser: NoBrowser = False,
     decoder: Decoder = "",
     prior: Prior = "",
 ) -> None:
-    """Open the dashboard: map, search, text diffs and the rest, in a browser.
+    """Open the dashboard in a browser: map, search, text diffs and more.
 
     Example: unclip app photos.lib
     """
@@ -45,11 +46,11 @@ def app(
     from explorer.library import Library
 
     if library is not None:
-        Library.open(library)  # say now what is wrong with it
+        Library.open(library)  # report now what is wrong with it
     given = Given("" if library is None else str(library.absolute()), decoder, prior)
 
     def started(address: str) -> None:
-        print(f"The dashboard is at {address} (Ctrl-C ends it)", flush=True)
+        print(f"The dashboard is at {address} (Ctrl-C to stop)", flush=True)
         if not no_browser:
             launch.open_browser(address)
 

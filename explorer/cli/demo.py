@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from explorer.cli.options import decoded
-from explorer.cli.output import door, report
+from explorer.cli.options import Json, decode_all
+from explorer.cli.output import command, report
 from explorer.errors import SpaceMismatch
 
 if TYPE_CHECKING:
@@ -17,20 +17,18 @@ if TYPE_CHECKING:
 SAMPLE = FilePath(__file__).parent.parent / "sample"
 CAT = SAMPLE / "images/noto/1f431.png"
 FARMER = SAMPLE / "images/flat/1f468-200d-1f33e.png"
-TURN = ("man farmer", "man farmer: dark skin tone")
+DIFF = ("man farmer", "man farmer: dark skin tone")
 WALK = [SAMPLE / f"images/noto/{code}.png" for code in ("2600", "26c4", "1f47b")]
 
 
-@door
+@command
 def demo(
-    out: Annotated[FilePath, typer.Option("--out", help="The folder to write into.")] = FilePath(
-        "demo"
-    ),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False,
+    out: Annotated[FilePath, typer.Option("--out", help="Output folder.")] = FilePath("demo"),
+    as_json: Json = False,
 ) -> None:
     """Try everything on the sample images, offline.
 
-    Searches, a text diff, a walk and a map; says what each file is.
+    Runs searches, a text diff, a walk and a map, and names each file written.
     """
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
@@ -97,13 +95,14 @@ def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     """A text diff as a video, and as a strip with the neighbours of its frames."""
     from explorer import edits
 
-    start = edits.Stop.read(model, [str(FARMER)], 0)
-    recipe, _ = edits.plan_diff(model, start, *TURN, fraction=0.4, count=24, fps=12)
-    made = decoded(recipe, model)
-    made.write(out / "text-diff.mp4")
-    made.write(out / "text-diff.png", library)
+    before, after = DIFF
+    diff = edits.text_diff(
+        model, FARMER, before=before, after=after, fraction=0.4, frames=24, fps=12
+    )
+    decode_all(diff).save(out / "text-diff.mp4")
+    diff.save(out / "text-diff.png", library)
     return {
-        "text-diff.mp4": f"a text diff: an image turned from {TURN[0]!r} to {TURN[1]!r}",
+        "text-diff.mp4": f"a text diff: an image rotated from {before!r} to {after!r}",
         "text-diff.png": "the same as a strip, with the nearest images under each frame",
     }
 
@@ -112,16 +111,13 @@ def _walk(model: "Model", out: FilePath) -> dict[str, str]:
     """An interpolation between three images."""
     from explorer import edits
 
-    stops = [edits.Stop.read(model, [str(image)], 0) for image in WALK]
-    recipe = edits.plan_walk(model, stops, count=48, fps=24)
-    made = decoded(recipe, model)
-    made.write(out / "walk.mp4")
+    decode_all(edits.interpolate(model, WALK, frames=48, fps=24)).save(out / "walk.mp4")
     return {"walk.mp4": "an interpolation: sun → snowman → ghost, noise and point along arcs"}
 
 
 def _map(folder: FilePath, out: FilePath) -> dict[str, str]:
     """The map as a page and as an image; runs in a process of its own."""
-    from explorer.cli.maps import write_map
+    from explorer.cli.mappage import write_map
     from explorer.library import Library
     from explorer.projection import Projection
 

@@ -1,54 +1,63 @@
-"""Commands that make moving images, and any image again: diff, walk, replay."""
+"""Commands that edit: diff, walk, inpaint, replay."""
 
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from explorer.cli.options import Chosen, Knobs, decoded, open_library
-from explorer.cli.output import door, report
+from explorer.cli.options import (
+    Json,
+    ModelOptions,
+    Out,
+    decode_all,
+    numbers,
+    open_library,
+    read_options,
+    settings_options,
+)
+from explorer.cli.output import command, report
 from explorer.errors import QueryError
+from explorer.settings import Settings
 
 if TYPE_CHECKING:
     from explorer.library import Library
-    from explorer.models import Model
-    from explorer.points import Points
-    from explorer.recipe import Recipe
+    from explorer.rendering import Rendering
 
-Out = Annotated[
-    FilePath, typer.Option("-o", "--out", help="The file to write; its suffix says as what.")
-]
 LibraryFolder = Annotated[
-    FilePath | None, typer.Option("--library", help="Show the nearest images of this library.")
+    FilePath | None,
+    typer.Option("--library", help="Measure against this library, and show its nearest images."),
 ]
-Frames = Annotated[int, typer.Option("--frames", min=2, help="How many frames.")]
-Fps = Annotated[float, typer.Option("--fps", help="Frames a second in a video.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
-FixedNoise = Annotated[
-    bool, typer.Option("--fixed-noise", help="Start from --seed even where an image is given.")
+Frames = Annotated[int, typer.Option("--frames", min=2, help="Number of frames.")]
+Fps = Annotated[float, typer.Option("--fps", help="Frames per second of a video.")]
+Moving = Annotated[
+    Settings,
+    settings_options("steps", "guidance", "eta", "solver", "seed", "noise", "preview", "options"),
+]
+Painting = Annotated[
+    Settings, settings_options("steps", "guidance", "eta", "solver", "seed", "preview", "options")
 ]
 
 
-@door
+@command
 def diff(
     start: Annotated[str, typer.Argument(help="An image, words, or an algebra of both.")],
-    after: Annotated[str, typer.Option("--to", help="What it shall become.")],
+    *,
+    after: Annotated[str, typer.Option("--to", help="Target caption.")],
     out: Out,
-    knobs: Knobs,
-    chosen: Chosen,
     before: Annotated[
-        str | None, typer.Option("--from", help="What it is now; may be left out.")
+        str | None, typer.Option("--from", help="Caption of what it shows now; optional.")
     ] = None,
-    library: LibraryFolder = None,
     fraction: Annotated[
-        float, typer.Option(help="How far to turn, as part of the whole angle.")
+        float, typer.Option(help="How far to rotate, as a part of the whole angle.")
     ] = 0.5,
     frames: Frames = 24,
     fps: Fps = 12,
-    fixed_noise: FixedNoise = False,
+    library: LibraryFolder = None,
+    settings: Moving,
+    model_options: ModelOptions,
     as_json: Json = False,
 ) -> None:
-    """Change an image by words, step by step.
+    """Change an image by words, step by step (text diff).
 
     Example: unclip diff cat.png --from "cat face" --to "dog face" -o dog.mp4
     """
@@ -56,108 +65,146 @@ def diff(
     from explorer.rendering import check_output
 
     check_output(out, video=True)
-    model = chosen.open()
-    shown = open_library(library, model)
-    stop = edits.Stop.read(model, start, knobs.seed)
-    given = knobs.settings() | {"count": frames, "fps": fps, "seeds": (knobs.seed,)}
-    recipe, ends = edits.plan_diff(
-        model, stop, before, after, fraction=fraction, inverted=not fixed_noise, **given
+    model = model_options.open()
+    shown, settings = open_library(library, model), read_options(settings, model)
+    rendering = edits.text_diff(
+        model,
+        start,
+        after=after,
+        before=before,
+        fraction=fraction,
+        frames=frames,
+        fps=fps,
+        settings=settings,
     )
-    _finish(recipe, model, out, shown, ends, as_json)
+    _save_path(rendering, out, shown, as_json)
 
 
-@door
+@command
 def walk(
-    stops: Annotated[list[str], typer.Argument(help="Two or more images, words or algebras.")],
+    keyframes: Annotated[list[str], typer.Argument(help="Two or more images, words or algebras.")],
+    *,
     out: Out,
-    knobs: Knobs,
-    chosen: Chosen,
-    library: LibraryFolder = None,
     frames: Frames = 48,
     fps: Fps = 24,
-    fixed_noise: FixedNoise = False,
     even: Annotated[
-        bool, typer.Option("--even", help="Change as much with each frame; decodes twice.")
+        bool,
+        typer.Option("--even", help="Re-time frames to constant visual speed (decodes twice)."),
     ] = False,
+    library: LibraryFolder = None,
+    settings: Moving,
+    model_options: ModelOptions,
     as_json: Json = False,
 ) -> None:
     """Interpolate between images or words.
 
-    Goes along great circles and decodes on the way. Between images the inverted noises turn
-    into each other too, so that the ends are the images themselves.
+    Follows great circles. Between images the inverted noise is interpolated too, so that the
+    ends are the images themselves.
 
     Example: unclip walk cat.png dog.png "a red car" -o walk.mp4
     """
     from explorer import edits
     from explorer.rendering import check_output
 
-    if len(stops) < 2:
-        raise QueryError("A walk needs two stops or more: unclip walk A B -o walk.mp4")
+    if len(keyframes) < 2:
+        raise QueryError("A walk needs two keyframes or more: unclip walk A B -o walk.mp4")
     check_output(out, video=True)
-    model = chosen.open()
-    shown = open_library(library, model)
-    read = [edits.Stop.read(model, stop, knobs.seed) for stop in stops]
-    given = knobs.settings() | {"count": frames, "fps": fps, "seeds": (knobs.seed,)}
-    recipe = edits.plan_walk(model, read, inverted=not fixed_noise, **given)
+    model = model_options.open()
+    shown, settings = open_library(library, model), read_options(settings, model)
+    rendering = edits.interpolate(model, keyframes, frames=frames, fps=fps, settings=settings)
     if even:
-        draft = decoded(recipe, model)
-        recipe = edits.evened(recipe, model.encoder.encode_images(draft.frames))
-    _finish(recipe, model, out, shown, (read[0].point, read[-1].point), as_json)
+        rendering = edits.evened(decode_all(rendering))
+    _save_path(rendering, out, shown, as_json)
 
 
-@door
+@command
+def inpaint(
+    file: Annotated[FilePath, typer.Argument(metavar="IMAGE", help="An image.")],
+    *,
+    out: Out,
+    mask: Annotated[
+        FilePath | None, typer.Option(help="An image of the same size; white is replaced.")
+    ] = None,
+    box: Annotated[
+        str | None, typer.Option(help="LEFT,TOP,WIDTH,HEIGHT in pixels, instead of a mask.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="What the whole shows; default: what it shows now.")
+    ] = None,
+    count: Annotated[int, typer.Option("-n", min=1, help="Number of images.")] = 1,
+    settings: Painting,
+    model_options: ModelOptions,
+    as_json: Json = False,
+) -> None:
+    """Replace a part of an image; the rest stays as it is.
+
+    Example: unclip inpaint cat.png --box 10,10,40,20 --text "a cat with a hat" -o hat.png
+    """
+    from explorer import edits
+    from explorer.cli.decode import save_images
+    from explorer.images import open_image
+    from explorer.rendering import check_output
+
+    check_output(out, video=False)
+    if (mask is None) == (box is None):
+        raise QueryError("Choose the part: --mask FILE, or --box LEFT,TOP,WIDTH,HEIGHT.")
+    where: FilePath | tuple[int, int, int, int]
+    if mask is None:
+        left, top, width, height = numbers(box or "", 4, "LEFT,TOP,WIDTH,HEIGHT")
+        where = (left, top, width, height)
+    else:
+        where = mask
+    open_image(file)
+    model = model_options.open()
+    settings = read_options(settings, model)
+    rendering = edits.inpaint(model, file, where, text=text, count=count, settings=settings)
+    save_images([rendering], out, as_json)
+
+
+@command
 def replay(
     file: Annotated[FilePath, typer.Argument(help="An image or video that unclip wrote.")],
+    *,
     out: Out,
     decoder: Annotated[
         str | None, typer.Option("--decoder", help="Where its decoder is now, if it was moved.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make an image or video again from its recipe."""
+    """Recreate an image or video from its recipe.
+
+    Example: unclip replay dog.mp4 -o again.mp4
+    """
+    from explorer.edits import from_recipe
     from explorer.library import Library
     from explorer.recipe import Recipe
-    from explorer.rendering import check_output, recipe_of, write_compared
+    from explorer.rendering import check_output, recipe_values, save_comparison
 
-    values = recipe_of(file)
+    values = recipe_values(file)
     recipes = [Recipe.from_dict(each) for each in values.get("sheet", [values])]
     check_output(out, video=recipes[0].way != "points")
-    shown = Library.open(values["library"]) if values.get("library") else None
-    made = [decoded(recipe, _model_of(recipe, decoder)) for recipe in recipes]
+    library = Library.open(values["library"]) if values.get("library") else None
+    renderings = [decode_all(from_recipe(recipe, decoder)) for recipe in recipes]
     if "sheet" in values:
-        write_compared(made, out)
+        save_comparison(renderings, out)
     else:
-        made[0].write(out, shown)
+        renderings[0].save(out, library)
     title = recipes[0].title
     report({"file": str(out), "title": title}, as_json, [f"{out}: {title}"])
 
 
-def _model_of(recipe: "Recipe", decoder: str | None) -> "Model":
-    from explorer.models import load
-
-    model = load(recipe.model, decoder=decoder or recipe.decoder_from or None)
-    model.space.check(recipe.stops.space, "The recipe was written with other weights.")
-    return model
-
-
-def _finish(
-    recipe: "Recipe",
-    model: "Model",
-    out: FilePath,
-    library: "Library | None",
-    ends: "tuple[Points, Points]",
-    as_json: bool,
+def _save_path(
+    rendering: "Rendering", out: FilePath, library: "Library | None", as_json: bool
 ) -> None:
-
-    made = decoded(recipe, model)
-    made.write(out, library)
-    rows = made.measures(*ends, library)
+    """Decode and write a path, and report how its frames measure."""
+    decode_all(rendering).save(out, library)
+    rows = rendering.measure(library).to_dict("records")
     first, last = rows[0], rows[-1]
     lines = [
-        f"{out}: {recipe.title}, {len(rows)} frames",
-        f"  similarity to the end {first['score_to']:.3f} → {last['score_to']:.3f}, "
-        f"to the beginning {first['score_from']:.3f} → {last['score_from']:.3f}",
+        f"{out}: {rendering.recipe.title}, {len(rows)} frames",
+        f"  similarity to the end {first['similarity_end']:.3f} → {last['similarity_end']:.3f}, "
+        f"to the start {first['similarity_start']:.3f} → {last['similarity_start']:.3f}",
     ]
     if library is not None:
-        lines.append(f"  nearest: {first['neighbours'][0]} → {last['neighbours'][0]}")
+        lines.append(f"  nearest: {first['nearest'][0]} → {last['nearest'][0]}")
     report(rows, as_json, lines)

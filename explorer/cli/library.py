@@ -1,28 +1,29 @@
-"""Commands about libraries: index, search, map, info, export."""
+"""Commands about libraries: index, info, export."""
 
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.output import door, plain, progress, report
+from explorer.cli.options import Folder, Json
+from explorer.cli.output import command, plain, report
 
 if TYPE_CHECKING:
     from explorer.library import Library
 
-Folder = Annotated[FilePath, typer.Argument(help="A library's folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 
-
-@door
+@command
 def index(
     sources: Annotated[
         list[str], typer.Argument(help="Folders, images, webdataset tars or tables of files.")
     ],
-    library: Annotated[FilePath, typer.Option("--library", help="The library; made if new.")],
+    library: Annotated[
+        FilePath, typer.Option("--library", help="The library; created if there is none.")
+    ],
     model: Annotated[str, typer.Option(help="The model of a new library.")] = "pocket",
     columns: Annotated[
-        FilePath | None, typer.Option(help="A CSV, Parquet or JSONL with captions and the like.")
+        FilePath | None,
+        typer.Option(help="A CSV, Parquet or JSONL with captions and other columns."),
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store a new library as float16.")] = False,
     workers: Annotated[
@@ -30,9 +31,9 @@ def index(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring a library up to date with your images.
+    """Index images: create a library, or bring it up to date.
 
-    What did not change is not embedded again.
+    Images that did not change are not embedded again.
 
     Example: unclip index ~/Pictures --library photos.lib
     """
@@ -59,7 +60,7 @@ def add(
     columns: FilePath | None = None,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Run `Library.add` under a progress bar and count what it did."""
+    """Run `Library.adding` under a progress bar and count what it did."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -91,7 +92,7 @@ def add(
 
 
 def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -> list[str]:
-    """Say what `add` did, and what it could not read."""
+    """Return what `add` did, and what it could not read, in words."""
     lines = [
         f"{summary['library']}: {summary['images']} images "
         f"({summary['embedded']} embedded, {summary['unchanged']} unchanged, "
@@ -106,96 +107,15 @@ def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -
     return lines + [f"  note: {warning}" for warning in library.warnings]
 
 
-@door
-def search(
-    library: Folder,
-    query: Annotated[
-        list[str], typer.Argument(help='Words, images and signs: "2:cat" + ./dog.png - "night"')
-    ],
-    k: Annotated[int, typer.Option("-k", min=1, help="How many images.")] = 12,
-    where: Annotated[
-        list[str] | None, typer.Option(help="column=value; several values of one column are or-ed.")
-    ] = None,
-    sheet: Annotated[
-        FilePath | None, typer.Option(help="Write the images found as one image.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Find the images nearest to a query.
-
-    Example: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
-    """
-    from explorer.library import Library
-    from explorer.library.sheet import write_sheet
-    from explorer.models import load
-    from explorer.query import Query
-    from explorer.rendering import check_output
-
-    if sheet is not None:
-        check_output(sheet, video=False)
-    kept, parsed, wanted = Library.open(library), Query.parse(query), conditions(where or [])
-    encoder = load(kept.model).encoder
-    hits = kept.search(parsed.points(encoder), k, where=wanted)
-    if sheet is not None:
-        write_sheet(kept, hits, sheet)
-    lines = [f"{hit['score']:.3f}  {hit['item']}{_columns(hit)}" for hit in hits]
-    note = [f"note: {hits.note}"] if hits.note else []
-    report(list(hits), as_json, [*lines, *note])
-
-
-def conditions(where: list[str]) -> dict[str, list[str]]:
-    """Read column=value pairs.
-
-    Raises:
-        QueryError: one has no "=".
-    """
-    from explorer.errors import QueryError
-
-    found: dict[str, list[str]] = {}
-    for pair in where:
-        name, sign, value = pair.partition("=")
-        if not sign:
-            raise QueryError(f"--where {pair!r} is not of the form column=value.")
-        found.setdefault(name, []).append(value)
-    return found
-
-
-@door
-def map_command(
-    library: Folder,
-    out: Annotated[
-        FilePath, typer.Option("-o", "--out", help="A .html page, .png image or .parquet table.")
-    ],
-    colour: Annotated[str | None, typer.Option(help="The column that colours the points.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed gives another map.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Draw the map of a library (UMAP).
-
-    Example: unclip map photos.lib -o map.html
-    """
-    from explorer.cli.maps import write_map
-    from explorer.library import Library
-    from explorer.projection import Projection
-
-    kept = Library.open(library)
-    fitted = progress([None], None, "laying out the map")
-    for _ in fitted:
-        projection = Projection.cached(kept.cache_folder, kept.points(), seed=seed)
-    write_map(kept, projection, out, colour=colour, title=kept.folder.name)
-    value = {"file": str(out), "images": len(kept)}
-    report(value, as_json, [f"{out}: a map of {len(kept)} images"])
-
-
-@door
+@command
 def info(
     library: Folder,
     errors: Annotated[
-        bool, typer.Option("--errors", help="List everything that could not be read.")
+        bool, typer.Option("--errors", help="List all that could not be read.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a library holds."""
+    """Show library statistics."""
     from explorer.library import Library
 
     kept = Library.open(library)
@@ -205,7 +125,7 @@ def info(
     report(value, as_json, lines + [f"note: {warning}" for warning in kept.warnings])
 
 
-@door
+@command
 def export(
     library: Folder,
     out: Annotated[
@@ -226,9 +146,3 @@ def export(
 def _failure(error: dict[str, str]) -> str:
     item, reason = error["item"], error["reason"]
     return f"  {reason}" if reason.startswith(item) else f"  {item}: {reason}"
-
-
-def _columns(hit: dict[str, Any]) -> str:
-    own = ("rank", "score", "item", "row")
-    shown = [str(value) for name, value in hit.items() if name not in own and value is not None]
-    return "  (" + "; ".join(shown) + ")" if shown else ""

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from explorer.cli.output import door, plain, report
+from explorer.cli.options import Json
+from explorer.cli.output import command, plain, report
 
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
@@ -12,13 +13,12 @@ if TYPE_CHECKING:
 models = typer.Typer(invoke_without_command=True)
 
 Name = Annotated[str, typer.Argument(help="A model's name, as `unclip models` lists it.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 
 
 @models.callback()
-@door
+@command
 def list_models(context: typer.Context, as_json: Json = False) -> None:
-    """List the models, and whether their weights are here; or get, find and remove those."""
+    """List the models, and whether their weights are here; or get, find and remove weights."""
     from explorer.models import describe
 
     if context.invoked_subcommand is not None:
@@ -35,9 +35,9 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
 
 
 @models.command()
-@door
+@command
 def get(name: Name, as_json: Json = False) -> None:
-    """Fetch a model's weights; an interrupted download goes on where it stopped.
+    """Download a model's weights; an interrupted download is resumed.
 
     Example: unclip models get kandinsky-2.2
     """
@@ -47,9 +47,9 @@ def get(name: Name, as_json: Json = False) -> None:
 
 
 @models.command()
-@door
+@command
 def path(name: Name, as_json: Json = False) -> None:
-    """Say in which folders a model's weights are."""
+    """Show the folders of a model's weights."""
     from explorer.errors import WeightsMissing
     from explorer.models.shared.hub import releases_of
 
@@ -65,15 +65,15 @@ def path(name: Name, as_json: Json = False) -> None:
 
 
 @models.command()
-@door
+@command
 def rm(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: Json = False,
 ) -> None:
     """Remove a model's weights from the cache, which other programs may share.
 
-    What another model that is here needs as well stays.
+    Weights that another model on this machine needs are kept.
     """
     from explorer.models import describe
     from explorer.models.shared.hub import releases_of
@@ -90,7 +90,7 @@ def rm(
     value = {"model": name, "removed": [r.repository for r in doomed], "megabytes": freed}
     lines = [f"removed {names}: {freed} MB"] if doomed else []
     lines += [f"kept {kept}, which another model needs"] if kept else []
-    report(value, as_json, lines or ["nothing was there"])
+    report(value, as_json, lines or ["nothing to remove"])
 
 
 def _tell(name: str, folders: "list[FilePath]", as_json: bool) -> None:

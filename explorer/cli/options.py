@@ -1,4 +1,4 @@
-"""Options that several commands share: which model and parts of it, and how to paint."""
+"""Options that several commands share: settings of decoding, which model, where to write."""
 
 import json
 from dataclasses import dataclass, replace
@@ -7,49 +7,87 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.output import progress
+from explorer.cli.output import OptionGroup, progress
 from explorer.errors import QueryError
+from explorer.settings import Settings
 
 if TYPE_CHECKING:
-    from explorer.decoder import Decoder
     from explorer.library import Library
     from explorer.models import Model
-    from explorer.recipe import Recipe
-    from explorer.rendering import Made
+    from explorer.rendering import Rendering
 
 
-@dataclass(frozen=True)
-class Knobs:
-    """How to paint; None leaves a choice to the decoder."""
+Folder = Annotated[FilePath, typer.Argument(help="A library's folder.")]
+Out = Annotated[
+    FilePath, typer.Option("-o", "--out", help="Output file; the suffix selects the format.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
-    seed: Annotated[int, typer.Option("--seed", help="Which noise to start from.")] = 0
-    steps: Annotated[
-        int | None, typer.Option("--steps", help="Denoising steps; more is slower.")
-    ] = None
-    guidance: Annotated[
-        float | None, typer.Option("--guidance", help="How strictly to follow the point; 1 is off.")
-    ] = None
-    solver: Annotated[
+SETTINGS: dict[str, Any] = {  # one option for each field of Settings
+    "steps": Annotated[int | None, typer.Option("--steps", help="Denoising steps.")],
+    "guidance": Annotated[
+        float | None,
+        typer.Option("--guidance", help="How closely to follow the point; 1 turns it off."),
+    ],
+    "eta": Annotated[
+        float,
+        typer.Option("--eta", help="Randomness of DDIM, 0 to 1; above 0 an image is varied."),
+    ],
+    "solver": Annotated[
         str | None,
         typer.Option("--solver", help="ddim, dpm, unipc, or own: the decoder's own scheduler."),
-    ] = None
-    preview: Annotated[
-        bool, typer.Option("--preview", help="A first look, in 8 steps at most.")
-    ] = False
+    ],
+    "seed": Annotated[int, typer.Option("--seed", help="Random seed.")],
+    "strength": Annotated[
+        float, typer.Option("--strength", help="Denoising strength, 0 to 1 (img2img).")
+    ],
+    "noise": Annotated[
+        str | None,
+        typer.Option(
+            "--noise-from",
+            help="Noise to start from: inverted (found from the image) or seed.",
+        ),
+    ],
+    "preview": Annotated[bool, typer.Option("--preview", help="Decode a preview in few steps.")],
+    "options": Annotated[
+        list[str] | None,
+        typer.Option("--option", help='NAME=VALUE for the decoder, as prompt="an oil painting".'),
+    ],
+}
 
-    def settings(self) -> dict[str, Any]:
-        """What a plan takes besides the seed; see `frames.plan`."""
-        names = ("steps", "guidance", "solver", "preview")
-        return {name: getattr(self, name) for name in names}
+
+def settings_options(*names: str) -> OptionGroup:
+    """Return the options that fill these fields of Settings; the others keep their defaults."""
+    defaults = {**vars(Settings()), "options": None}
+    return OptionGroup({name: (SETTINGS[name], defaults[name]) for name in names}, _settings)
+
+
+def _settings(options: list[str] | None = None, **values: Any) -> Settings:
+    """Build Settings whose options are still text; see `read_options`."""
+    pairs: dict[str, str] = {}
+    for pair in options or ():
+        name, sign, text = pair.partition("=")
+        if not sign:
+            raise QueryError(f"--option {pair!r} is not of the form NAME=VALUE.")
+        pairs[name] = text
+    return Settings(options=pairs, **values)
+
+
+def read_options(settings: Settings, model: "Model") -> Settings:
+    """Return the settings with the values of --option read: images, points, sizes, numbers."""
+    read = {name: value_of(name, text, model) for name, text in settings.options.items()}
+    return settings.changed(options=read)
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ModelOptions:
     """Which model, with which parts, from where."""
 
     model_name: Annotated[
         str | None,
-        typer.Option("--model", help="A model; default: that of --decoder or --prior, or pocket."),
+        typer.Option(
+            "--model", help="A model; default: the one of --decoder or --prior, else pocket."
+        ),
     ] = None
     decoders: Annotated[
         list[str] | None,
@@ -68,19 +106,15 @@ class Chosen:
             "--source", help="A folder with the weights of --model, laid out as released."
         ),
     ] = None
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--option", help='NAME=VALUE of the decoder, as prompt="an oil painting".'),
-    ] = None
     low_memory: Annotated[
-        bool, typer.Option("--low-memory", help="Only the network at work is on the device.")
+        bool, typer.Option("--low-memory", help="Keep only the network in use on the device.")
     ] = False
 
     def open(self) -> "Model":
-        """Load the model with the one decoder that was asked for, its options set.
+        """Load the model with the one decoder that was asked for.
 
         Raises:
-            QueryError: several decoders came, or an option that cannot be read.
+            QueryError: several decoders came.
         """
         if len(self.decoders or ()) > 1:
             raise QueryError("One --decoder is enough here; `unclip decode` compares several.")
@@ -99,18 +133,9 @@ class Chosen:
             raise QueryError("--source says where a model's weights are; say which with --model.")
         own = decoder if decoder != name else None
         model = load(name, source=self.source, decoder=own, prior=self.prior)
-        if model.decoder is None or not (self.options or self.low_memory):
+        if model.decoder is None or not self.low_memory:
             return model
-        return replace(model, decoder=self._set(model.decoder, model))
-
-    def _set(self, decoder: "Decoder", model: "Model") -> "Decoder":
-        given: dict[str, Any] = {"low_memory": True} if self.low_memory else {}
-        for pair in self.options or ():
-            name, sign, text = pair.partition("=")
-            if not sign:
-                raise QueryError(f"--option {pair!r} is not of the form NAME=VALUE.")
-            given[name] = value_of(name, text, model)
-        return decoder.with_options(**given)
+        return replace(model, decoder=model.decoder.with_options(low_memory=True))
 
 
 def value_of(name: str, text: str, model: "Model") -> Any:
@@ -137,7 +162,7 @@ def value_of(name: str, text: str, model: "Model") -> Any:
 
 
 def numbers(text: str, count: int, form: str, sign: str = ",") -> list[int]:
-    """Read so many whole numbers.
+    """Read `count` whole numbers.
 
     Raises:
         QueryError: it is of another form.
@@ -148,13 +173,11 @@ def numbers(text: str, count: int, form: str, sign: str = ",") -> list[int]:
     return [int(part) for part in parts]
 
 
-def decoded(recipe: "Recipe", model: "Model") -> "Made":
-    """Decode all frames of a recipe, with a progress bar."""
-    from explorer.edits import decoder_of
-    from explorer.rendering import Made
-
-    frames = progress(recipe.frames(decoder_of(model)), recipe.count, "decoding")
-    return Made(recipe, model, list(frames))
+def decode_all(rendering: "Rendering") -> "Rendering":
+    """Decode all frames of a rendering under a progress bar; it keeps them."""
+    for _ in progress(rendering, len(rendering), "decoding"):
+        pass
+    return rendering
 
 
 def open_library(folder: FilePath | None, model: "Model") -> "Library | None":

@@ -3,8 +3,8 @@
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from typing import Any, TypeVar, get_type_hints
 
@@ -15,27 +15,55 @@ from explorer.errors import ExplorerError
 T = TypeVar("T")
 
 
-def door(command: Callable[..., None]) -> Callable[..., None]:
+@dataclass(frozen=True)
+class OptionGroup:
+    """Options that several commands share, and what one parameter of a command is built from.
+
+    Args:
+        options: for every option its type and default, as typer reads them.
+        build: gives the parameter; it takes the options by name.
+    """
+
+    options: Mapping[str, tuple[Any, Any]]
+    build: Callable[..., Any]
+
+    @classmethod
+    def of(cls, kind: Any) -> "OptionGroup":
+        """One option for each field of a dataclass."""
+        hints = get_type_hints(kind, include_extras=True)
+        return cls({field.name: (hints[field.name], field.default) for field in fields(kind)}, kind)
+
+    def parameters(self) -> list[Parameter]:
+        """The options as parameters of a function."""
+        return [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for name, (kind, default) in self.options.items()
+        ]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
     """Make a function a command: errors are one line, groups of options are spelled out.
 
-    An ExplorerError becomes one line on stderr and its exit code. A parameter that is a dataclass
-    becomes one option for each of its fields, which several commands can so share.
+    An ExplorerError becomes one line on stderr and its exit code. A parameter that is a dataclass,
+    or is annotated with an OptionGroup, becomes the options of that group.
     """
-    hints = get_type_hints(command, include_extras=True)
-    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+    hints = get_type_hints(function, include_extras=True)
+    groups = {name: group for name, hint in hints.items() if (group := _group(hint))}
     shown = []
-    for name, parameter in signature(command).parameters.items():
+    for name, parameter in signature(function).parameters.items():
         if name in groups:
-            shown += _spelled(groups[name])
+            shown += groups[name].parameters()
         else:
             shown.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
 
-    @functools.wraps(command)
-    def wrapped(**given: Any) -> None:
-        for name, kind in groups.items():
-            given[name] = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+    @functools.wraps(function)
+    def wrapped(**values: object) -> None:
         try:
-            command(**given)
+            for name, group in groups.items():
+                values[name] = group.build(
+                    **{option: values.pop(option) for option in group.options}
+                )
+            function(**values)
         except ExplorerError as error:
             print(f"unclip: {error}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None
@@ -45,17 +73,10 @@ def door(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _spelled(kind: Any) -> list[Parameter]:
-    hints = get_type_hints(kind, include_extras=True)
-    return [
-        Parameter(
-            field.name,
-            Parameter.KEYWORD_ONLY,
-            default=field.default,
-            annotation=hints[field.name],
-        )
-        for field in fields(kind)
-    ]
+def _group(hint: Any) -> OptionGroup | None:
+    marks = getattr(hint, "__metadata__", ())
+    marked = (mark for mark in marks if isinstance(mark, OptionGroup))
+    return next(marked, OptionGroup.of(hint) if is_dataclass(hint) else None)
 
 
 def report(value: Any, as_json: bool, lines: Iterable[str]) -> None:

@@ -70,7 +70,7 @@ def write_noise(recipe: Recipe, file: FilePath) -> None:
     rest = json.dumps(replace(recipe, noise=None).to_dict())
     part = file.with_name(f".{file.name}.part.npz")
     try:
-        np.savez(part, noise=recipe.noise.latents, points=recipe.stops.vectors, recipe=rest)
+        np.savez(part, noise=recipe.noise.latents, points=recipe.keyframes.vectors, recipe=rest)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)

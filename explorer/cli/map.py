@@ -1,0 +1,36 @@
+"""The command map: the map of a library as a page, an image or a table."""
+
+from pathlib import Path as FilePath
+from typing import Annotated
+
+import typer
+
+from explorer.cli.options import Folder, Json
+from explorer.cli.output import command, progress, report
+
+
+@command
+def map_command(
+    library: Folder,
+    out: Annotated[
+        FilePath, typer.Option("-o", "--out", help="A .html page, .png image or .parquet table.")
+    ],
+    colour: Annotated[str | None, typer.Option(help="Column that colours the points.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the layout.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw the map of a library (UMAP).
+
+    Example: unclip map photos.lib -o map.html
+    """
+    from explorer.cli.mappage import write_map
+    from explorer.library import Library
+    from explorer.projection import Projection
+
+    kept = Library.open(library)
+    fitted = progress([None], None, "laying out the map")
+    for _ in fitted:
+        projection = Projection.cached(kept.cache_folder, kept.points(), seed=seed)
+    write_map(kept, projection, out, colour=colour, title=kept.folder.name)
+    value = {"file": str(out), "images": len(kept)}
+    report(value, as_json, [f"{out}: a map of {len(kept)} images"])
