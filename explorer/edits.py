@@ -300,9 +300,13 @@ def _keyframes(
     else:
         query = what if isinstance(what, Query) else Query.parse(what)
         seed = settings.seed if isinstance(settings.seed, int) else settings.seed[0]
-        point = query.decodable(model.encoder, model.prior, seed).with_labels([str(query)])
-        alone = len(query.terms) == 1 and query.terms[0].is_image
-        found = [Keyframe(point, open_image(query.terms[0].text) if alone else None)]
+        point = query.decodable(model.encoder, model.prior, seed)
+        first, *others = query.terms
+        if first.is_image and not others:
+            label = os.path.basename(first.name or first.text)
+            found = [Keyframe(point.with_labels([label]), open_image(first.text))]
+        else:
+            found = [Keyframe(point.with_labels([str(query)]))]
     if exactly is not None and len(found) != exactly:
         raise QueryError(f"This edit takes {exactly} point, not {len(found)}. Choose one.")
     return found
