@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from explorer import edits
+    from explorer.axes import Axes
     from explorer.decoder import Decoder
     from explorer.encoder import Encoder
     from explorer.errors import ExplorerError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Axes",
     "Decoder",
     "Encoder",
     "ExplorerError",
@@ -64,6 +66,7 @@ __all__ = [
 ]
 
 _ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
+    "axes": ("Axes",),
     "decoder": ("Decoder",),
     "encoder": ("Encoder",),
     "errors": ("ExplorerError",),

@@ -42,16 +42,20 @@ class Term:
         text: the words, or the file.
         weight: finite and not zero; a negative one subtracts.
         is_image: whether `text` is a file.
+        name: what the file is called where the query is written; "" is the file itself.
     """
 
     text: str
     weight: float = 1.0
     is_image: bool = False
+    name: str = ""
 
     def __str__(self) -> str:
         amount = abs(float(self.weight))
         shown = repr(int(amount)) if amount == int(amount) < 1e15 else repr(amount)
-        text = self.text if _reads_bare(self.text) else '"' + self.text.replace('"', '""') + '"'
+        text = self.name or self.text
+        if not _reads_bare(text):
+            text = '"' + text.replace('"', '""') + '"'
         return text if amount == 1 else f"{shown}:{text}"
 
 

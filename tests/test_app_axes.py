@@ -8,7 +8,7 @@ from explorer.axes import Axes
 from explorer.errors import QueryError, SpaceMismatch
 from explorer.geometry import angle
 from explorer.points import Points, Space
-from explorer.rendering import recipe_of
+from explorer.rendering import recipe_values
 
 SPACE = Space("room", 8, "0f")
 WORDS = {"axes_x0": "man", "axes_x1": "woman", "axes_y1": "cat face"}
@@ -96,10 +96,8 @@ def test_a_place_and_a_sheet_are_the_same_downloaded_in_python_and_as_a_command(
     monkeypatch, tmp_path, emoji, query
 ):
     ((name, offer),) = offered(monkeypatch, "axes", emoji, **WORDS, **query).items()
-    pixels = three_ways(monkeypatch, tmp_path, name, offer)
-    np.testing.assert_array_equal(pixels[0], pixels[1])
-    np.testing.assert_array_equal(pixels[0], pixels[2])
-    assert recipe_of(tmp_path / "download" / name)["count"] == (25 if "axes" in query else 1)
+    assert len(set(three_ways(monkeypatch, tmp_path, name, offer))) == 1
+    assert recipe_values(tmp_path / "download" / name)["count"] == (25 if "axes" in query else 1)
 
 
 @pytest.mark.parametrize("at", ["nan,0", "1", "x,y", "9,9"])

@@ -111,7 +111,7 @@ def test_a_path_becomes_a_video(monkeypatch, library):
     page = open_map(monkeypatch, library, path="-0.3,0;0,0.1;0.3,0")
     assert errors(page) == []
     assert len(page.get("video")) == 1
-    assert any("ex.Path.through" in code.value for code in page.code)
+    assert any("ex.edits.interpolate" in code.value for code in page.code)
 
 
 def test_what_was_chosen_is_let_go(monkeypatch, library):

@@ -14,11 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 from PIL import Image
 
-from explorer.app import decoding
-from explorer.app.decoding import Kept, once
 from explorer.app.outputs import escaped, sentences
-from explorer.app.server import launch, uploads
-from explorer.app.state import Given
+from explorer.app.server import decoding, launch, uploads
+from explorer.app.server.decoding import ResultCache, once
+from explorer.app.state import AppConfig
 from explorer.errors import ImageError, QueryError
 
 ROOT = Path(__file__).parent.parent
@@ -27,8 +26,8 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def store(monkeypatch):
     """A store of this test's own, in place of the server's."""
-    own = Kept()
-    monkeypatch.setattr(decoding, "kept", lambda: own)
+    own = ResultCache()
+    monkeypatch.setattr(decoding, "result_cache", lambda: own)
     return own
 
 
@@ -44,6 +43,7 @@ def test_what_was_computed_is_not_computed_again(store):
     def make():
         made.append(1)
         yield from "abc"
+        return list("abc")
 
     assert once("it", make, 3, "Doing") == once("it", make, 3, "Doing") == ["a", "b", "c"]
     assert len(made) == 1
@@ -58,6 +58,7 @@ def test_many_sessions_decode_one_at_a_time(store):
         time.sleep(0.01)
         yield 1
         busy.pop()
+        return "done"
 
     threads = [
         threading.Thread(target=once, args=(str(i), make, 1, "Doing"), daemon=True)
@@ -97,7 +98,7 @@ def test_a_script_that_ends_closes_the_decoding_and_gives_its_turn_back(store, m
 
 def test_what_is_kept_stays_within_its_bound():
     image = Image.new("RGB", (10, 10))
-    store = Kept(most=1000)
+    store = ResultCache(max_bytes=1000)
     for name in "abcde":
         store.put(name, [image])
         store.get("a")
@@ -107,7 +108,7 @@ def test_what_is_kept_stays_within_its_bound():
 
 
 def test_the_same_key_again_counts_once():
-    store = Kept(most=1000)
+    store = ResultCache(max_bytes=1000)
     for _ in range(5):
         store.put("a", [Image.new("RGB", (10, 10))])
     assert store.size == 300
@@ -186,12 +187,15 @@ def test_a_header_of_too_many_pixels_is_refused():
 
 @pytest.mark.parametrize(
     "asked",
-    [Given(), Given("a b.lib"), Given("-odd", "mine", "words", True), Given(decoder="d")],
+    [
+        *(AppConfig(), AppConfig("a b.lib"), AppConfig(decoder="d")),
+        AppConfig("-odd", "mine", "words", True),
+    ],
 )
 def test_what_the_dashboard_is_started_with_reaches_its_script(asked):
     if asked.library.startswith("-"):
-        asked = Given("./-odd", asked.decoder, asked.prior, asked.read_only)
-    assert Given.read(asked.words()) == asked
+        asked = AppConfig("./-odd", asked.decoder, asked.prior, asked.read_only)
+    assert AppConfig.read(asked.words()) == asked
 
 
 def test_only_this_machine_is_served_unless_it_is_allowed():

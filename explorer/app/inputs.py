@@ -1,4 +1,4 @@
-"""Asking for one thing to look for or to start from: words, an upload, or a library's image.
+"""Fields for one thing to look for or to start from: words, an upload, or a library's image.
 
 What a person types is words, never a file of the server: `Query.parse` is not asked here.
 """
@@ -12,46 +12,45 @@ import streamlit as st
 
 from explorer.app import outputs, state
 from explorer.app.server.uploads import kept, uploaded
-from explorer.app.thumbnails import caption
-from explorer.edits import Stop
-from explorer.images import open_image
-from explorer.models import Model
 from explorer.query import Query, Term
 
 WORDS, UPLOAD, LIBRARY = "words", "upload", "library"
 KINDS = {WORDS: "Words", UPLOAD: "Upload", LIBRARY: "Library"}
-FOUND = 8  # images to choose from
+FOUND_IMAGES = 8  # to choose from
 
 
 @dataclass(frozen=True)
-class Asked:
+class Input:
     """What a person asked for.
 
     Args:
-        term: as queries have it; an image's file is the one on the server.
-        label: what the person calls it.
-        word: what stands for it in a command; differs from the term's text for uploads.
+        term: as queries have it; an image's file is the one on the server, and the term's name
+            what copied text calls it.
+        label: what the page calls it.
     """
 
     term: Term
     label: str
-    word: str
 
-    def stop(self, model: Model, seed: int = 0) -> Stop:
-        """The point to start from, on the side of images, and the image if it is one."""
-        point = Query((self.term,)).decodable(model.encoder, model.prior, seed)
-        image = open_image(self.term.text) if self.term.is_image else None
-        return Stop(point.with_labels([self.label]), image)
+    @property
+    def query(self) -> Query:
+        """What an edit takes."""
+        return Query((self.term,))
+
+    @property
+    def text(self) -> str:
+        """The same as Python and the command line read it."""
+        return str(self.query)
 
     @property
     def note(self) -> str:
-        """What has to be done before the command works elsewhere."""
-        if self.word == self.term.text:
+        """What has to be done before copied text works elsewhere."""
+        if not self.term.name:
             return ""
-        return f"Save the image as {self.word} first, in the folder where you run this."
+        return f"Save the image as {self.term.name} first, in the folder where you run this."
 
 
-def ask(label: str, key: str, *, default: str = "") -> Asked | None:
+def ask(label: str, key: str, *, default: str = "") -> Input | None:
     """Fields for one thing; None while they are empty. The address keeps all but uploads.
 
     Args:
@@ -68,7 +67,7 @@ def ask(label: str, key: str, *, default: str = "") -> Asked | None:
     words = st.text_input(f"{label}: words", default, key=key, bind="query-params",
                           label_visibility="collapsed", placeholder="words")  # fmt: skip
     words = words.strip()
-    return Asked(Term(words), words, words) if words else None
+    return Input(Term(words), words) if words else None
 
 
 def take(key: str, row: int | None) -> None:
@@ -80,33 +79,33 @@ def take(key: str, row: int | None) -> None:
         st.query_params[f"{key}_row"] = str(row)
 
 
-def _of_library(label: str, key: str) -> Asked | None:
+def _of_library(label: str, key: str) -> Input | None:
     shown = state.library()
     chosen = st.query_params.get(f"{key}_row", "")
     if chosen.isdecimal() and int(chosen) < len(shown):
         row = int(chosen)
-        outputs.show(state.thumbnail(row), caption(shown, row))
+        outputs.show(state.thumbnail(row), state.caption(row))
         st.button("Take another", key=f"{key}_other", on_click=take, args=(key, None))
         return of_row(row)
     words = st.text_input(f"{label}: find it by words", key=f"{key}_find", bind="query-params",
                           label_visibility="collapsed", placeholder="find it by words")  # fmt: skip
     if words.strip():
-        hits = shown.search(state.model().encoder.encode_text([words]), FOUND)
+        hits = shown.search(state.model().encoder.encode_text([words]), FOUND_IMAGES)
         outputs.found(hits, ("Take this", partial(take, key)), width=96, key=key)
     return None
 
 
-def of_row(row: int) -> Asked:
+def of_row(row: int) -> Input:
     """An image of the library, from its own file, or unpacked from its tar."""
     shown = state.library()
-    record, label = shown.rows.iloc[row], caption(shown, row)
+    record, label = shown.rows.iloc[row], state.caption(row)
     if record["member"]:
         identity = repr((str(shown.folder), shown.cache_key, row)).encode()
         return _of_upload(kept(identity, lambda: shown.open_image(row)), label)
     file = str(record["item"])
-    return Asked(Term(file, is_image=True), label, file)
+    return Input(Term(file, is_image=True), label)
 
 
-def _of_upload(file: FilePath, name: str) -> Asked:
+def _of_upload(file: FilePath, name: str) -> Input:
     stem = re.sub(r"[^\w-]+", "-", FilePath(name).stem).strip("-") or "image"
-    return Asked(Term(str(file), is_image=True), name, f"./{stem}.png")
+    return Input(Term(str(file), is_image=True, name=f"./{stem}.png"), name)

@@ -14,9 +14,9 @@ import streamlit as st
 from PIL import Image
 
 from explorer.app import state
-from explorer.app.thumbnails import caption
 from explorer.errors import ExplorerError
 from explorer.library import Hits
+from explorer.rendering import Rendering
 
 TILE = 160  # pixels
 _MARKS = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII punctuation, all of what Markdown reads
@@ -83,10 +83,9 @@ def found(
         action: what stands on a button under each, and what it calls with the row.
         key: tells the buttons of several such grids on a page apart.
     """
-    library = state.library()
     with st.container(horizontal=True):
         for row, score in zip(map(int, hits.rows), hits.scores, strict=True):
-            text = caption(library, row)
+            text = state.caption(row)
             with st.container(width=width):
                 show(state.thumbnail(row), f"{score:.2f} {text}", width=width)
                 if action is not None:
@@ -122,6 +121,17 @@ def offer(
             st.code(shlex.join(command), "bash", wrap_lines=True)
     if note:
         st.caption(note)
+
+
+def offer_replay(name: str, rendering: Rendering, python: str, note: str = "") -> None:
+    """Offer a rendering that no command but `unclip replay` makes."""
+    offer(
+        name,
+        rendering.save,
+        python=python,
+        command=["unclip", "replay", name, "-o", f"again-{name}"],
+        note=f"The command makes {name} again from its recipe: download it first. {note}",
+    )
 
 
 def content_of(name: str, write: Callable[[FilePath], object]) -> bytes:

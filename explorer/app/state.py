@@ -25,7 +25,7 @@ MOST_THUMBNAILS = 4096  # of some 8 kB each, over all sessions
 
 
 @dataclass(frozen=True)
-class Given:
+class AppConfig:
     """What stands after the name of the script.
 
     Args:
@@ -42,7 +42,7 @@ class Given:
 
     @classmethod
     @lru_cache(maxsize=1)
-    def read(cls, words: tuple[str, ...]) -> "Given":
+    def read(cls, words: tuple[str, ...]) -> "AppConfig":
         """Read the arguments of the script.
 
         Raises:
@@ -68,9 +68,9 @@ class Given:
         return (*chosen, *["--read-only"] * self.read_only, *[self.library] * bool(self.library))
 
 
-def given() -> Given:
-    """What this dashboard was started with."""
-    return Given.read(tuple(sys.argv[1:]))
+def config() -> AppConfig:
+    """Return what this dashboard was started with."""
+    return AppConfig.read(tuple(sys.argv[1:]))
 
 
 def library() -> Library:
@@ -79,7 +79,7 @@ def library() -> Library:
     Raises:
         LibraryNotFound, LibraryDamaged: as `Library.open`.
     """
-    folder = os.path.abspath(given().library) if given().library else sample()
+    folder = os.path.abspath(config().library) if config().library else sample()
     newest = versions(FilePath(folder))[:1]
     return _opened(folder, *newest)
 
@@ -91,22 +91,28 @@ def model() -> Model:
         SpaceMismatch: it was made with other weights than the model has now.
     """
     shown = library()
-    loaded = loaded_model(shown.model, given().decoder, given().prior)
+    loaded = loaded_model(shown.model, config().decoder, config().prior)
     loaded.space.check(shown.space, f"The library {shown.folder} was made with {shown.model}.")
     return loaded
 
 
 def options() -> list[str]:
     """What a command that decodes needs to take the same model."""
-    parts = {"model": library().model, "decoder": given().decoder, "prior": given().prior}
+    parts = {"model": library().model, "decoder": config().decoder, "prior": config().prior}
     return [word for name, part in parts.items() if part for word in (f"--{name}", part)]
 
 
 def load_line() -> str:
     """The same in Python."""
-    parts = {"decoder": given().decoder, "prior": given().prior}
+    parts = {"decoder": config().decoder, "prior": config().prior}
     chosen = [f"{name}={part!r}" for name, part in parts.items() if part]
     return f"ex.load({', '.join([repr(library().model), *chosen])})"
+
+
+def caption(row: int) -> str:
+    """Return the words of a row: its caption if it has one, else the name of its file."""
+    words = library().rows.iloc[row].get("caption")
+    return words if isinstance(words, str) and words else library().points([row]).labels[0]
 
 
 def thumbnail(row: int) -> bytes:

@@ -42,12 +42,12 @@ def app(
     Example: unclip app photos.lib
     """
     from explorer.app.server import launch
-    from explorer.app.state import Given
+    from explorer.app.state import AppConfig
     from explorer.library import Library
 
     if library is not None:
         Library.open(library)  # report now what is wrong with it
-    given = Given("" if library is None else str(library.absolute()), decoder, prior)
+    given = AppConfig("" if library is None else str(library.absolute()), decoder, prior)
 
     def started(address: str) -> None:
         print(f"The dashboard is at {address} (Ctrl-C to stop)", flush=True)

@@ -143,6 +143,7 @@ def _from_noise(
     """Decode from inverted noise, at its own point or another."""
     from explorer import edits
     from explorer.cli.vectors import read_noise
+    from explorer.rendering import decoder_of
 
     kept = read_noise(file)
     home = [kept.decoder_from] if kept.decoder_from else None
@@ -189,8 +190,8 @@ def _image_in(what: "Query | Points") -> FilePath:
 
 
 def _rescaled(model: "Model", what: "Query | Points", settings: Settings) -> "Points":
-    from explorer.edits import decoder_of
     from explorer.query import Query
+    from explorer.rendering import decoder_of
 
     norms = decoder_of(model).norms
     if norms is None:

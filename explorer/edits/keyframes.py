@@ -49,11 +49,13 @@ def keyframes_of(
     else:
         query = what if isinstance(what, Query) else Query.parse(what)
         seed = settings.seed if isinstance(settings.seed, int) else settings.seed[0]
-        alone = len(query.terms) == 1 and query.terms[0].is_image
-        file = query.terms[0].text
-        label = os.path.basename(file) if alone else str(query)
-        point = query.decodable(model.encoder, model.prior, seed).with_labels([label])
-        found = [Keyframe(point, open_image(file) if alone else None)]
+        point = query.decodable(model.encoder, model.prior, seed)
+        first, *others = query.terms
+        if first.is_image and not others:
+            label = os.path.basename(first.name or first.text)
+            found = [Keyframe(point.with_labels([label]), open_image(first.text))]
+        else:
+            found = [Keyframe(point.with_labels([str(query)]))]
     if exactly is not None and len(found) != exactly:
         raise QueryError(f"This edit takes {exactly} point, not {len(found)}. Choose one.")
     return found

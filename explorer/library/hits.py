@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,17 @@ class Hits:
         table.insert(1, "score", self.scores)
         table.insert(2, "row", self.rows)
         return table
+
+    def save(self, file: str | PathLike[str]) -> FilePath:
+        """Write one sheet of the images, with score and caption under each.
+
+        Raises:
+            QueryError: there are no hits.
+        """
+        from explorer.library.sheet import write_sheet
+
+        write_sheet(self, self, FilePath(file))
+        return FilePath(file)
 
 
 def images_of(

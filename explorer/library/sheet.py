@@ -14,13 +14,13 @@ NEIGHBOURS = 3
 TILE = 128
 
 
-def write_sheet(library: Library, hits: Hits, file: FilePath) -> None:
+def write_sheet(source: Library | Hits, hits: Hits, file: FilePath) -> None:
     """Write the images of the hits with score and caption under each.
 
     Raises:
         QueryError: there are no hits.
     """
-    images = [thumbnail(library, int(row)) for row in hits.rows]
+    images = [thumbnail(source, int(row)) for row in hits.rows]
     labels = [f"{hits.scores[i]:.2f} {caption(hits, i)}" for i in range(len(hits))]
     save_image(grid(images, labels=labels, size=TILE), file)
 
@@ -30,10 +30,10 @@ def neighbours(library: Library, points: Points) -> list[Hits]:
     return library.search_many(points, NEIGHBOURS)
 
 
-def thumbnail(library: Library, row: int) -> Image.Image:
-    """The image of a row; grey if its file is not there any more."""
+def thumbnail(source: Library | Hits, row: int) -> Image.Image:
+    """Return the image of a row; grey if its file is not there any more."""
     try:
-        return library.open_image(row)
+        return source.open_image(row)
     except ExplorerError:
         return Image.new("RGB", (TILE, TILE), "lightgrey")
 

@@ -4,17 +4,17 @@ Each is asked for by name, decoded once with progress, and kept.
 """
 
 import io
-from collections.abc import Generator
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
 from explorer.app import state
-from explorer.app.decoding import decoded, once
 from explorer.app.map.layout import layout
 from explorer.app.map.scatter import Ground
-from explorer.edits import decoder_of, plan
+from explorer.app.server.decoding import Work, decoded, key_of, once
+from explorer.edits import decode
+from explorer.settings import Settings
 
 CELLS = 14  # of the mosaic, along the longer side
 TILE = 64  # pixels
@@ -23,7 +23,8 @@ HEAT = 96  # pixels of the heat map's longer side
 MIDDLE, WORST = 0.15, 0.6  # distances of a round trip that are half and fully red
 
 Box = tuple[float, float, float, float]
-NONE, MOSAIC, BLIND = "Nothing", "What the decoder paints there", "Where the decoder is blind"
+NONE, MOSAIC, BLIND = "Nothing", "Decoded images", "Round-trip errors"
+PREVIEW = Settings(preview=True)
 
 
 def ground(name: str) -> Ground | None:
@@ -43,8 +44,7 @@ def _mosaic() -> Ground | None:
     near, _ = KDTree(projection.xy).query(middles)
     cells = np.flatnonzero(near < side)
     points = projection.inverse(middles[cells])
-    recipe = plan(model, points, None, way="points", count=len(points), preview=True)
-    frames = decoded(recipe, "Painting what lies under the map")
+    frames = decoded(decode(model, points, settings=PREVIEW), "Decoding the map")
     if frames is None:
         return None
     sheet = Image.new("RGBA", (counts[0] * TILE, counts[1] * TILE))
@@ -60,14 +60,17 @@ def _blindness() -> Ground | None:
     rows = np.random.default_rng(0).permutation(len(projection.points))[:SAMPLE]
     points = projection.points[rows]
 
-    def distances() -> Generator[float]:
-        recipe = plan(model, points, None, way="points", count=len(points), preview=True)
-        for point, frame in zip(points, recipe.frames(decoder_of(model)), strict=True):
-            seen = model.encoder.encode_images([frame])
-            yield 1 - float(point.unit[0] @ seen.unit[0])
+    rendering = decode(model, points, settings=PREVIEW)
 
-    asked = f"blind {state.library().cache_key} {decoder_of(model).fingerprint}"
-    found = once(asked, distances, len(points), "Looking where the decoder is blind")
+    def distances() -> Work[list[float]]:
+        found = []
+        for point, frame in zip(points, rendering, strict=True):
+            seen = model.encoder.encode_images([frame])
+            found.append(1 - float(point.unit[0] @ seen.unit[0]))
+            yield None
+        return found
+
+    found = once(f"blind {key_of(rendering)}", distances, len(points), "Measuring round trips")
     if found is None:
         return None
     box, counts = _grid(projection.xy, HEAT)

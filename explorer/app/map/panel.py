@@ -1,30 +1,29 @@
 """What the page Map shows beside the map: a place, a lasso, a path, or a region."""
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
 from explorer import mean
-from explorer.app import outputs, state
-from explorer.app.decoding import decoded
+from explorer.app import copying, outputs, state
 from explorer.app.map.layout import distances_to_points, layout, regions, support
 from explorer.app.map.selection import along, rows_within, write_chosen
-from explorer.app.thumbnails import caption
-from explorer.edits import Stop, plan, plan_walk
+from explorer.app.server.decoding import decoded
+from explorer.edits import decode, interpolate
 from explorer.library import Hits
 from explorer.points import Points
-from explorer.recipe import Recipe
-from explorer.rendering import Made
 
 NEIGHBOURS = 6
-SHOWN = 24  # images of a lasso
-STOPS = 8  # places of a drawn path that are decoded as they are
+MAX_LASSO_TILES = 24
+KEYFRAMES = 8  # places of a drawn path that are decoded as they are
 FRAMES = 32
 FPS = 12
 LARGE, SMALL = 320, 110  # pixels
-FEW = 30  # images tell nothing about what is usual
+MIN_SUPPORT_IMAGES = 30  # fewer tell nothing about what is usual
+PLACES = ("places = ex.Projection.cached(library.cache_folder, library.points())",)
 Place = tuple[float, float]
 
 SUPPORT = (
@@ -42,37 +41,34 @@ def show_place(place: Place, row: int | None) -> None:
     """A place decoded, how far from anything real it is, and its real neighbours."""
     library = state.library()
     point = layout().inverse(np.array([place])) if row is None else library.points([row])
-    words = "This place" if row is None else caption(library, row)
+    words = "This place" if row is None else state.caption(row)
     st.subheader(outputs.escaped(words))
     slot = st.container()
     _show_support(point, np.array(place))
     st.markdown("**Real images nearest to it**")
     outputs.found(library.search(point, NEIGHBOURS), width=SMALL)
     with slot:
-        made = f"places.inverse([[{place[0]:.5g}, {place[1]:.5g}]])"
-        _decode(point, made if row is None else f"library.points([{row}])", row)
+        if row is None:
+            _decode(point, PLACES, f"places.inverse([{list(place)}])", "place.png")
+        else:
+            _decode(point, (), f"library.points([{row}])", "place.png", row)
 
 
 def show_path(line: tuple[Place, ...]) -> None:
-    """The drawn path as a video, with places of it as stops."""
-    model, stops = state.model(), along(line, STOPS)
+    """The drawn path as a video, through places at equal distances."""
+    keyframes = along(line, KEYFRAMES).round(4)
     st.subheader("Along the path")
-    points = layout().inverse(stops)
-    recipe = plan_walk(
-        model, [Stop(point, None) for point in points], inverted=False, count=FRAMES, fps=FPS
-    )
-    frames = decoded(recipe)
-    if frames is None:
+    points = layout().inverse(keyframes)
+    rendering = decoded(interpolate(state.model(), points, frames=FRAMES, fps=FPS))
+    if rendering is None:
         return
-    made = Made(recipe, model, frames)
-    st.video(outputs.content_of("path.mp4", made.write), loop=True, autoplay=True, muted=True)
-    outputs.tiles(frames[:: FRAMES // STOPS], [f"{i + 1}" for i in range(STOPS)], width=SMALL)
-    python = [
-        f"stops = places.inverse({stops.round(4).tolist()})",
-        f"frames = model.decoder.decode(ex.Path.through(stops).sample({FRAMES}))",
-        f'ex.write_video(frames, "path.mp4", fps={FPS})',
-    ]
-    _offer("path.mp4", made, python)
+    st.video(outputs.content_of("path.mp4", rendering.save), loop=True, autoplay=True, muted=True)
+    shown = [rendering[i] for i in range(0, FRAMES, FRAMES // KEYFRAMES)]
+    outputs.tiles(shown, [f"{i + 1}" for i in range(len(shown))], width=SMALL)
+    points_text = copying.Code(f"places.inverse({keyframes.tolist()})")
+    edit = copying.call("interpolate", points_text, frames=FRAMES, fps=FPS)
+    python = copying.python(copying.library_line(), *PLACES, f'{edit}.save("path.mp4")')
+    outputs.offer_replay("path.mp4", rendering, python)
 
 
 def show_lasso(border: tuple[Place, ...]) -> None:
@@ -83,10 +79,12 @@ def show_lasso(border: tuple[Place, ...]) -> None:
         return
     images, table = st.tabs(["Images", "Table"])
     with images:
-        words = [caption(library, int(row)) for row in rows[:SHOWN]]
-        outputs.tiles([state.thumbnail(int(row)) for row in rows[:SHOWN]], words, width=SMALL)
-        if len(rows) > SHOWN:
-            st.caption(f"The first {SHOWN} are shown; the table and the files have all.")
+        words = [state.caption(int(row)) for row in rows[:MAX_LASSO_TILES]]
+        outputs.tiles(
+            [state.thumbnail(int(row)) for row in rows[:MAX_LASSO_TILES]], words, width=SMALL
+        )
+        if len(rows) > MAX_LASSO_TILES:
+            st.caption(f"The first {MAX_LASSO_TILES} are shown; the table and the files have all.")
     with table:
         st.dataframe(library.rows.iloc[rows][["item", *library.columns]], hide_index=True)
     with st.container(horizontal=True):
@@ -124,14 +122,14 @@ def show_region() -> None:
     st.markdown("**Its most typical images**")
     typical = rows[(own.unit @ middle.unit[0]).argsort()[::-1][:NEIGHBOURS]]
     images = [state.thumbnail(int(row)) for row in typical]
-    outputs.tiles(images, [caption(library, int(row)) for row in typical], width=SMALL)
+    outputs.tiles(images, [state.caption(int(row)) for row in typical], width=SMALL)
     with slot:
-        _decode(middle, f"ex.mean(library.points({rows.tolist()}))", None)
+        _decode(middle, (), f"ex.mean(library.points({rows.tolist()}))", "region.png")
 
 
 def _show_support(point: Points, place: Float[np.ndarray, " 2"]) -> None:
     """How far from anything real this is: in the space, and on the map."""
-    if len(state.library()) < FEW:
+    if len(state.library()) < MIN_SUPPORT_IMAGES:
         return
     scores = support().score(point).iloc[0]
     far = float(distances_to_points(place[None])[0])
@@ -141,33 +139,22 @@ def _show_support(point: Points, place: Float[np.ndarray, " 2"]) -> None:
         st.metric("Off the map by", f"{far:.1f}", help=OFF)
 
 
-def _decode(point: Points, python: str, row: int | None) -> None:
-    """The point as the decoder paints it, and the image itself if it is one of the library."""
-    model = state.model()
-    recipe: Recipe = plan(model, point, None, way="points", count=1, title=point.labels[0])
-    frames = decoded(recipe)
-    if frames is None:
+def _decode(
+    point: Points, lines: Sequence[str], python: str, name: str, row: int | None = None
+) -> None:
+    """Show the point decoded, beside the image itself if it is one of the library.
+
+    Args:
+        lines, python: what gives the point from `library`.
+        name: of the file to take away.
+    """
+    rendering = decoded(decode(state.model(), point))
+    if rendering is None:
         return
     with st.container(horizontal=True):
         if row is not None:
             outputs.show(state.thumbnail(row), "the image", width=LARGE // 2)
-        outputs.show(frames[0], "decoded", width=LARGE if row is None else LARGE // 2)
-    lines = [f"image, = model.decoder.decode({python})", 'image.save("place.png")']
-    _offer("place.png", Made(recipe, model, frames), lines)
-
-
-def _offer(name: str, made: Made, lines: list[str]) -> None:
-    library = state.library()
-    before = [
-        "import explorer as ex",
-        f"library = ex.Library.open({str(library.folder)!r})",
-        f"model = ex.load({library.model!r})",
-        "places = ex.Projection.cached(library.cache_folder, library.points())",
-    ]
-    outputs.offer(
-        name,
-        made.write,
-        python="\n".join([*before, *lines]),
-        command=["unclip", "replay", name, "-o", f"again-{name}"],
-        note=f"The command makes {name} again from the recipe in it: download it first.",
-    )
+        outputs.show(rendering[0], "decoded", width=LARGE if row is None else LARGE // 2)
+    edit = copying.call("decode", copying.Code(python))
+    text = copying.python(copying.library_line(), *lines, f"{edit}.save({name!r})")
+    outputs.offer_replay(name, rendering, text)

@@ -6,18 +6,17 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
-from explorer.app import outputs, state
-from explorer.app.decoding import decoded, planned
-from explorer.app.frames import example, in_command, in_python
-from explorer.app.inputs import Asked, ask
+from explorer.app import copying, outputs, state
+from explorer.app.inputs import Input, ask
 from explorer.app.map.scatter import Mark, Scene, scatter
-from explorer.app.thumbnails import addresses, caption
+from explorer.app.pages.frames import example
+from explorer.app.server.decoding import computed, decoded
+from explorer.app.server.thumbnails import addresses
 from explorer.axes import Axes, Words
-from explorer.edits import plan
+from explorer.edits import decode
 from explorer.images import grid
 from explorer.library import Library
 from explorer.points import Points
-from explorer.rendering import Made
 from explorer.sampler import batches
 
 CHUNK = 10_000  # rows that are measured at once
@@ -63,7 +62,7 @@ def page() -> None:
         if base is None:
             return
         places = _spread(xy) if sheet else place[None]
-        _decode(axes, base, places, f"axes = Axes.read(model.encoder, {x!r}, {y!r})")
+        _decode(axes, base, places, f"axes = ex.Axes.read(model.encoder, {x!r}, {y!r})")
 
 
 def _words(axis: str, low: str, high: str) -> Words:
@@ -115,52 +114,37 @@ def _map(xy: Places, place: Float[np.ndarray, "2"], x: Words, y: Words) -> None:
         st.rerun()
 
 
-def _base(asked: Asked | None, xy: Places, place: Float[np.ndarray, "2"]) -> Base | None:
+def _base(asked: Input | None, xy: Places, place: Float[np.ndarray, "2"]) -> Base | None:
     """What was asked for, or else the real image nearest to the place."""
     if asked is None:
         row = int(((xy - place) ** 2).sum(axis=1).argmin())
-        words = caption(state.library(), row)
-        st.caption(f"Moved is the real image nearest to the place: {outputs.escaped(words)}.")
-        return Base(state.library().points([row]), f"library.points([{row}])")
-    point = planned(lambda: asked.stop(state.model()).point, "point", asked)
-    python = f"edits.Stop.read(model, {in_command(asked)!r}, seed=0).point"
+        words = state.caption(row)
+        st.caption(f"Starts from the image nearest to this place: {outputs.escaped(words)}.")
+        return Base(state.library().points([row]), f"{copying.library_text()}.points([{row}])")
+    point = computed(lambda: decode(state.model(), asked.query).points, "point", asked)
+    python = f"{copying.call('decode', asked.text)}.points"
     return None if point is None else Base(point, python, asked.note)
 
 
 def _decode(axes: Axes, base: Base, places: Places, read: str) -> None:
-    """The base moved to each place, as the decoder paints it, and real images beside.
+    """Show the base moved to each place and decoded, and real images beside it.
 
     Args:
         read: Python that makes the axes.
     """
-    model, library = state.model(), state.library()
     points = axes.at(base.point, places)
-    recipe = plan(model, points, None, way="points", count=len(points), title="Concept axes")
-    frames = decoded(recipe)
-    if frames is None:
+    rendering = decoded(decode(state.model(), points))
+    if rendering is None:
         return
-    if len(frames) > 1:
+    if len(rendering) > 1:
         words = "From left to right, and from below to above"
-        st.image(grid(frames, columns=SIDE), words, "stretch", alt=words)
+        st.image(grid(list(rendering), columns=SIDE), words, "stretch", alt=words)
     else:
-        outputs.show(frames[0], f"x = {places[0, 0]:.3f}, y = {places[0, 1]:.3f}", width=LARGE)
-        st.markdown("**Real images nearest to it**")
-        outputs.found(library.search(points, NEIGHBOURS), width=SMALL)
-    name = "sheet.png" if len(frames) > 1 else "place.png"
-    python = in_python(
-        f"library = ex.Library.open({str(library.folder)!r})",
-        f"base = {base.python}",
-        read,
-        f"points = axes.at(base, {places.tolist()})",
-        f'recipe = edits.plan(model, points, None, way="points", count={len(points)})',
-        "frames = list(recipe.frames(model.decoder))",
-        f"Made(recipe, model, frames).write(Path({name!r}))",
-        needed="from explorer.axes import Axes",
-    )
-    outputs.offer(
-        name,
-        Made(recipe, model, frames).write,
-        python=python,
-        command=["unclip", "replay", name, "-o", f"again-{name}"],
-        note=f"The command makes {name} again from its recipe: download it first. {base.note}",
-    )
+        text = f"x = {places[0, 0]:.3f}, y = {places[0, 1]:.3f}"
+        outputs.show(rendering[0], text, width=LARGE)
+        st.markdown("**Nearest real images**")
+        outputs.found(state.library().search(points, NEIGHBOURS), width=SMALL)
+    name = "sheet.png" if len(rendering) > 1 else "place.png"
+    edit = copying.call("decode", copying.Code(f"axes.at(base, {places.tolist()})"))
+    python = copying.python(f"base = {base.python}", read, f"{edit}.save({name!r})")
+    outputs.offer_replay(name, rendering, python, base.note)

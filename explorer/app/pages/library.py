@@ -10,7 +10,6 @@ import streamlit as st
 
 from explorer.app import outputs, state
 from explorer.app.server.uploads import Upload, uploaded
-from explorer.app.thumbnails import caption
 from explorer.library import Library
 
 if TYPE_CHECKING:
@@ -31,13 +30,13 @@ def page() -> None:
     _numbers(info)
     step = max(1, len(library) // SHOWN)
     rows = range(0, len(library), step)[:SHOWN]
-    outputs.tiles([state.thumbnail(row) for row in rows], [caption(library, row) for row in rows])
+    outputs.tiles([state.thumbnail(row) for row in rows], [state.caption(row) for row in rows])
     with st.expander("All that is known about it"):
         st.json({name: value for name, value in info.items() if name != "warnings"})
     for warning in library.warnings:
         st.warning(outputs.escaped(warning))
     _errors(library)
-    if state.given().read_only:
+    if state.config().read_only:
         st.info("Others than its owner can see this dashboard, so nothing can be added here.")
     else:
         _add(library, info["sources"])

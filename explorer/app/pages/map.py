@@ -9,7 +9,7 @@ from explorer.app.map.layers import BLIND, MOSAIC, NONE, ground
 from explorer.app.map.layout import colours, columns, layout, regions
 from explorer.app.map.panel import show_found, show_lasso, show_path, show_place, show_region
 from explorer.app.map.scatter import Event, Ground, Mark, Scene, scatter
-from explorer.app.thumbnails import addresses
+from explorer.app.server.thumbnails import addresses
 from explorer.library import Hits
 from explorer.points import Points
 from explorer.query import Query, Term

@@ -1,31 +1,25 @@
 """Search: words and images, added and subtracted; what is near, and what lies there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from explorer import edits
-from explorer.app import outputs, state
-from explorer.app.decoding import decoded, planned
-from explorer.app.inputs import Asked, ask, take
+from explorer.app import copying, outputs, state
+from explorer.app.inputs import Input, ask, take
+from explorer.app.server.decoding import decoded, planned
 from explorer.library import Hits
-from explorer.library.sheet import write_sheet
 from explorer.query import Query
-from explorer.recipe import Recipe
-from explorer.rendering import Made
+from explorer.settings import Settings
 
 MOST_TERMS = 5
 BINS = 20
 RANKED = 1000  # hits that the histogram counts
 MOST_VALUES = 200  # of a column, to choose from
-Terms = Sequence[tuple[Asked, float]]
-_file = attrgetter("term.text")
-_word = attrgetter("word")
-_label = attrgetter("label")
+Terms = Sequence[tuple[Input, float]]
 
 
 def page() -> None:
@@ -35,8 +29,8 @@ def page() -> None:
     left, right = st.columns([1, 2], gap="large")
     with left:
         terms = _terms()
-        with st.expander("How many, and which"):
-            count = st.slider("How many images", 4, 60, 12, key="k", bind="query-params")
+        with st.expander("Results"):
+            count = st.slider("Number of images", 4, 60, 12, key="k", bind="query-params")
             least = st.slider("Lowest score", -1.0, 1.0, -1.0, 0.01, key="least",
                               bind="query-params")  # fmt: skip
             where = _filters()
@@ -52,19 +46,15 @@ def page() -> None:
                 _decode(terms)
 
 
-def query_of(terms: Terms, text: Callable[[Asked], str]) -> Query:
-    """The query of the terms, what is added first.
-
-    Args:
-        text: what stands for a term: its words or file, its word in a command, or its label.
-    """
-    made = [replace(asked.term, weight=weight, text=text(asked)) for asked, weight in terms]
-    return Query(tuple(sorted(made, key=lambda term: -term.weight)))
+def query_of(terms: Terms) -> Query:
+    """Return the query of the terms, what is added first."""
+    weighted = [replace(each.term, weight=weight) for each, weight in terms]
+    return Query(tuple(sorted(weighted, key=lambda term: -term.weight)))
 
 
-def _terms() -> list[tuple[Asked, float]]:
+def _terms() -> list[tuple[Input, float]]:
     """Fields for as many terms as are filled, and one more."""
-    terms: list[tuple[Asked, float]] = []
+    terms: list[tuple[Input, float]] = []
     for i in range(MOST_TERMS):
         asked = ask("and" if i else "Look for", f"q{i}")
         if asked is None:
@@ -79,7 +69,7 @@ def _terms() -> list[tuple[Asked, float]]:
 def _filters() -> dict[str, list[Any]]:
     """Wanted values of columns that the person chooses."""
     rows, where = state.library().rows, {}
-    columns = st.multiselect("Only where these columns …", state.library().columns, key="columns",
+    columns = st.multiselect("Filter by columns", state.library().columns, key="columns",
                              bind="query-params")  # fmt: skip
     for name in columns:
         values = rows[name].value_counts().index[:MOST_VALUES]
@@ -91,7 +81,7 @@ def _filters() -> dict[str, list[Any]]:
 
 
 def _results(terms: Terms, count: int, least: float, where: dict[str, list[Any]]) -> None:
-    library, query = state.library(), query_of(terms, _file)
+    library, query = state.library(), query_of(terms)
     point = query.points(state.model().encoder)
     ranked = library.search(point, max(RANKED, count), where=where)
     k = min(count, int((ranked.scores >= least).sum()))
@@ -129,56 +119,52 @@ def _histogram(scores: np.ndarray, least: float) -> None:
 
 
 def _offer_hits(terms: Terms, hits: Hits, where: dict[str, list[Any]]) -> None:
-    library, query = state.library(), query_of(terms, _word)
+    library, query = state.library(), str(query_of(terms))
     only = [f"--where={name}={value}" for name, values in where.items() for value in values]
-    python = f"""import explorer as ex
-
-library = ex.Library.open({str(library.folder)!r})
-model = {state.load_line()}
-query = ex.Query.parse({str(query)!r})
-hits = library.search(query.points(model.encoder), {len(hits)}, where={where!r})
-print(hits.to_pandas())"""
+    filters = f", where={where!r}" if where else ""
+    python = copying.python(
+        copying.library_line(),
+        f"point = ex.Query.parse({query!r}).points(model.encoder)",
+        f'library.search(point, {len(hits)}{filters}).save("hits.png")',
+    )
     outputs.offer(
         "hits.png",
-        lambda file: write_sheet(library, hits, file),
+        hits.save,
         python=python,
-        command=["unclip", "search", str(library.folder), str(query), "-k", str(len(hits)), *only,
+        command=["unclip", "search", str(library.folder), query, "-k", str(len(hits)), *only,
                  "--sheet", "hits.png"],
         note=_notes(terms),
     )  # fmt: skip
 
 
 def _decode(terms: Terms) -> None:
-    """What the decoder draws at the query's own point."""
-    model, query = state.model(), query_of(terms, _file)
+    """Decode the query's own point."""
+    query = query_of(terms)
     seed = st.number_input("Seed", 0, 9999, key="seed", bind="query-params")
-    label = str(query_of(terms, _word))
-
-    def plan() -> Recipe:
-        point = query.decodable(model.encoder, model.prior, seed).with_labels([label])
-        stop = edits.Stop(point, None)
-        return edits.plan_images(model, [stop], 1, eta=0.0, seed=seed, title=label)
-
-    recipe = planned(plan, "query", str(query), seed)
-    frames = decoded(recipe) if recipe else None
-    if recipe is None or not frames:
+    settings = Settings(seed=seed)
+    edit = planned(
+        lambda: edits.decode(state.model(), query, settings=settings), "query", query, seed
+    )
+    rendering = decoded(edit) if edit else None
+    if rendering is None:
         return
-    outputs.show(frames[0], str(query_of(terms, _label)), width=256)
-    python = f"""import explorer as ex
-
-model = {state.load_line()}
-query = ex.Query.parse({label!r})
-point = query.decodable(model.encoder, model.prior, seed={seed})
-ex.save_image(next(model.decoder.decode(point, seed={seed})), "query.png")"""
+    outputs.show(rendering[0], _label(terms), width=256)
+    call = copying.call("decode", str(query), settings=settings)
     outputs.offer(
         "query.png",
-        Made(recipe, model, frames).write,
-        python=python,
-        command=["unclip", "decode", label, *state.options(), "--seed", str(seed),
+        rendering.save,
+        python=copying.python(f"edit = {call}", copying.save("query.png")),
+        command=["unclip", "decode", str(query), *state.options(), "--seed", str(seed),
                  "-o", "query.png"],
         note=_notes(terms),
     )  # fmt: skip
 
 
+def _label(terms: Terms) -> str:
+    """Return the query as the page calls its terms."""
+    return str(query_of([(replace(each, term=replace(each.term, name=each.label)), weight)
+                         for each, weight in terms]))  # fmt: skip
+
+
 def _notes(terms: Terms) -> str:
-    return " ".join(asked.note for asked, _ in terms if asked.note)
+    return " ".join(each.note for each, _ in terms if each.note)

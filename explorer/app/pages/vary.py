@@ -1,151 +1,149 @@
-"""Variations: an image painted again in other ways, or a part of it anew."""
+"""Variations: an image decoded again in other ways, or a part of it replaced."""
 
-from dataclasses import dataclass
-from pathlib import Path as FilePath
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import streamlit as st
 from PIL import Image
 
 from explorer import edits
-from explorer.app import outputs, state
-from explorer.app.decoding import decoded, planned
-from explorer.app.frames import in_command, in_python
-from explorer.app.inputs import Asked, ask, take
-from explorer.app.map.brush import brush, drawn, from_text, to_text
+from explorer.app import copying, outputs, state
+from explorer.app.inputs import Input, ask, take
+from explorer.app.server.decoding import decoded, planned
+from explorer.app.widgets.brush import brush, drawn, from_text, to_text
 from explorer.images import open_image, save_image
 from explorer.masks import as_grey
-from explorer.points import Points
 from explorer.query import Query, Term
-from explorer.recipe import Recipe
-from explorer.rendering import Made
+from explorer.rendering import Rendering
+from explorer.settings import Settings
 
-VARY, PAINT = "Variations", "Paint a part anew"
+VARY, INPAINT = "Variations", "In-painting"
 MASK = "vary_mask"  # in the address
 WIDTH = 200  # pixels
 
 
 @dataclass(frozen=True)
-class Images:
-    """How many images of what, and how; no guidance is the decoder's own."""
+class Order:
+    """What was asked for: images of what, their number, and how they are decoded."""
 
-    of: Asked
-    n: int
-    seed: int
-    guidance: float | None
+    of: Input
+    count: int
+    settings: Settings
+
+    @property
+    def first_seed(self) -> int:
+        """The seed of the first image; the others follow it."""
+        seed = self.settings.seed
+        return seed if isinstance(seed, int) else seed[0]
 
     def command(self, name: str, *words: str) -> list[str]:
-        """A command of that name, with these words after the image."""
-        guidance = [] if self.guidance is None else ["--guidance", str(self.guidance)]
-        common = ["-n", str(self.n), "--seed", str(self.seed), *guidance, *state.options()]
-        return ["unclip", name, in_command(self.of), *words, *common]
+        """Return a command of that name, with these words after the image."""
+        guidance = self.settings.guidance
+        given = [] if guidance is None else ["--guidance", str(guidance)]
+        common = ["-n", str(self.count), "--seed", str(self.first_seed), *given]
+        return ["unclip", name, self.of.text, *words, *common, *state.options()]
 
 
 def page() -> None:
     """Ask for an image and what to do with it, then do it."""
     st.title("Variations")
-    st.caption("Paints an image again in other ways, or a part of it anew.")
+    st.caption("Decodes an image again in other ways, or replaces a part of it.")
     left, right = st.columns([1, 2], gap="large")
     with left:
         of = ask("Image", "vary")
-        doing = st.segmented_control("What to do", [VARY, PAINT], default=VARY, required=True,
+        doing = st.segmented_control("Edit", [VARY, INPAINT], default=VARY, required=True,
                                      key="vary_do", bind="query-params")  # fmt: skip
-        n = st.slider("How many", 1, 12, 4, key="vary_n", bind="query-params")
+        count = st.slider("Number of images", 1, 12, 4, key="vary_n", bind="query-params")
         seed = st.number_input("Seed", 0, 9999, key="vary_seed", bind="query-params")
         guidance = st.number_input("Guidance", 0.0, 20.0, None, 0.5, key="vary_guidance",
-                                   placeholder="the decoder's own", bind="query-params",
-                                   help="How strictly to follow the image's point.")  # fmt: skip
+                                   placeholder="the decoder's default", bind="query-params",
+                                   help="How closely to follow the image's point.")  # fmt: skip
     with right:
         if of is None:
-            st.info("Say what to vary.")
+            st.info("Choose an image, or type words.")
             if len(state.library()):
                 st.button("Show an example", on_click=take, args=("vary", 0))
-        elif doing == VARY:
-            _vary(Images(of, n, seed, guidance))
+            return
+        order = Order(of, count, Settings(seed=seed, guidance=guidance))
+        if doing == VARY:
+            _vary(order)
         elif of.term.is_image:
-            _paint(Images(of, n, seed, guidance))
+            _inpaint(order)
         else:
-            st.info("Words have no part to paint anew: choose an image.")
+            st.info("In-painting replaces a part of an image: choose an image.")
 
 
-def _vary(asked: Images) -> None:
-    eta = st.slider("η: how far from the image", 0.0, 1.0, 0.7, 0.05, key="vary_eta",
-                    bind="query-params",
-                    help="Above 0 an image is varied around its own noise; at 0 only its point "
-                    "is kept, and each seed paints it in its own way.")  # fmt: skip
-    model = state.model()
-
-    def plan() -> Recipe:
-        given: dict[str, Any] = {"eta": eta, "seed": asked.seed, "guidance": asked.guidance}
-        stop = asked.of.stop(model, asked.seed)
-        return edits.plan_images(model, [stop], asked.n, title=asked.of.label, **given)
-
-    recipe = planned(plan, "vary", asked, eta)
-    frames = decoded(recipe) if recipe else None
-    if recipe is None or frames is None:
-        return
-    file = asked.of.term.text
-    _tiles([open_image(file)] if asked.of.term.is_image else [], frames, asked.seed)
-    text = in_command(asked.of)
-    python = in_python(
-        f"stop = edits.Stop.read(model, {text!r}, seed={asked.seed})",
-        "recipe = edits.plan_images(",
-        f"    model, [stop], {asked.n}, eta={eta}, seed={asked.seed}, guidance={asked.guidance}",
-        ")",
-        "frames = list(recipe.frames(model.decoder))",
-        'Made(recipe, model, frames).write(Path("variations.png"))',
+def _vary(order: Order) -> None:
+    eta = st.slider("Noise level η", 0.0, 1.0, 0.7, 0.05, key="vary_eta", bind="query-params",
+                    help="How far from the image. Above 0 an image is varied around its own "
+                    "noise; at 0 only its point is kept, and each seed gives another image."
+                    )  # fmt: skip
+    order = replace(order, settings=order.settings.changed(eta=eta))
+    edit = planned(
+        lambda: edits.variations(
+            state.model(), order.of.query, count=order.count, settings=order.settings
+        ),
+        "vary",
+        order,
     )
+    rendering = decoded(edit) if edit else None
+    if rendering is None:
+        return
+    before = [open_image(order.of.term.text)] if order.of.term.is_image else []
+    _tiles(before, rendering, order.first_seed)
+    call = copying.call("variations", order.of.text, count=order.count, settings=order.settings)
     outputs.offer(
         "variations.png",
-        Made(recipe, model, frames).write,
-        python=python,
-        command=[*asked.command("decode", "--eta", str(eta)), "-o", "variations.png"],
-        note=asked.of.note,
+        rendering.save,
+        python=copying.python(f"edit = {call}", copying.save("variations.png")),
+        command=[*order.command("decode", "--eta", str(eta)), "-o", "variations.png"],
+        note=order.of.note,
     )
 
 
-def _paint(asked: Images) -> None:
-    text = st.text_input("What the whole shall show", key="vary_text", bind="query-params",
-                         placeholder="what it shows now").strip()  # fmt: skip
+def _inpaint(order: Order) -> None:
+    text = st.text_input("Target caption", key="vary_text", bind="query-params",
+                         placeholder="what it shows now",
+                         help="What the whole image is to show.").strip()  # fmt: skip
     left, right = st.columns(2)
     with left:
-        mask = _mask(open_image(asked.of.term.text))
+        mask = _mask(open_image(order.of.term.text))
     with right:
         if mask is None:
-            st.info("Draw on the image where it shall be painted anew.")
+            st.info("Draw on the image to mark the part to replace.")
         else:
-            _painted(asked, text, mask)
+            _inpainted(order, text, mask)
 
 
-def _painted(asked: Images, text: str, mask: Image.Image) -> None:
+def _inpainted(order: Order, text: str, mask: Image.Image) -> None:
     model = state.model()
-
-    def plan() -> Recipe:
-        stop = asked.of.stop(model)
-        given: dict[str, Any] = {"seed": asked.seed, "guidance": asked.guidance, "mask": mask}
-        point, image = _point(stop, text, asked.seed), open_image(asked.of.term.text)
-        return edits.plan_painted(model, image, point, asked.n, title=text, **given)
-
-    recipe = planned(plan, "paint", asked, text, st.query_params[MASK])
-    frames = decoded(recipe, "Painting") if recipe else None
-    if recipe is None or frames is None:
+    words = Query((Term(text),)) if text else None  # never the name of a file
+    target = text if words and model.prior is None else words  # rotates towards it, see inpaint
+    edit = planned(
+        lambda: edits.inpaint(
+            model,
+            order.of.query,
+            mask,
+            text=target,
+            count=order.count,
+            settings=order.settings,
+        ),
+        "inpaint",
+        order,
+        text,
+        st.query_params[MASK],
+    )
+    rendering = decoded(edit) if edit else None
+    if rendering is None:
         return
-    _tiles([], frames, asked.seed)
-    _offer_painted(asked, text, mask, Made(recipe, model, frames))
-
-
-def _point(stop: edits.Stop, text: str, seed: int) -> Points:
-    """As `edits.point_to_paint`, but what is typed is never the name of a file."""
-    model = state.model()
-    if text and model.prior is not None:
-        return Query((Term(text),)).decodable(model.encoder, model.prior, seed)
-    return edits.point_to_paint(model, stop, text or None, seed)
+    _tiles([], rendering, order.first_seed)
+    _offer_inpainted(order, str(target) if target else None, mask, rendering)
 
 
 def _mask(image: Image.Image) -> Image.Image | None:
-    """The mask drawn on the image, in its own pixels; None while there is none."""
+    """Return the mask drawn on the image, in its own pixels; None while there is none."""
     strokes = from_text(st.query_params.get(MASK, ""))
-    size = st.slider("Width of the brush, %", 2, 50, 15, key="vary_brush") / 100
+    size = st.slider("Brush width, %", 2, 50, 15, key="vary_brush") / 100
     told = brush(image, strokes, size, key="vary_canvas")
     if told is not None:
         st.query_params[MASK] = to_text(told)
@@ -158,36 +156,27 @@ def _clear() -> None:
     st.query_params.pop(MASK, None)
 
 
-def _offer_painted(asked: Images, text: str, mask: Image.Image, made: Made) -> None:
-    words = str(Query((Term(text),))) if text else None
-    with_text = ["--text", words] if words else []
-    python = in_python(
-        f"stop = edits.Stop.of_image(model, Path({asked.of.word!r}))",
-        f"point = edits.point_to_paint(model, stop, {words!r}, {asked.seed})",
-        'mask = as_grey(ex.open_image("mask.png"), stop.image)',
-        "recipe = edits.plan_painted(",
-        f"    model, stop.image, point, {asked.n}, seed={asked.seed}, mask=mask,",
-        f"    guidance={asked.guidance},",
-        ")",
-        "frames = list(recipe.frames(model.decoder))",
-        'Made(recipe, model, frames).write(Path("painted.png"))',
-        needed="from explorer.masks import as_grey",
+def _offer_inpainted(
+    order: Order, text: str | None, mask: Image.Image, rendering: Rendering
+) -> None:
+    st.download_button(
+        "Download the mask",
+        lambda: outputs.content_of("mask.png", lambda file: save_image(mask, file)),
+        "mask.png",
+        on_click="ignore",
     )
-
-    def write_mask(file: FilePath) -> None:
-        save_image(mask, file)
-
-    st.download_button("Download the mask", lambda: outputs.content_of("mask.png", write_mask),
-                       "mask.png", on_click="ignore")  # fmt: skip
+    call = copying.call("inpaint", order.of.text, "mask.png", text=text, count=order.count,
+                        settings=order.settings)  # fmt: skip
+    words = ["--text", text] if text else []
     outputs.offer(
         "painted.png",
-        made.write,
-        python=python,
-        command=[*asked.command("inpaint", "--mask", "mask.png", *with_text), "-o", "painted.png"],
-        note=f"Save the mask as mask.png first. {asked.of.note}",
+        rendering.save,
+        python=copying.python(f"edit = {call}", copying.save("painted.png")),
+        command=[*order.command("inpaint", "--mask", "mask.png", *words), "-o", "painted.png"],
+        note=f"Save the mask as mask.png first. {order.of.note}",
     )
 
 
-def _tiles(before: list[Image.Image], frames: list[Image.Image], seed: int) -> None:
+def _tiles(before: list[Image.Image], frames: Sequence[Image.Image], seed: int) -> None:
     names = [*["the image"] * len(before), *(f"seed {seed + i}" for i in range(len(frames)))]
     outputs.tiles([*before, *frames], names, width=WIDTH)

@@ -6,28 +6,26 @@ from dataclasses import dataclass
 import streamlit as st
 
 from explorer import edits
-from explorer.app import state
-from explorer.app.decoding import decoded, planned
-from explorer.app.frames import (
-    Painting,
+from explorer.app import copying, state
+from explorer.app.inputs import WORDS, Input, ask
+from explorer.app.pages.frames import (
+    Timing,
+    command_options,
     curve,
     example,
-    export,
-    in_command,
-    painting,
-    seen,
+    offer,
+    path_fields,
     strip,
 )
-from explorer.app.inputs import WORDS, Asked, ask
-from explorer.app.scrub import scrub
-from explorer.points import Points
-from explorer.recipe import Recipe
-from explorer.rendering import Made
+from explorer.app.server.decoding import decoded, key_of, planned
+from explorer.app.widgets.scrub import scrub
+from explorer.rendering import Rendering
+from explorer.settings import Settings
 
-MOST_STOPS = 6
+MAX_KEYFRAMES = 6
 NOISES = (
-    "Option A of the paper: they turn into each other as the points do.",
-    "Option B: drawn from the seed.",
+    "Interpolated as the points are: the ends are the images themselves.",
+    "Drawn from the seed.",
 )
 EXAMPLE = {
     "walk_0_kind": WORDS,
@@ -39,84 +37,80 @@ EXAMPLE = {
 
 @dataclass(frozen=True)
 class Walk:
-    """What was asked for: two stops are one great circle, more are visited one after the other."""
+    """What was asked for: two keyframes are one great circle, more are visited in order."""
 
-    stops: Sequence[Asked]
-    painting: Painting
+    keyframes: Sequence[Input]
+    timing: Timing
+    settings: Settings
 
-    def plan(self) -> tuple[Recipe, tuple[Points, Points]]:
-        """The way through the stops, and its two ends."""
-        model, how = state.model(), self.painting
-        stops = [asked.stop(model, how.seed) for asked in self.stops]
-        recipe = edits.plan_walk(model, stops, inverted=how.inverted, **how.settings())
-        return recipe, (stops[0].point, stops[-1].point)
+    def edit(self) -> Rendering:
+        """Return the path through the keyframes, at its own pace."""
+        return edits.interpolate(
+            state.model(),
+            [each.query for each in self.keyframes],
+            frames=self.timing.frames,
+            fps=self.timing.fps,
+            settings=self.settings,
+        )
 
 
 def page() -> None:
-    """Ask for the stops, then show the way through them."""
+    """Ask for the keyframes, then show the path through them."""
     st.title("Walk")
     st.caption(
-        "Goes from one image, or words, to the next along great circles, and paints what lies "
+        "Goes from one image, or words, to the next along great circles, and decodes what lies "
         "between."
     )
     left, right = st.columns([1, 2], gap="large")
     with left:
-        stops = _stops()
-        given = painting("walk", 24, NOISES)
+        keyframes = _keyframes()
+        timing, settings = path_fields("walk", 24, NOISES)
         even = st.toggle("Even pace", key="walk_even", bind="query-params",
-                         help="Each frame then changes as much; decodes twice.")  # fmt: skip
+                         help="Re-time frames to constant visual speed (decodes twice)."
+                         )  # fmt: skip
     with right:
-        if len(stops) > 1:
-            _show(Walk(tuple(stops), given), even)
+        if len(keyframes) > 1:
+            _show(Walk(tuple(keyframes), timing, settings), even)
         else:
-            example("A walk needs two stops or more.", EXAMPLE)
+            example("A walk needs two keyframes or more.", EXAMPLE)
 
 
-def _stops() -> list[Asked]:
-    """Fields for as many stops as are filled, and one more."""
-    stops: list[Asked] = []
-    for i in range(MOST_STOPS):
-        asked = ask(f"Stop {i + 1}", f"walk_{i}")
-        if asked is None:
+def _keyframes() -> list[Input]:
+    """Show fields for as many keyframes as are filled, and one more."""
+    keyframes: list[Input] = []
+    for i in range(MAX_KEYFRAMES):
+        given = ask(f"Keyframe {i + 1}", f"walk_{i}")
+        if given is None:
             break
-        stops.append(asked)
-    return stops
+        keyframes.append(given)
+    return keyframes
 
 
 def _show(walk: Walk, even: bool) -> None:
-    plan = planned(walk.plan, "walk", walk)
-    if plan is None:
+    edit = planned(walk.edit, "walk", walk)
+    if edit is None:
         return
     slot = st.container()
-    made = _painted(plan[0])
-    if made and even:
-        frames = seen(made)
-        made = _painted(edits.evened(plan[0], frames)) if frames else None
-    if made is None:
+    rendering = decoded(edit)
+    if rendering and even:
+        rendering = _evened(rendering)
+    if rendering is None:
         return
     with slot:
-        scrub(made.frames, made.recipe.title, key="walk_scrub")
-    strip(made)
-    curve(made, *plan[1])
-    _export(walk, made, even)
+        scrub(rendering, rendering.recipe.title, key="walk_scrub")
+    strip(rendering)
+    curve(rendering)
+    _offer(walk, rendering, even)
 
 
-def _painted(recipe: Recipe) -> Made | None:
-    frames = decoded(recipe)
-    return None if frames is None else Made(recipe, state.model(), frames)
+def _evened(draft: Rendering) -> Rendering | None:
+    edit = planned(lambda: edits.evened(draft), "even", key_of(draft))
+    return None if edit is None else decoded(edit)
 
 
-def _export(walk: Walk, made: Made, even: bool) -> None:
-    stops, how = [in_command(stop) for stop in walk.stops], walk.painting
-    settings = ", ".join(f"{name}={value!r}" for name, value in how.settings().items())
-    lines = [
-        f"stops = [edits.Stop.read(model, text, seed={how.seed}) for text in {stops!r}]",
-        f"recipe = edits.plan_walk(model, stops, inverted={how.inverted}, {settings})",
-    ]
-    if even:
-        lines += [
-            "draft = list(recipe.frames(model.decoder))",
-            "recipe = edits.evened(recipe, model.encoder.encode_images(draft))",
-        ]
-    command = ["unclip", "walk", *stops, *["--even"] * even, *how.words()]
-    export("walk", made, lines, command, walk.stops)
+def _offer(walk: Walk, rendering: Rendering, even: bool) -> None:
+    texts, timing, settings = [each.text for each in walk.keyframes], walk.timing, walk.settings
+    edit = copying.call("interpolate", texts, frames=timing.frames, fps=timing.fps, even=even,
+                        settings=settings)  # fmt: skip
+    command = ["unclip", "walk", *texts, *["--even"] * even, *command_options(timing, settings)]
+    offer("walk", rendering, edit, command, walk.keyframes)

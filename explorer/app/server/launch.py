@@ -10,9 +10,9 @@ from typing import Any
 
 import explorer
 from explorer.app.server.guard import Guard
+from explorer.app.server.thumbnails import routes
 from explorer.app.server.uploads import MOST_MEGABYTES
-from explorer.app.state import Given
-from explorer.app.thumbnails import routes
+from explorer.app.state import AppConfig
 from explorer.errors import QueryError
 
 SCRIPT = FilePath(explorer.__file__).parent.parent / "streamlit_app.py"
@@ -34,7 +34,12 @@ SETTINGS: dict[str, Any] = {  # .streamlit/config.toml says the same to `streaml
 
 
 def serve(
-    given: Given, *, host: str, port: int | None, allow_remote: bool, started: Callable[[str], None]
+    given: AppConfig,
+    *,
+    host: str,
+    port: int | None,
+    allow_remote: bool,
+    started: Callable[[str], None],
 ) -> None:
     """Serve until interrupted.
 
@@ -50,7 +55,7 @@ def serve(
 
     settings = settings_for(host, port, allow_remote)
     remote = not is_loopback(host)
-    words = Given(given.library, given.decoder, given.prior, given.read_only or remote).words()
+    words = AppConfig(given.library, given.decoder, given.prior, given.read_only or remote).words()
     sys.argv = [str(SCRIPT), *words]
     App(SCRIPT, lifespan=_telling(host, started), **parts()).run(config=settings)
 

@@ -36,7 +36,7 @@ def routes() -> "list[Route]":
         return respond
 
     def words(row: int) -> bytes:
-        return caption(state.library(), row).encode("utf-8", "replace")
+        return state.caption(row).encode("utf-8", "replace")
 
     images = answer(state.thumbnail, "image/jpeg")
     return [Route(IMAGE, images), Route(CAPTION, answer(words, "text/plain"))]
@@ -51,9 +51,3 @@ def addresses(library: Library) -> tuple[str, str]:
     )
     image, words = (f"/{base}{form}" if base else form for form in forms)
     return image, words
-
-
-def caption(library: Library, row: int) -> str:
-    """The words of a row: its caption if it has one, else the name of its file."""
-    words = library.rows.iloc[row].get("caption")
-    return words if isinstance(words, str) and words else library.points([row]).labels[0]

@@ -1,0 +1,1 @@
+"""Widgets that Streamlit has not: a slider over images, and a brush for masks."""
