@@ -85,6 +85,7 @@ def test_the_readmes_example_has_ten_lines_at_most():
 RUNNABLE = [page for page in PAGES if "<!-- run -->" in page.read_text()]
 
 
+@pytest.mark.timeout(600)  # the tutorial takes 80 s of a core
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.stem)
 def test_the_examples_of_a_page_run_in_order(page, at_home):
     pattern = re.compile(r"^<!-- run -->\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
