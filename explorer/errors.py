@@ -9,6 +9,7 @@
     ├── QueryError      (ValueError)  a query or an argument of a door makes no sense
     ├── VideoError      (ValueError)  a video cannot be written or read
     ├── TrainingError   (RuntimeError)  a training cannot go on; what was saved stays
+    ├── DiskError       (OSError)     a file cannot be written: the disk is full or refuses
     ├── LibraryError    (RuntimeError)
     │   ├── LibraryNotFound   (FileNotFoundError)  no library there (exit code 10)
     │   ├── LibraryLocked     (BlockingIOError)    another process is writing (exit code 11)
@@ -61,6 +62,10 @@ class VideoError(ExplorerError, ValueError):
 
 class TrainingError(ExplorerError, RuntimeError):
     """A training cannot go on; what it saved before stays."""
+
+
+class DiskError(ExplorerError, OSError):
+    """A file cannot be written: the disk is full or refuses."""
 
 
 class LibraryError(ExplorerError, RuntimeError):

@@ -8,7 +8,6 @@ import io
 import json
 import math
 import os
-import secrets
 import stat
 import struct
 import warnings
@@ -24,6 +23,7 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageCms, ImageDraw, ImageOps, PngImagePlugin
 
 from explorer.errors import ImageError, QueryError
+from explorer.files import writing
 from explorer.font import font
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -258,15 +258,8 @@ def save_image(
     if not file.parent.is_dir():
         raise QueryError(f"The folder {name_of(file.parent)} does not exist.")
     options = _options(file.suffix.lower(), recipe)
-    part = file.parent / f".{secrets.token_hex(8)}.part"
-    try:
-        with part.open("xb") as stream:
-            image.save(stream, **options)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    with writing(file) as temporary, temporary.open("wb") as stream:
+        image.save(stream, **options)
 
 
 def _options(suffix: str, recipe: dict[str, Any] | None) -> dict[str, Any]:

@@ -7,15 +7,16 @@ files of images and no library. An index is a cache: it can be built again at an
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Iterable
 from os import PathLike
+from pathlib import Path as FilePath
 from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from explorer.errors import LibraryDamaged, QueryError, require
+from explorer.files import writing
 
 WORK_PER_CALL = 4e9  # multiply-adds; FAISS does not hear Ctrl-C within one call
 
@@ -109,18 +110,13 @@ class Index:
     def save(self, file: str | PathLike[str], key: str) -> None:
         """Write the index as a cache that `load` trusts only under the same `key`.
 
-        It is written under a temporary name and renamed, so a full disk leaves no half cache.
+        Raises:
+            DiskError: the disk is full or refuses; no half cache is left.
         """
         content = self._faiss.serialize_index(self._flat).tobytes()
-        temporary = f"{os.fspath(file)}.{uuid.uuid4().hex}.tmp"
-        try:
-            with open(temporary, "wb") as handle:
-                handle.write(_header(key, content))
-                handle.write(content)
-            os.replace(temporary, file)
-        finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
+        with writing(FilePath(file)) as temporary, temporary.open("wb") as handle:
+            handle.write(_header(key, content))
+            handle.write(content)
 
     @classmethod
     def load(cls, file: str | PathLike[str], key: str) -> Self:

@@ -10,7 +10,6 @@ import io
 import json
 import os
 import pathlib
-import secrets
 import warnings
 import zipfile
 import zlib
@@ -22,6 +21,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from explorer.errors import LibraryDamaged, LibraryError, require
+from explorer.files import writing
 from explorer.index import Index
 from explorer.points import Points
 
@@ -146,15 +146,8 @@ class Projection:
     def save(self, folder: str | os.PathLike[str]) -> pathlib.Path:
         """Leave the map in `folder` as a cache: the file is whole or not there."""
         file = pathlib.Path(folder) / FILE
-        temporary = file.with_name(f".{secrets.token_hex(8)}.npz")
-        try:
-            with temporary.open("wb") as stream:
-                np.savez(stream, key=_key(self.points, self.parameters), xy=self.xy)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with writing(file) as temporary:
+            np.savez(temporary, key=_key(self.points, self.parameters), xy=self.xy)
         return file
 
     @classmethod

@@ -7,7 +7,6 @@ metadata. This room knows images and files: no points, no models.
 import json
 import os
 import pathlib
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from explorer.errors import VideoError, require
+from explorer.files import writing
 from explorer.images import as_rgb, name_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def write_video(
     rate = Fraction(fps).limit_denominator(1001)
     comment = "" if recipe is None else json.dumps(recipe)
     images = _prepare(frames, scale)
-    with _whole(file) as temporary:
+    with writing(file) as temporary:
         if suffix in _ENCODINGS:
             _encode(images, temporary, rate, comment, _ENCODINGS[suffix])
         else:
@@ -101,6 +101,10 @@ def _check(file: pathlib.Path, suffix: str, fps: float, scale: int | None) -> No
         raise VideoError(f"A {suffix} video shows up to {limit} frames a second, not {fps}.")
     if scale is not None and scale < 1:
         raise VideoError(f"Images cannot be enlarged {scale} times; scale is 1 or more.")
+    if not file.parent.is_dir():
+        raise VideoError(
+            f"There is no folder {file.parent} to write {file.name} in; make it first."
+        )
 
 
 def read_frames(file: str | os.PathLike[str]) -> Iterator[Image.Image]:
@@ -165,23 +169,6 @@ def _prepare(frames: Iterable[Image.Image], scale: int | None) -> Iterator[Image
         yield as_rgb(frame).resize(size, Image.Resampling.BICUBIC)
     if expected is None:
         raise VideoError("There are no frames, so there is no video to write.")
-
-
-@contextmanager
-def _whole(file: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Give a temporary name beside `file`; rename on success, remove on anything else."""
-    if not file.parent.is_dir():
-        raise VideoError(
-            f"There is no folder {file.parent} to write {file.name} in; make it first."
-        )
-    temporary = file.with_name(f".{secrets.token_hex(8)}{file.suffix}")
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

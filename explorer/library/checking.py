@@ -1,19 +1,18 @@
 """Verify what is stored against its checksums; set aside what is damaged, never deleting it."""
 
 import os
-import shutil
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 
 from explorer.errors import LibraryDamaged
-from explorer.files import explain_failure, make_folder, sync_folder
+from explorer.files import make_folder, move_into
 from explorer.library.contents import Contents
 from explorer.library.lock import WriterLock
 from explorer.library.manifest import Manifest, manifest_file, read_manifest, versions
 from explorer.library.segments import damage, map_vectors
-from explorer.library.store import Store
+from explorer.library.store import Store, explain_failure
 
 
 def verify(store: Store, read_data: bool) -> list[str]:
@@ -93,14 +92,12 @@ def repair(store: Store) -> list[str]:
         for segment in bad:
             folder = store.folder / "segments" / segment.id
             if folder.exists():
-                shutil.move(folder, quarantine / segment.id)
+                move_into(folder, quarantine)
             done.append(f"Segment {segment.id} ({segment.rows:,} rows) was set aside.")
         for version in bad_versions:
             file = manifest_file(store.folder, version)
-            shutil.move(file, quarantine / file.name)
+            move_into(file, quarantine)
             done.append(f"Manifest {file.name} was set aside.")
-        for folder in (quarantine, store.folder / "segments", store.folder / "manifests"):
-            sync_folder(folder)
         if not bad:
             store.publish(newest)
         store.refresh()

@@ -6,14 +6,15 @@ manifests/00000007.json    segments/<uuid>/…    cache/    lock    quarantine/ 
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from typing import Any
 
+from explorer import files
 from explorer.errors import LibraryDamaged, LibraryError, LibraryNotFound
-from explorer.files import TEMPORARY, explain_failure, make_folder
+from explorer.files import TEMPORARY, make_folder
 from explorer.images import name_of
 from explorer.library.contents import Contents
 from explorer.library.lock import WriterLock
@@ -146,6 +147,12 @@ class Store:
                         shutil.rmtree(entry)
                     else:
                         entry.unlink()
+
+
+def explain_failure(folder: FilePath, saved: int) -> AbstractContextManager[None]:
+    """Turn a failure of the disk into a LibraryError that says how many rows are saved."""
+    remedy = f"{saved:,} rows are saved. Make room and run the same again; it goes on from there."
+    return files.explain_failure(folder, remedy, kind=LibraryError)
 
 
 def create_store(folder: FilePath, space: Space, dtype: DType, model: str) -> Store:
