@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from explorer.errors import LibraryDamaged, QueryError, require
+from explorer.errors import LibraryDamaged, QueryError
 from explorer.files import writing
 
 WORK_PER_CALL = 4e9  # multiply-adds; FAISS does not hear Ctrl-C within one call
@@ -38,8 +38,7 @@ class Index:
     def __init__(
         self, unit: Float[np.ndarray, "N D"] | Iterable[Float[np.ndarray, "N D"]], dimension: int
     ) -> None:
-        self._faiss: Any = require("faiss", extra="index")
-        self._flat: Any = self._faiss.IndexFlatIP(dimension)
+        self._flat: Any = _faiss().IndexFlatIP(dimension)
         for part in [unit] if isinstance(unit, np.ndarray) else unit:
             self._check(part, "The vectors")
             self._flat.add(np.ascontiguousarray(part, dtype=np.float32))
@@ -92,9 +91,9 @@ class Index:
     ) -> tuple[Float[np.ndarray, "Q K"], Int[np.ndarray, "Q K"]]:
         if allowed is None:
             return self._flat.search(queries, k)
-        bits = np.packbits(allowed, bitorder="little")
-        selector = self._faiss.IDSelectorBitmap(bits)
-        return self._flat.search(queries, k, params=self._faiss.SearchParameters(sel=selector))
+        faiss = _faiss()
+        selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        return self._flat.search(queries, k, params=faiss.SearchParameters(sel=selector))
 
     def _check(self, vectors: Float[np.ndarray, "N D"], name: str) -> None:
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
@@ -113,7 +112,7 @@ class Index:
         Raises:
             DiskError: the disk is full or refuses; no half cache is left.
         """
-        content = self._faiss.serialize_index(self._flat).tobytes()
+        content = _faiss().serialize_index(self._flat).tobytes()
         with writing(FilePath(file)) as temporary, temporary.open("wb") as handle:
             handle.write(_header(key, content))
             handle.write(content)
@@ -133,13 +132,18 @@ class Index:
                 f"The index cache {os.fspath(file)} is damaged or was made for other vectors. "
                 "Delete it; it can be built again."
             )
-        faiss: Any = require("faiss", extra="index")
         index = cls.__new__(cls)
-        index._faiss = faiss
-        index._flat = faiss.deserialize_index(np.frombuffer(content, dtype=np.uint8))
+        index._flat = _faiss().deserialize_index(np.frombuffer(content, dtype=np.uint8))
         return index
 
 
 def _header(key: str, content: bytes) -> bytes:
     checksum = hashlib.sha256(content).hexdigest()
     return json.dumps({"key": key, "sha256": checksum}).encode() + b"\n"
+
+
+def _faiss() -> Any:
+    """Import FAISS on first use; its stubs do not know the arguments that its wrappers take."""
+    import faiss
+
+    return faiss

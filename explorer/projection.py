@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float, Int
 
-from explorer.errors import LibraryDamaged, LibraryError, require
+from explorer.errors import LibraryDamaged, LibraryError
 from explorer.files import writing
 from explorer.index import Index
 from explorer.points import Points
@@ -221,7 +221,9 @@ def _umap(unit: Float[np.ndarray, "N D"], parameters: _Parameters) -> Float[np.n
     k = min(parameters.neighbours, len(unit) - 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numba's and scikit-learn's, which no user can act on
-        fitted = require("umap", extra="maps").UMAP(
+        import umap
+
+        fitted = umap.UMAP(
             n_neighbors=k,
             min_dist=parameters.min_dist,
             n_epochs=parameters.epochs,

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, count, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL import Image
 
-from explorer.errors import VideoError, require
+from explorer.errors import VideoError
 from explorer.files import writing
 from explorer.images import as_rgb, name_of
 
@@ -124,7 +124,9 @@ def read_frames(file: str | os.PathLike[str]) -> Iterator[Image.Image]:
                     animation.seek(index)
                     yield animation.convert("RGB")
             return
-        with require("av", extra="video").open(str(file)) as container:
+        import av
+
+        with av.open(str(file)) as container:
             for frame in container.decode(video=0):
                 yield frame.to_image()
 
@@ -142,7 +144,9 @@ def read_video_recipe(file: str | os.PathLike[str]) -> dict[str, Any] | None:
                 exif = animation.getexif().get(IMAGE_DESCRIPTION, "")
                 comment = animation.info.get("comment", exif)
         else:
-            with require("av", extra="video").open(str(file)) as container:
+            import av
+
+            with av.open(str(file)) as container:
                 tags = {key.lower(): value for key, value in container.metadata.items()}
                 comment = tags.get("comment", "")
     try:
@@ -189,7 +193,8 @@ def _encode(
     encoding: _Encoding,
 ) -> None:
     """Encode frame by frame, none kept."""
-    av = require("av", extra="video")
+    import av
+
     os.environ.setdefault("SVT_LOG", "1")  # libsvtav1 writes a page to stderr otherwise
     first = next(images)
     if min(first.size) < encoding.shortest:  # libsvtav1 hangs instead of refusing
@@ -200,7 +205,8 @@ def _encode(
     options = encoding.container_options
     with av.open(str(file), "w", format=encoding.container, options=options) as output:
         output.metadata.update({"comment": comment} if comment else {})
-        stream = output.add_stream(encoding.codec, rate=rate, options=encoding.codec_options)
+        added = output.add_stream(encoding.codec, rate=rate, options=encoding.codec_options)
+        stream = cast("VideoStream", added)
         stream.width, stream.height = (side + side % 2 for side in first.size)
         stream.pix_fmt = "yuv420p"
         _declare_colours(stream)

@@ -4,7 +4,7 @@ Images are drawn where a library is large; their neighbours are looked for in al
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,7 +14,7 @@ from analysis.figures import histogram, lines, strip
 from analysis.material import Material
 from analysis.section import Section
 from analysis.statistics import bootstrap, chunks, percent
-from explorer.errors import QueryError, require
+from explorer.errors import QueryError
 from explorer.library.contents import Vectors
 from explorer.points import Points
 from explorer.projection import Projection
@@ -172,9 +172,10 @@ def medoids(points: Points, count: int = GROUPS, seed: int = 0) -> "pd.DataFrame
 
     Source: Dhillon & Modha 2001, by FAISS.
     """
+    import faiss
     import pandas as pd
 
-    means = require("faiss", extra="index").Kmeans(
+    means: Any = faiss.Kmeans(
         points.space.dimension,
         min(count, len(points)),
         spherical=True,
