@@ -49,7 +49,7 @@ def writing(file: FilePath) -> Iterator[FilePath]:
 
 
 def finish_file(part: FilePath, file: FilePath) -> None:
-    """Give a complete file its final name, durably; a file that was there is replaced.
+    """Rename a complete file to its final name, durably; a file that was there is replaced.
 
     Raises:
         DiskError: the disk refuses; `part` is still there.
@@ -185,7 +185,7 @@ def _sync(entry: FilePath) -> None:
 
 
 def _is_near(name: object, target: FilePath) -> bool:
-    """Say whether an error that names this file comes from writing `target`."""
+    """Check whether an error that names this file comes from writing `target`."""
     if not isinstance(name, str | bytes | os.PathLike):
         return True  # the failure of a write or of an fsync names no file
     path = FilePath(os.path.abspath(os.fsdecode(name)))
