@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one family, and the one way to ask for an optional package.
+"""Everything that can go wrong, as one family.
 
     ExplorerError
     ├── SpaceMismatch   (ValueError)  two things of different embedding spaces met
@@ -9,17 +9,14 @@
     ├── QueryError      (ValueError)  a query or an argument of a door makes no sense
     ├── VideoError      (ValueError)  a video cannot be written or read
     ├── TrainingError   (RuntimeError)  a training cannot go on; what was saved stays
-    ├── LibraryError    (RuntimeError)
-    │   ├── LibraryNotFound   (FileNotFoundError)  no library there (exit code 10)
-    │   ├── LibraryLocked     (BlockingIOError)    another process is writing (exit code 11)
-    │   └── LibraryDamaged    stored data does not match its checksum
-    └── MissingExtra    (ImportError)  an optional package is not installed
+    ├── DiskError       (OSError)     a file cannot be written: the disk is full or refuses
+    └── LibraryError    (RuntimeError)
+        ├── LibraryNotFound   (FileNotFoundError)  no library there (exit code 10)
+        ├── LibraryLocked     (BlockingIOError)    another process is writing (exit code 11)
+        └── LibraryDamaged    stored data does not match its checksum
 
 Every message says what is so, what would be right, and what to do. Rooms raise; only doors print.
 """
-
-import importlib
-from types import ModuleType
 
 
 class ExplorerError(Exception):
@@ -63,6 +60,10 @@ class TrainingError(ExplorerError, RuntimeError):
     """A training cannot go on; what it saved before stays."""
 
 
+class DiskError(ExplorerError, OSError):
+    """A file cannot be written: the disk is full or refuses."""
+
+
 class LibraryError(ExplorerError, RuntimeError):
     """Something is wrong with a library folder."""
 
@@ -81,24 +82,3 @@ class LibraryLocked(LibraryError, BlockingIOError):
 
 class LibraryDamaged(LibraryError):
     """Stored data does not match its checksum."""
-
-
-class MissingExtra(ExplorerError, ImportError):
-    """An optional package is not installed."""
-
-
-def require(package: str, extra: str) -> ModuleType:
-    """Import `package`, or say which extra brings it.
-
-    >>> require("json", extra="app").__name__
-    'json'
-    """
-    try:
-        return importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name != package.split(".")[0]:
-            raise
-        raise MissingExtra(
-            f"This needs the package {package!r}, which is not installed. "
-            f"Install it with: pip install 'unclip-explorer[{extra}]'"
-        ) from None

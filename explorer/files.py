@@ -1,7 +1,8 @@
-"""Writing so that what is acknowledged survives a power cut.
+"""Write files so that what is acknowledged survives a power cut; the one place that does.
 
 The order is always: temporary name, fsync of the file, rename, fsync of the folder. A final name
-therefore holds whole content or nothing. This file knows bytes and folders only.
+therefore holds whole content or nothing. What the disk refuses becomes one sentence, a DiskError.
+Knows bytes, files and folders only.
 """
 
 import hashlib
@@ -12,37 +13,101 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path as FilePath
 
-from explorer.errors import LibraryError
+from explorer.errors import DiskError, ExplorerError
 
 TEMPORARY = ".tmp-"
 
 
 def write_file(file: FilePath, content: bytes) -> None:
-    """Put `content` at `file` as a whole, durably; a file that was there is replaced."""
-    temporary = file.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+    """Write `content` to `file`, durably and as a whole; a file that was there is replaced.
+
+    Raises:
+        DiskError: the disk is full or refuses; the file that was there is untouched.
+    """
+    with writing(file) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def writing(file: FilePath) -> Iterator[FilePath]:
+    """Yield a temporary name with the suffix of `file`; what the block writes there becomes `file`.
+
+    If the block raises, the temporary file is removed and a `file` that was there is untouched.
+
+    Raises:
+        DiskError: the disk is full or refuses.
+    """
+    temporary = _temporary(file, file.suffix)
     try:
-        _write_synced(temporary, content)
-        os.replace(temporary, file)
+        with explain_failure(file):
+            yield temporary
+            _publish(temporary, file)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    sync_folder(file.parent)
+
+
+def finish_file(part: FilePath, file: FilePath) -> None:
+    """Rename a complete file to its final name, durably; a file that was there is replaced.
+
+    Raises:
+        DiskError: the disk refuses; `part` is still there.
+    """
+    with explain_failure(file):
+        _publish(part, file)
 
 
 def write_folder(folder: FilePath, files: dict[str, bytes]) -> None:
-    """Make `folder` with these files appear as a whole, durably; it must not exist yet."""
-    temporary = folder.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
-    try:
-        temporary.mkdir()
+    """Write a new folder with these files, durably and as a whole.
+
+    Raises:
+        DiskError: the disk is full or refuses, or `folder` is there and not empty.
+    """
+    with writing_folder(folder) as temporary:
         for name, content in files.items():
-            _write_synced(temporary / name, content)
-        sync_folder(temporary)
-        os.replace(temporary, folder)
+            (temporary / name).write_bytes(content)
+
+
+@contextmanager
+def writing_folder(folder: FilePath) -> Iterator[FilePath]:
+    """Yield an empty temporary folder; what the block writes into it becomes `folder`.
+
+    Raises:
+        DiskError: the disk is full or refuses, or `folder` is there and not empty.
+    """
+    temporary = _temporary(folder)
+    try:
+        with explain_failure(folder):
+            temporary.mkdir()
+            yield temporary
+            for below, _, names in os.walk(temporary, topdown=False):
+                for name in sorted(names):
+                    _sync(FilePath(below, name))
+                _sync(FilePath(below))
+            os.replace(temporary, folder)
+            _sync(folder.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    sync_folder(folder.parent)
+
+
+def replace_files(fresh: FilePath, folder: FilePath, last: str) -> None:
+    """Move all files of `fresh` into `folder`, durably, over those of the same names.
+
+    Args:
+        last: the file that says that the others belong together: it is removed first and comes
+            last, so that a mixture of old and new files is never taken for whole.
+
+    Raises:
+        DiskError: the disk refuses.
+    """
+    with explain_failure(folder):
+        (folder / last).unlink(missing_ok=True)
+        names = [file.relative_to(fresh) for file in fresh.rglob("*") if file.is_file()]
+        for name in sorted(names, key=lambda name: (name == FilePath(last), name)):
+            make_folder((folder / name).parent)
+            _publish(fresh / name, folder / name)
 
 
 def make_folder(folder: FilePath) -> None:
@@ -51,48 +116,87 @@ def make_folder(folder: FilePath) -> None:
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    _sync(folder.parent)
 
 
-def sync_folder(folder: FilePath) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def move_into(entry: FilePath, folder: FilePath) -> None:
+    """Move a file or folder into another folder of the same disk, durably."""
+    os.replace(entry, folder / entry.name)
+    _sync(folder)
+    _sync(entry.parent)
+
+
+def file_sha256(file: FilePath) -> str:
+    """Compute the SHA-256 of a file's content."""
+    with open(file, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@contextmanager
+def explain_failure(
+    target: FilePath,
+    remedy: str = "Make room or choose another place, and run the same again.",
+    *,
+    kind: type[ExplorerError] = DiskError,
+    needed: int | None = None,
+) -> Iterator[None]:
+    """Turn a failure of the disk within the block into one sentence: what failed, what is free.
+
+    An OSError that names a file elsewhere, and any other ExplorerError, passes unchanged.
+
+    Args:
+        remedy: what to do about it, as a sentence.
+        kind: the class of the error.
+        needed: bytes that were to be written, if known.
+    """
+    try:
+        yield
+    except OSError as error:
+        foreign = isinstance(error, ExplorerError) and not isinstance(error, DiskError)
+        if foreign or not _is_near(error.filename, target):
+            raise
+        wanted = "" if needed is None else f"{needed / 1e6:,.1f} MB are needed. "
+        explained = kind(
+            f"{target} cannot be written: {error.strerror or error}. {wanted}"
+            f"{_free_space(target)}{remedy}"
+        )
+        if isinstance(explained, OSError):
+            explained.errno, explained.strerror = error.errno, error.strerror
+        raise explained from error
+
+
+def _temporary(target: FilePath, suffix: str = "") -> FilePath:
+    return target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}{suffix}")
+
+
+def _publish(part: FilePath, file: FilePath) -> None:
+    _sync(part)
+    os.replace(part, file)
+    _sync(file.parent)
+
+
+def _sync(entry: FilePath) -> None:
+    """Make a file's content, or the names in a folder, durable."""
+    descriptor = os.open(entry, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def file_sha256(file: FilePath) -> str:
-    """Hash a file's content."""
-    with open(file, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def _is_near(name: object, target: FilePath) -> bool:
+    """Check whether an error that names this file comes from writing `target`."""
+    if not isinstance(name, str | bytes | os.PathLike):
+        return True  # the failure of a write or of an fsync names no file
+    path = FilePath(os.path.abspath(os.fsdecode(name)))
+    place = FilePath(os.path.abspath(target))
+    temporary = any(part.startswith(TEMPORARY) for part in path.parts)
+    return temporary or path.is_relative_to(place) or path == place.parent
 
 
-@contextmanager
-def explain_failure(folder: FilePath, saved: int) -> Iterator[None]:
-    """Turn a failure of the disk into a LibraryError: what failed, free space, what is saved."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, LibraryError):
-            raise
-        raise LibraryError(
-            f"The library {folder} cannot be written: {error.strerror or error}. "
-            f"{_free_space(folder)}{saved:,} rows are saved. Put this right and run the same "
-            "again; it goes on from there."
-        ) from error
-
-
-def _free_space(folder: FilePath) -> str:
+def _free_space(target: FilePath) -> str:
+    folder = next((f for f in (target, *target.parents) if f.is_dir()), FilePath("."))
     try:
         return f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free on its disk. "
     except OSError:
         return ""
-
-
-def _write_synced(file: FilePath, content: bytes) -> None:
-    with open(file, "xb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())

@@ -7,7 +7,6 @@ Points.
 import io
 import math
 import os
-import secrets
 import stat
 import struct
 import warnings
@@ -23,6 +22,7 @@ from jaxtyping import Shaped, UInt8
 from PIL import Image, ImageCms, ImageDraw, ImageOps
 
 from explorer.errors import ImageError, QueryError
+from explorer.files import writing
 from explorer.font import font
 from explorer.metadata import recipe_in, save_options
 
@@ -271,15 +271,8 @@ def save_image(
     if not file.parent.is_dir():
         raise QueryError(f"The folder {name_of(file.parent)} does not exist. Create it first.")
     options = save_options(file.suffix.lower(), recipe)
-    part = file.parent / f".{secrets.token_hex(8)}.part"
-    try:
-        with part.open("xb") as stream:
-            image.save(stream, **options)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    with writing(file) as temporary, temporary.open("wb") as stream:
+        image.save(stream, **options)
 
 
 def read_recipe(file: str | PathLike[str]) -> dict[str, Any] | None:

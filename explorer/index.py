@@ -7,15 +7,16 @@ library. An index is a cache: it can be built again at any time.
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Iterable
 from os import PathLike
+from pathlib import Path as FilePath
 from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from explorer.errors import LibraryDamaged, QueryError, require
+from explorer.errors import LibraryDamaged, QueryError
+from explorer.files import writing
 
 MULTIPLY_ADDS_PER_CALL = 4e9  # FAISS does not react to Ctrl-C within one call
 
@@ -39,8 +40,7 @@ class Index:
     def __init__(
         self, unit: Float[np.ndarray, "N D"] | Iterable[Float[np.ndarray, "N D"]], dimension: int
     ) -> None:
-        self._faiss: Any = require("faiss", extra="index")
-        self._flat: Any = self._faiss.IndexFlatIP(dimension)
+        self._flat: Any = _faiss().IndexFlatIP(dimension)
         for part in [unit] if isinstance(unit, np.ndarray) else unit:
             self._check(part, "The vectors")
             self._flat.add(np.ascontiguousarray(part, dtype=np.float32))
@@ -95,9 +95,9 @@ class Index:
     ) -> tuple[Float[np.ndarray, "Q K"], Int[np.ndarray, "Q K"]]:
         if allowed is None:
             return self._flat.search(queries, k)
-        bits = np.packbits(allowed, bitorder="little")
-        selector = self._faiss.IDSelectorBitmap(bits)
-        return self._flat.search(queries, k, params=self._faiss.SearchParameters(sel=selector))
+        faiss = _faiss()
+        selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        return self._flat.search(queries, k, params=faiss.SearchParameters(sel=selector))
 
     def _check(self, vectors: Float[np.ndarray, "N D"], name: str) -> None:
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
@@ -113,18 +113,13 @@ class Index:
     def save(self, file: str | PathLike[str], key: str) -> None:
         """Write the index as a cache that `load` trusts only under the same `key`.
 
-        It is written under a temporary name and renamed, so a full disk leaves no half cache.
+        Raises:
+            DiskError: the disk is full or refuses; no half cache is left.
         """
-        content = self._faiss.serialize_index(self._flat).tobytes()
-        temporary = f"{os.fspath(file)}.{uuid.uuid4().hex}.tmp"
-        try:
-            with open(temporary, "wb") as handle:
-                handle.write(_header(key, content))
-                handle.write(content)
-            os.replace(temporary, file)
-        finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
+        content = _faiss().serialize_index(self._flat).tobytes()
+        with writing(FilePath(file)) as temporary, temporary.open("wb") as handle:
+            handle.write(_header(key, content))
+            handle.write(content)
 
     @classmethod
     def load(cls, file: str | PathLike[str], key: str) -> Self:
@@ -141,13 +136,18 @@ class Index:
                 f"The index cache {os.fspath(file)} is damaged or was made for other vectors. "
                 "Delete it; it can be built again."
             )
-        faiss: Any = require("faiss", extra="index")
         index = cls.__new__(cls)
-        index._faiss = faiss
-        index._flat = faiss.deserialize_index(np.frombuffer(content, dtype=np.uint8))
+        index._flat = _faiss().deserialize_index(np.frombuffer(content, dtype=np.uint8))
         return index
 
 
 def _header(key: str, content: bytes) -> bytes:
     checksum = hashlib.sha256(content).hexdigest()
     return json.dumps({"key": key, "sha256": checksum}).encode() + b"\n"
+
+
+def _faiss() -> Any:
+    """Import FAISS on first use; its stubs do not know the arguments that its wrappers take."""
+    import faiss
+
+    return faiss

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import secrets
 import warnings
 import zipfile
 import zlib
@@ -21,7 +20,8 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float, Int
 
-from explorer.errors import LibraryDamaged, LibraryError, require
+from explorer.errors import LibraryDamaged, LibraryError
+from explorer.files import writing
 from explorer.index import Index
 from explorer.points import Points
 
@@ -161,15 +161,8 @@ class Projection:
     def save(self, folder: str | os.PathLike[str]) -> FilePath:
         """Write the map to `folder` as a cache and return the file; it is complete or absent."""
         file = FilePath(folder) / FILE_NAME
-        temporary = file.with_name(f".{secrets.token_hex(8)}.npz")
-        try:
-            with temporary.open("wb") as stream:
-                np.savez(stream, key=_key(self.points, self.parameters), xy=self.xy)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with writing(file) as temporary:
+            np.savez(temporary, key=_key(self.points, self.parameters), xy=self.xy)
         return file
 
     @classmethod
@@ -245,7 +238,9 @@ def _umap(unit: Float[np.ndarray, "N D"], parameters: _Parameters) -> Float[np.n
     k = min(parameters.neighbours, len(unit) - 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of numba and scikit-learn, which users cannot act on
-        fitted = require("umap", extra="maps").UMAP(
+        import umap
+
+        fitted = umap.UMAP(
             n_neighbors=k,
             min_dist=parameters.min_dist,
             n_epochs=parameters.epochs,

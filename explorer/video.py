@@ -6,19 +6,19 @@ It works on images and files; it knows no points and no models.
 
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, count, pairwise
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL import Image
 
-from explorer.errors import VideoError, require
+from explorer.errors import VideoError
+from explorer.files import writing
 from explorer.images import as_rgb, name_of
 from explorer.metadata import IMAGE_DESCRIPTION
 
@@ -88,7 +88,7 @@ def write_video(
     rate = Fraction(fps).limit_denominator(1001)
     comment = "" if recipe is None else json.dumps(recipe)
     images = _prepare(frames, scale)
-    with _whole(file) as temporary:
+    with writing(file) as temporary:
         if suffix in _ENCODINGS:
             _encode(images, temporary, rate, comment, _ENCODINGS[suffix])
         else:
@@ -104,6 +104,8 @@ def _check(file: FilePath, suffix: str, fps: float, scale: int | None) -> None:
         raise VideoError(f"fps of a {suffix} video must be above 0, at most {limit}, not {fps}.")
     if scale is not None and scale < 1:
         raise VideoError(f"scale is {scale}, but must be 1 or more.")
+    if not file.parent.is_dir():
+        raise VideoError(f"The folder {file.parent} does not exist. Create it first.")
 
 
 def read_frames(file: str | os.PathLike[str]) -> Iterator[Image.Image]:
@@ -123,7 +125,9 @@ def read_frames(file: str | os.PathLike[str]) -> Iterator[Image.Image]:
                     animation.seek(index)
                     yield animation.convert("RGB")
             return
-        with require("av", extra="video").open(str(file)) as container:
+        import av
+
+        with av.open(str(file)) as container:
             for frame in container.decode(video=0):
                 yield frame.to_image()
 
@@ -141,7 +145,9 @@ def read_video_recipe(file: str | os.PathLike[str]) -> dict[str, Any] | None:
                 exif = animation.getexif().get(IMAGE_DESCRIPTION, "")
                 comment = animation.info.get("comment", exif)
         else:
-            with require("av", extra="video").open(str(file)) as container:
+            import av
+
+            with av.open(str(file)) as container:
                 tags = {key.lower(): value for key, value in container.metadata.items()}
                 comment = tags.get("comment", "")
     try:
@@ -172,23 +178,6 @@ def _prepare(frames: Iterable[Image.Image], scale: int | None) -> Iterator[Image
 
 
 @contextmanager
-def _whole(file: FilePath) -> Iterator[FilePath]:
-    """Give a temporary name beside `file`; rename on success, remove on anything else."""
-    if not file.parent.is_dir():
-        raise VideoError(
-            f"There is no folder {file.parent} to write {file.name} in; make it first."
-        )
-    temporary = file.with_name(f".{secrets.token_hex(8)}{file.suffix}")
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
 def _reading(file: FilePath) -> Iterator[None]:
     """Raise VideoError for what the readers raise on missing, foreign or damaged files."""
     try:
@@ -206,7 +195,8 @@ def _encode(
     encoding: _Encoding,
 ) -> None:
     """Encode frame by frame, keeping none in memory."""
-    av = require("av", extra="video")
+    import av
+
     os.environ.setdefault("SVT_LOG", "1")  # else libsvtav1 logs to stderr
     first = next(images)
     if min(first.size) < encoding.min_side:  # libsvtav1 hangs instead of refusing
@@ -217,7 +207,8 @@ def _encode(
     options = encoding.container_options
     with av.open(str(file), "w", format=encoding.container, options=options) as output:
         output.metadata.update({"comment": comment} if comment else {})
-        stream = output.add_stream(encoding.codec, rate=rate, options=encoding.codec_options)
+        added = output.add_stream(encoding.codec, rate=rate, options=encoding.codec_options)
+        stream = cast("VideoStream", added)
         stream.width, stream.height = (side + side % 2 for side in first.size)
         stream.pix_fmt = "yuv420p"
         _declare_colours(stream)

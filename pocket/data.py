@@ -6,7 +6,6 @@ Returns N images of 64×64 and a table with one row an image. It knows no model.
 import hashlib
 import io
 import json
-import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
+
+from explorer.files import writing, writing_folder
 
 SIZE = 64
 STYLES = ("noto", "twemoji", "3d", "flat")
@@ -60,12 +61,9 @@ def fetch(folder: FilePath) -> None:
         command = ["npm", "pack", "--silent", f"{package}@{version}"]
         name = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
         archive = folder / name.stdout.strip().splitlines()[-1]
-        partial = target.with_name(target.name + ".part")
-        shutil.rmtree(partial, ignore_errors=True)
-        with tarfile.open(archive) as tar:
-            tar.extractall(partial, filter="data")
+        with writing_folder(target) as temporary, tarfile.open(archive) as tar:
+            tar.extractall(temporary, filter="data")
         archive.unlink()
-        partial.rename(target)
 
 
 def package_folder(folder: FilePath, package: str) -> FilePath:
@@ -174,9 +172,8 @@ def load(folder: FilePath) -> Images:
             "codes": np.array([glyph.hexcode for glyph, _, _ in found]),
             "styles": np.array([style for _, style, _ in found]),
         }
-        partial = cache.with_suffix(".part.npz")
-        np.savez(partial, **arrays)
-        partial.rename(cache)
+        with writing(cache) as temporary:
+            np.savez(temporary, **arrays)
     by_code = {glyph.hexcode: glyph for glyph in glyphs(folder)}
     with np.load(cache, allow_pickle=False) as stored:
         named = [by_code[code] for code in stored["codes"].tolist()]

@@ -75,7 +75,7 @@ def test_segments_are_on_disk_before_the_manifest_that_names_them(tmp_path, imag
     renames = [i for i, call in enumerate(calls) if call[0] == "replace"]
     segment, manifest = (calls[i] for i in renames)
     before = [call[1] for call in calls[: renames[0]]]
-    assert before == [f"{segment[1]}/vectors.npy", f"{segment[1]}/rows.parquet", segment[1]]
+    assert before == [f"{segment[1]}/rows.parquet", f"{segment[1]}/vectors.npy", segment[1]]
     assert calls[renames[0] + 1] == ("fsync", f"{folder}/segments")
     assert calls[renames[0] + 2] == ("fsync", manifest[1])
     assert calls[renames[1] + 1 :] == [("fsync", f"{folder}/manifests")]

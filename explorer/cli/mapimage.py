@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
-from explorer.errors import ImageError, require
+from explorer.errors import ImageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,6 @@ def draw_map(
         column: heading of the legend.
         values: one text or number a point; None colours by how crowded the place is.
     """
-    require("matplotlib", extra="maps")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from explorer.errors import QueryError
+from explorer.files import writing
 from explorer.library import Library
 from explorer.noise import Noise
 from explorer.points import Points, Space
@@ -50,17 +51,13 @@ def write_vectors(library: Library, file: FilePath) -> FilePath:
     if not file.parent.is_dir():
         raise QueryError(f"The folder {file.parent} does not exist. Make it first.")
     points = library.points()
-    part = file.with_name(f".{file.name}.part{file.suffix}")
-    try:
+    with writing(file) as temporary:
         if file.suffix == ".npy":
-            np.save(part, points.vectors)
+            np.save(temporary, points.vectors)
         else:
             table = library.rows.copy()
             table[COLUMN] = list(points.vectors)
-            table.to_parquet(part, index=False)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+            table.to_parquet(temporary, index=False)
     return file
 
 
@@ -68,12 +65,9 @@ def write_noise(recipe: Recipe, file: FilePath) -> None:
     """Write inverted noise and points as arrays, with the recipe that gives the images back."""
     assert recipe.noise is not None
     rest = json.dumps(replace(recipe, noise=None).to_dict())
-    part = file.with_name(f".{file.name}.part.npz")
-    try:
-        np.savez(part, noise=recipe.noise.latents, points=recipe.keyframes.vectors, recipe=rest)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    noise, points = recipe.noise.latents, recipe.keyframes.vectors
+    with writing(file) as temporary:
+        np.savez(temporary, noise=noise, points=points, recipe=rest)
 
 
 def read_noise(file: FilePath) -> Recipe:

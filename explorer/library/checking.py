@@ -1,19 +1,18 @@
-"""Verify what is stored against its checksums; set aside what is damaged, never deleting it."""
+"""Verify stored files against their checksums; move damaged ones to quarantine/, deleting none."""
 
 import os
-import shutil
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 
 from explorer.errors import LibraryDamaged
-from explorer.files import explain_failure, make_folder, sync_folder
+from explorer.files import make_folder, move_into
 from explorer.library.contents import Contents
 from explorer.library.lock import WriterLock
 from explorer.library.manifest import Manifest, manifest_file, read_manifest, versions
 from explorer.library.segments import damage, map_vectors
-from explorer.library.store import Store
+from explorer.library.store import Store, explain_failure
 
 
 def verify(store: Store, read_data: bool) -> list[str]:
@@ -28,7 +27,7 @@ def verify(store: Store, read_data: bool) -> list[str]:
 
 
 def _newest(store: Store) -> Manifest:
-    """The newest manifest that can be read, even where files that it names are missing."""
+    """Return the newest manifest that can be read, even where files that it names are missing."""
     for version in versions(store.folder):
         try:
             return read_manifest(store.folder, version)
@@ -55,12 +54,14 @@ def _check_data(store: Store, manifest: Manifest) -> list[str]:
             vectors = map_vectors(store.folder, segment, manifest.space.dimension)
             norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
             if not np.all(np.isfinite(norms) & (norms > 0)):
-                problems.append(f"Segment {segment.id} holds vectors without a direction.")
+                problems.append(f"Segment {segment.id} holds vectors of length zero or not finite.")
     contents = Contents(store.folder, manifest)
     if contents.table.num_rows != len(contents.numbers):
         problems.append(f"{len(contents.numbers)} vectors have {contents.table.num_rows} rows.")
     elif len(contents.living) != manifest.rows:
-        problems.append(f"{len(contents.living)} rows live, not {manifest.rows}.")
+        problems.append(
+            f"{len(contents.living)} rows are not retired; the manifest says {manifest.rows}."
+        )
     else:
         names = zip(
             contents.table.column("path").to_pylist(),
@@ -70,12 +71,12 @@ def _check_data(store: Store, manifest: Manifest) -> list[str]:
         )
         count = Counter((path, member) for path, member, live in names if live)
         twice = [os.fsdecode(b"/".join(filter(None, k))) for k, n in count.items() if n > 1]
-        problems += [f"{name!r} is there more than once." for name in twice]
+        problems += [f"{name!r} has more than one row." for name in twice]
     return problems
 
 
 def repair(store: Store) -> list[str]:
-    """Set damaged segments and manifests aside; see `Library.repair`."""
+    """Move damaged segments and manifests to quarantine/; see `Library.repair`."""
     done = []
     quarantine = store.folder / "quarantine"
     with WriterLock(store.folder), explain_failure(store.folder, store.manifest.rows):
@@ -89,18 +90,16 @@ def repair(store: Store) -> list[str]:
             bad_ids = {segment.id for segment in bad}
             whole = tuple(s for s in newest.segments if s.id not in bad_ids)
             store.publish(replace(newest, segments=whole))
-            _count_anew(store)
+            _retire_superseded(store)
         for segment in bad:
             folder = store.folder / "segments" / segment.id
             if folder.exists():
-                shutil.move(folder, quarantine / segment.id)
-            done.append(f"Segment {segment.id} ({segment.rows:,} rows) was set aside.")
+                move_into(folder, quarantine)
+            done.append(f"Segment {segment.id} ({segment.rows:,} rows) was moved to quarantine/.")
         for version in bad_versions:
             file = manifest_file(store.folder, version)
-            shutil.move(file, quarantine / file.name)
-            done.append(f"Manifest {file.name} was set aside.")
-        for folder in (quarantine, store.folder / "segments", store.folder / "manifests"):
-            sync_folder(folder)
+            move_into(file, quarantine)
+            done.append(f"Manifest {file.name} was moved to quarantine/.")
         if not bad:
             store.publish(newest)
         store.refresh()
@@ -115,8 +114,8 @@ def _readable(store: Store, version: int) -> bool:
     return True
 
 
-def _count_anew(store: Store) -> None:
-    """Retire what a lost segment had retired, as far as newer rows show it; count the living."""
+def _retire_superseded(store: Store) -> None:
+    """Retire again what a lost segment had retired, where a newer row has the same name."""
     contents = store.contents
     latest: dict[tuple[bytes, bytes], int] = {}
     retired: list[int] = []

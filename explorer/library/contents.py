@@ -1,4 +1,4 @@
-"""Contents: what the segments of one version add up to: rows, which of them live, failures."""
+"""Contents: rows, retired rows and failures of all segments of one version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ from explorer.library.segments import (
 
 
 class Contents:
-    """Everything that one version of a library holds, read when first asked for.
+    """Everything that one version of a library holds, read on first use.
 
-    A row has a *number* for ever (`numbers`); users count the living rows from 0 (`living`).
+    A row keeps its *number* for ever (`numbers`); users count the living rows from 0 (`living`).
     """
 
     def __init__(self, folder: FilePath, manifest: Manifest) -> None:
@@ -61,7 +61,7 @@ class Contents:
 
     @cached_property
     def failures(self) -> dict[Key, Failure]:
-        """What could not be read and has not been read since."""
+        """Items that could not be read and have not been read since."""
         failures: dict[Key, Failure] = {}
         for segment in self._manifest.segments:
             if ERRORS in segment.files:
@@ -98,9 +98,9 @@ class Contents:
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """The raw vectors of the living rows, L × D; read from disk only where they are asked for.
+    """The raw vectors of the living rows, L × D; read from disk only where indexed.
 
-    `vectors[5]`, `vectors[2:9]` and `vectors[[4, 1]]` give float32 arrays; `np.asarray` gives all.
+    `vectors[5]`, `vectors[2:9]`, `vectors[[4, 1]]` are float32 arrays; `np.asarray` reads all.
     """
 
     contents: Contents
@@ -124,7 +124,7 @@ class Vectors:
 
 
 def _of_one_type(tables: list[Any]) -> list[Any]:
-    """Make text of a user's column that is a number in one segment and text in another."""
+    """Cast to text the user's columns that are numbers in one segment and text in another."""
     import pyarrow as pa
 
     types: dict[str, set[Any]] = {}

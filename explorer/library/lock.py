@@ -1,7 +1,8 @@
 """One writer at a time; readers need no lock.
 
-The lock is the kernel's (flock), so it ends with the process that holds it, however it ends. Some
-network file systems (NFS before version 4, some SMB) do not keep it: write from one machine there.
+The lock is the kernel's (flock), so it ends with the process that holds it, even one that is
+killed. Some network file systems (NFS before version 4, some SMB) do not honour it: write from one
+machine there.
 """
 
 import fcntl
@@ -35,7 +36,7 @@ class WriterLock:
             pid, _, host = holder.partition("@")
             raise LibraryLocked(
                 f"The library {self._file.parent} is being written by pid {pid or '?'} on "
-                f"{host or 'an unknown machine'}. Wait until it is done, or end that process."
+                f"{host or 'an unknown machine'}. Wait until it has finished, or end that process."
             ) from None
         except BaseException:
             os.close(descriptor)

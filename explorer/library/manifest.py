@@ -18,7 +18,7 @@ from explorer.files import write_file
 from explorer.points import Space
 
 FORMAT = 1
-KEPT = 3  # manifests
+KEPT_MANIFESTS = 3
 DType = Literal["float32", "float16"]
 VECTORS, ROWS, ERRORS, RETIRED = ("vectors.npy", "rows.parquet", "errors.parquet", "retired.npy")
 
@@ -71,7 +71,7 @@ class Manifest:
     sha256: str = field(default="", compare=False)
 
     def encode(self) -> bytes:
-        """Give the file's content: JSON with the hash of the manifest that it holds."""
+        """Return the file's content: JSON with the hash of the manifest that it holds."""
         body = {"format": FORMAT, **asdict(self)}
         del body["sha256"]
         checksum = hashlib.sha256(_canonical(body)).hexdigest()
@@ -79,10 +79,10 @@ class Manifest:
 
     @classmethod
     def decode(cls, content: bytes) -> Self:
-        """Read a file's content.
+        """Read the content of a manifest file.
 
         Raises:
-            LibraryDamaged: it is not, byte for byte, what `encode` gives.
+            LibraryDamaged: it is not, byte for byte, what `encode` returns.
         """
         try:
             read = json.loads(content)
@@ -114,7 +114,7 @@ class Manifest:
 
 
 def manifest_file(folder: FilePath, version: int) -> FilePath:
-    """Name the manifest of one version."""
+    """Return the path of one version's manifest."""
     return folder / "manifests" / f"{version:08d}.json"
 
 
@@ -148,13 +148,13 @@ def readable_manifests(folder: FilePath) -> Iterator[Manifest]:
 
 
 def write_manifest(folder: FilePath, manifest: Manifest) -> Manifest:
-    """Make a manifest the newest, durably; return it with its checksum. Then prune older ones."""
+    """Write a manifest durably, delete all but the newest three, return it with its checksum."""
     content = manifest.encode()
     write_file(manifest_file(folder, manifest.version), content)
     kept = 0
     for version in versions(folder):
         with suppress(LibraryDamaged, OSError):
-            if kept >= KEPT:
+            if kept >= KEPT_MANIFESTS:
                 manifest_file(folder, version).unlink()
             else:
                 read_manifest(folder, version)

@@ -2,8 +2,8 @@
 
     vectors.npy      N × D, float16 or float32, raw
     rows.parquet     one row a vector: where the image is, what it was, the user's columns
-    errors.parquet   what could not be read, with the reason; an empty reason takes one back
-    retired.npy      row numbers of earlier segments that are no more
+    errors.parquet   what could not be read, with the reason; an empty reason withdraws a failure
+    retired.npy      row numbers of earlier segments that are retired
 
 A segment says what has changed since the one before; nothing in it is ever changed.
 """
@@ -61,12 +61,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Failure:
-    """One thing that could not be read, with what it was like then."""
+    """One item that could not be read, with its size and time then."""
 
     path: bytes
     member: bytes
     item: str
-    reason: str  # "" takes an earlier failure back
+    reason: str  # "" withdraws an earlier failure
     source: str
     size: int
     changed_ns: int  # ctime, which a chmod changes too
@@ -80,7 +80,7 @@ def write_segment(
     failures: Sequence[Failure],
     retired: Sequence[int],
 ) -> SegmentRecord:
-    """Write one segment durably and say what it must be."""
+    """Write one segment durably; return its record with size and checksum of every file."""
     files: dict[str, bytes] = {}
     if rows:
         vectors = np.stack([row.vector for row in rows]).astype(np.float32)
@@ -101,7 +101,7 @@ def write_segment(
 
 
 def _fits(vectors: Float[np.ndarray, "N D"], dtype: DType) -> bool:
-    """Say whether every vector keeps its direction in `dtype`: no overflow, no vanishing."""
+    """Check that `dtype` keeps every vector to 2⁻¹⁰ of its largest value: no overflow, no zero."""
     with np.errstate(over="ignore", under="ignore"):
         error = np.abs(vectors.astype(dtype).astype(np.float32) - vectors).max(axis=1)
     return bool(np.all(error <= 2**-10 * np.abs(vectors).max(axis=1)))
@@ -156,7 +156,7 @@ def _failure_table(failures: Sequence[Failure]) -> Any:
 
 
 def segment_file(folder: FilePath, segment: SegmentRecord, name: str) -> FilePath:
-    """Name one file of a segment."""
+    """Return the path of one file of a segment."""
     return folder / "segments" / segment.id / name
 
 
@@ -185,11 +185,13 @@ def _read_checked(folder: FilePath, segment: SegmentRecord, name: str) -> bytes:
     except OSError as error:
         raise LibraryDamaged(f"{file} cannot be read: {error.strerror}. {REMEDY}") from error
     if hashlib.sha256(content).hexdigest() != segment.files[name].sha256:
-        raise LibraryDamaged(f"{file} is not what was written: its checksum differs. {REMEDY}")
+        raise LibraryDamaged(
+            f"{file} was changed after it was written: its checksum differs. {REMEDY}"
+        )
     return content
 
 
-REMEDY = "Run verify to see all damage, and repair to set it aside; then add the images again."
+REMEDY = "Run Library.verify to list all damage, Library.repair, and add the images again."
 
 
 def map_vectors(folder: FilePath, segment: SegmentRecord, dimension: int) -> np.ndarray:
@@ -200,7 +202,9 @@ def map_vectors(folder: FilePath, segment: SegmentRecord, dimension: int) -> np.
     """
     file = segment_file(folder, segment, VECTORS)
     try:
-        if os.path.getsize(file) != segment.files[VECTORS].size:  # touching a cut mapping kills
+        if (
+            os.path.getsize(file) != segment.files[VECTORS].size
+        ):  # reading past the end of a mapping kills the process
             raise ValueError("its size is not what was written")
         vectors = np.load(file, mmap_mode="r", allow_pickle=False)
         if vectors.shape != (segment.rows, dimension) or vectors.dtype != segment.dtype:
@@ -220,7 +224,7 @@ def damage(folder: FilePath, segment: SegmentRecord, read_data: bool) -> list[st
             if size != record.size:
                 problems.append(f"{file} has {size:,} bytes, but {record.size:,} were written.")
             elif read_data and file_sha256(file) != record.sha256:
-                problems.append(f"{file} is not what was written: its checksum differs.")
+                problems.append(f"{file} was changed after it was written: its checksum differs.")
         except OSError as error:
             problems.append(f"{file} cannot be read: {error.strerror}.")
     return problems

@@ -1,4 +1,4 @@
-"""Store: one library folder, opened at a version; how a version is found, and how one is added.
+"""Store: one library folder, opened at one version; find a version, and add the next.
 
 manifests/00000007.json    segments/<uuid>/…    cache/    lock    quarantine/ (after a repair)
 """
@@ -6,14 +6,15 @@ manifests/00000007.json    segments/<uuid>/…    cache/    lock    quarantine/ 
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from typing import Any
 
+from explorer import files
 from explorer.errors import LibraryDamaged, LibraryError, LibraryNotFound
-from explorer.files import TEMPORARY, explain_failure, make_folder
+from explorer.files import TEMPORARY, make_folder
 from explorer.images import name_of
 from explorer.library.contents import Contents
 from explorer.library.lock import WriterLock
@@ -29,7 +30,7 @@ from explorer.library.manifest import (
 from explorer.library.segments import Failure, Row, damage, write_segment
 from explorer.points import Space
 
-ORPHAN_AGE = 3600.0  # seconds; younger unreferenced files may belong to a writer elsewhere
+ORPHAN_SECONDS = 3600.0  # younger unreferenced files may belong to a writer elsewhere
 _OWN_NAMES = {"manifests", "segments", "cache", "lock"}
 
 
@@ -52,7 +53,7 @@ class Store:
         found = versions(self.folder)
         if not found:
             raise LibraryNotFound(
-                f"There is no library in {self.folder}. Make one with Library.create, or with "
+                f"There is no library in {self.folder}. Create one with Library.create, or with "
                 "`unclip index FOLDER --library LIBRARY`."
             )
         partial: tuple[Manifest, list[str]] | None = None
@@ -68,22 +69,23 @@ class Store:
                 return
             self.warnings.append(f"Version {version} was skipped: {problems[0]}")
             partial = partial or (manifest, problems)
-        self._use_what_is_whole(partial)
+        self._use_intact_segments(partial)
 
-    def _use_what_is_whole(self, partial: tuple[Manifest, list[str]] | None) -> None:
+    def _use_intact_segments(self, partial: tuple[Manifest, list[str]] | None) -> None:
         if partial is None:
             raise LibraryDamaged(
                 f"No manifest of the library {self.folder} can be trusted: "
-                f"{' '.join(self.warnings)} Bring the folder back from a backup, or index the "
-                "images again into a new one."
+                f"{' '.join(self.warnings)} Restore the folder from a backup, or index the "
+                "images again into a new library."
             )
         manifest, problems = partial
-        whole = tuple(s for s in manifest.segments if not damage(self.folder, s, False))
+        intact = tuple(s for s in manifest.segments if not damage(self.folder, s, False))
         self.damaged = True
         self.warnings = [
-            f"{problem} Its rows are left out; repair sets it aside." for problem in problems
+            f"{problem} Its rows are left out; Library.repair moves it to quarantine/."
+            for problem in problems
         ]
-        self._use(replace(manifest, segments=whole))
+        self._use(replace(manifest, segments=intact))
 
     def _use(self, manifest: Manifest) -> None:
         self.manifest = manifest
@@ -96,13 +98,13 @@ class Store:
         retired: Sequence[int] = (),
         sources: Sequence[SourceRecord] = (),
     ) -> None:
-        """Add one version, durably: when this returns, it is on disk. The lock must be held.
+        """Write the next version, durably: it is on disk when this returns. The lock must be held.
 
         Args:
             retired: numbers of living rows.
 
         Raises:
-            LibraryError: the disk refuses; the version before is whole and is still the newest.
+            LibraryError: the disk is full or refuses; the version before is still the newest.
         """
         old = self.manifest
         with explain_failure(self.folder, old.rows):
@@ -128,14 +130,14 @@ class Store:
         self._use(write_manifest(self.folder, replace(manifest, version=version, created=created)))
 
     def collect_garbage(self) -> None:
-        """Delete what crashed writers left: over an hour old, and named by no manifest.
+        """Delete files of crashed writers: over an hour old, and named by no manifest.
 
         Nothing but temporary names is deleted while a manifest is damaged: it may name more.
         """
         manifests = list(readable_manifests(self.folder))
         named = {segment.id for manifest in manifests for segment in manifest.segments}
         all_readable = len(manifests) == len(versions(self.folder))
-        before = time.time() - ORPHAN_AGE
+        before = time.time() - ORPHAN_SECONDS
         for entry in [*self.folder.glob("segments/*"), *self.folder.glob("manifests/.tmp-*")]:
             temporary = entry.name.startswith(TEMPORARY)
             with suppress(OSError):
@@ -148,21 +150,27 @@ class Store:
                         entry.unlink()
 
 
+def explain_failure(folder: FilePath, saved: int) -> AbstractContextManager[None]:
+    """Turn a failure of the disk into a LibraryError that says how many rows are saved."""
+    remedy = f"{saved:,} rows are saved. Make room and run the same again; it goes on from there."
+    return files.explain_failure(folder, remedy, kind=LibraryError)
+
+
 def create_store(folder: FilePath, space: Space, dtype: DType, model: str) -> Store:
-    """Make an empty library in a folder that is missing or empty.
+    """Create an empty library in a folder that is missing or empty.
 
     Raises:
-        LibraryError: there is a library already, or other files.
-        LibraryLocked: another process is making one there.
+        LibraryError: the folder holds a library or other files, or the disk refuses.
+        LibraryLocked: another process is creating one there.
     """
     if dtype not in ("float32", "float16"):
-        raise LibraryError(f'A library keeps "float32" or "float16", not {dtype!r}.')
+        raise LibraryError(f'dtype is {dtype!r}; a library stores "float32" or "float16".')
     folder = folder.absolute()
-    _refuse_full(folder)
+    _check_free(folder)
     with explain_failure(folder, 0):
         make_folder(folder)
         with WriterLock(folder):
-            _refuse_full(folder)
+            _check_free(folder)
             for name in ("manifests", "segments"):
                 make_folder(folder / name)
             write_manifest(folder, _first(space, dtype, model))
@@ -174,22 +182,24 @@ def _first(space: Space, dtype: DType, model: str) -> Manifest:
     return Manifest(1, space, model, dtype, created=created)
 
 
-def _refuse_full(folder: FilePath) -> None:
+def _check_free(folder: FilePath) -> None:
     if folder.exists() and not folder.is_dir():
-        raise LibraryError(f"{folder} is a file; a library needs a folder of its own.")
+        raise LibraryError(f"{folder} is a file; a library needs a folder. Choose another.")
     if versions(folder):
-        raise LibraryError(f"There is a library in {folder} already. Open it, or choose another.")
+        raise LibraryError(
+            f"There is a library in {folder} already. Open it, or choose another folder."
+        )
     names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
     strange = sorted(names - _OWN_NAMES)
-    if strange:  # our own names alone are a library whose making was cut off
+    if strange:  # these names alone are a library whose creation was interrupted
         raise LibraryError(
-            f"{folder} is no library and is not empty: it holds {strange[0]!r}. "
+            f"{folder} is not a library and not empty: it holds {strange[0]!r}. "
             "Choose a folder that is empty or does not exist."
         )
 
 
 def summary(store: Store, columns: Sequence[str]) -> dict[str, Any]:
-    """Give what `Library.info` shows."""
+    """Return what `Library.info` shows."""
     manifest, living = store.manifest, len(store.contents.living)
     return {
         "folder": str(store.folder),

@@ -1,4 +1,4 @@
-"""A library of chosen rows of another: the same images and vectors, nothing embedded again."""
+"""Write chosen rows of a library as a new one: same images and vectors, none embedded again."""
 
 import os
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ def write_subset(
 ) -> FilePath:
     """Write a new library of these rows; images stay where they are.
 
-    It has no sources: what is added to it later comes on top.
+    It has no sources, so adding to it later removes none of these rows.
 
     Raises:
         QueryError: no rows, or there is no such row.
         LibraryError: the folder is not empty, or the disk refuses.
     """
     if not len(rows):
-        raise QueryError("A library of no images was asked for. Choose some first.")
+        raise QueryError("A subset needs at least one row, and none is chosen. Choose some images.")
     points, manifest = library.points(rows), library._store.manifest
     contents = library._store.contents
     positions = np.flatnonzero(contents.live)[np.asarray(rows, dtype=np.int64)]

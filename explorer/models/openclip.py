@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from explorer.encoder import Encoder
-from explorer.errors import WeightsMissing, require
+from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
 from explorer.models.shared.fingerprint import of_open_clip
 from explorer.models.shared.hub import Release
@@ -102,7 +102,6 @@ def build(variant: str, device: str) -> Model:
         UnknownModel: open_clip has no such architecture or tag.
         WeightsMissing: the weights are not on this machine and cannot be downloaded.
     """
-    require("open_clip", extra="models")
     if _is_folder(variant):
         folder = FilePath(variant).expanduser().resolve()
         encoder = encoder_of_folder(folder, f"openclip:{folder.name}", device)

@@ -4,15 +4,12 @@ Knows tensors and files; no model, no images.
 """
 
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import TrainingError
-from explorer.files import make_folder, sync_folder, write_file
+from explorer.files import explain_failure, make_folder, write_file
 from explorer.models.shared.manifest import sha256
 
 if TYPE_CHECKING:
@@ -21,22 +18,14 @@ if TYPE_CHECKING:
 KINDS = (".safetensors", ".json", ".gz")  # of files that belong to weights
 
 
-@contextmanager
-def explained(folder: FilePath, needed: int) -> Iterator[None]:
+def explained(folder: FilePath, needed: int) -> AbstractContextManager[None]:
     """Turn a failure of the disk into a TrainingError.
 
     Args:
         needed: bytes that were to be written.
     """
-    try:
-        yield
-    except OSError as error:
-        free = shutil.disk_usage(folder).free / 1e6
-        raise TrainingError(
-            f"{folder} cannot be written: {error.strerror or error}. {needed / 1e6:,.1f} MB are "
-            f"needed and {free:,.1f} MB are free. What was saved before is whole: make room, and "
-            "run the same command with --resume."
-        ) from error
+    remedy = "What was saved before is whole: make room, and run the same command with --resume."
+    return explain_failure(folder, remedy, kind=TrainingError, needed=needed)
 
 
 def diverged(what: str) -> TrainingError:
@@ -82,13 +71,3 @@ def write_manifest(file: FilePath, values: dict[str, Any]) -> None:
     content = json.dumps(values | {"sha256": hashes}, indent=2, ensure_ascii=False) + "\n"
     with explained(file.parent, len(content)):
         write_file(file, content.encode())
-
-
-def install(fresh: FilePath, folder: FilePath, manifest: str) -> None:
-    """Move weights that are complete into `folder`, in place of those there; the manifest last."""
-    (folder / manifest).unlink(missing_ok=True)
-    names = [f.relative_to(fresh) for f in fresh.rglob("*") if f.is_file()]
-    for name in sorted(names, key=lambda name: name == FilePath(manifest)):
-        make_folder((folder / name).parent)
-        os.replace(fresh / name, folder / name)
-    sync_folder(folder)

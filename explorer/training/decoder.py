@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from explorer.errors import QueryError
+from explorer.files import replace_files
 from explorer.images import grid, save_image
 from explorer.library import Library
 from explorer.metrics import cosines, recall
@@ -26,7 +27,7 @@ from explorer.models.shared.preprocess import Preprocess
 from explorer.models.trained import DECODER, load_decoder
 from explorer.points import Points
 from explorer.training import decoder_network
-from explorer.training.checkpoints import explained, install, write_manifest
+from explorer.training.checkpoints import explained, write_manifest
 from explorer.training.dataset import read_examples
 from explorer.training.decoder_network import Examples, Networks
 from explorer.training.loop import Interrupt, Plan, Run
@@ -163,7 +164,7 @@ class Output:
             if measure:
                 self.manifest["held_out"] = self._measure(fresh, run)
                 write_manifest(fresh / DECODER, self.manifest)
-            install(fresh, self.folder, DECODER)
+            replace_files(fresh, self.folder, last=DECODER)
         return self.manifest
 
     def _measure(self, folder: FilePath, run: Run) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from explorer.errors import QueryError, UnknownModel
+from explorer.files import replace_files
 from explorer.library import Library
 from explorer.metrics import recall
 from explorer.models import Model
@@ -20,7 +21,7 @@ from explorer.models.trained import PRIOR, load_prior
 from explorer.points import Points
 from explorer.prior import Prior
 from explorer.training import prior_network
-from explorer.training.checkpoints import explained, install, write_manifest
+from explorer.training.checkpoints import explained, write_manifest
 from explorer.training.loop import Interrupt, Plan
 from explorer.training.prior_network import Captioned, Reader
 from explorer.training.run_folder import (
@@ -96,7 +97,7 @@ def _finish(
     write_manifest(fresh / PRIOR, manifest)
     manifest["held_out"] = _measure(load_prior(fresh, model.encoder), model, held[:MAX_MEASURED])
     write_manifest(fresh / PRIOR, manifest)
-    install(fresh, folder, PRIOR)
+    replace_files(fresh, folder, last=PRIOR)
     return manifest
 
 

@@ -1,4 +1,4 @@
-"""Columns that users give: captions, styles and the like, read from a table beside the images."""
+"""Read the user's columns (captions, styles and the like) from a table beside the images."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ def read_records(file: bytes) -> list[Record]:
     readers = {".csv": _read_csv, ".tsv": _read_csv, ".parquet": _read_parquet}
     readers[".jsonl"] = _read_jsonl
     if suffix not in readers:
-        raise QueryError(f"{name} is no table; give one of {', '.join(TABLE_SUFFIXES)}.")
+        raise QueryError(f"{name} is not a table; pass one of {', '.join(TABLE_SUFFIXES)}.")
     try:
         return readers[suffix](file)
     except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors too
@@ -55,7 +55,7 @@ def _read_csv(file: bytes) -> list[Record]:
 
 
 def _type_column(records: list[Record], column: str) -> None:
-    """Make numbers of a text column if all of it is plain numbers; "007" and "1e10" are codes."""
+    """Convert a text column whose values are all plain numbers; "007" and "1e10" stay text."""
     values = [record[column] or None for record in records]
     for kind, pattern in ((int, _INTEGER), (float, _DECIMAL)):
         if all(value is None or pattern.fullmatch(value) for value in values):
@@ -75,7 +75,7 @@ def _read_jsonl(file: bytes) -> list[Record]:
                 except ValueError as error:
                     raise ValueError(f"line {number}: {error}") from None
                 if not isinstance(record, dict):
-                    raise ValueError(f"line {number} is no JSON object")
+                    raise ValueError(f"line {number} is not a JSON object")
                 records.append(record)
     return records
 
@@ -89,7 +89,7 @@ def _read_parquet(file: bytes) -> list[Record]:
 
 
 def as_records(table: "pd.DataFrame") -> list[Record]:
-    """Turn a data frame into one dict a row."""
+    """Convert a data frame into one dict a row."""
     return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
@@ -100,17 +100,17 @@ def file_column(records: Sequence[Record]) -> str | None:
 
 
 def as_name(given: Any) -> bytes:
-    """Turn what a table says into a file's name."""
+    """Encode a table's value as a file name."""
     if isinstance(given, bytes):
         return given
     try:
         return os.fsencode(str(given))
-    except UnicodeEncodeError:  # half a surrogate pair, from JSON; no file is called so
+    except UnicodeEncodeError:  # half a surrogate pair, from JSON; no file has that name
         return str(given).encode("utf-8", "backslashreplace")
 
 
 def clean(record: Mapping[str, Any], without: str | None = None) -> Record:
-    """Make a user's values storable: no empty cells, plain types, none of our own names."""
+    """Return a user's values as they are stored: plain types, no empty cells, no reserved names."""
     cleaned = {}
     for name, value in record.items():
         if name == without or name is None:
@@ -146,7 +146,7 @@ def _text(value: str) -> str:
 
 
 class Join:
-    """Finds the row of a table that belongs to an image.
+    """Find the row of a table that belongs to an image.
 
     A row names it absolutely or relative to the table's own folder, relative to the source that
     the image is in, or, where the row gives no folder, by the file's name alone. Where several
@@ -169,7 +169,7 @@ class Join:
         self._column = column
 
     def find(self, path: bytes, relative: bytes, member: bytes) -> Record:
-        """Give the columns for an image, or an empty dict."""
+        """Return the columns of an image, or an empty dict."""
         record = None if member else self._absolute.get(path)
         record = record or self._relative.get(relative)
         record = record or self._relative.get(os.path.basename(relative))
@@ -180,7 +180,7 @@ class Join:
 
 
 def join_table(table: "str | os.PathLike[str] | pd.DataFrame") -> Join:
-    """Prepare the table that a user gives beside the images.
+    """Read the table that a user passes beside the images.
 
     Raises:
         QueryError: it cannot be read, or no column of it names files.

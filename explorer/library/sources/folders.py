@@ -1,4 +1,4 @@
-"""Folders: the images below one, each real file once and each real folder once."""
+"""Folders: list the images below one, each real file and each real folder once."""
 
 import os
 import stat
@@ -10,19 +10,19 @@ from explorer.images import name_of
 IMAGE_SUFFIXES = frozenset(b".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .avif".split())
 
 Found = tuple[bytes, os.stat_result | None, str]
-"""A file's absolute name with its status, or with None and the reason why it has none."""
+"""A file's absolute path and its status, or None and the reason why there is none."""
 
 
 def is_image(name: bytes) -> bool:
-    """Say whether a file is called like an image."""
+    """Check whether a file name has an image suffix."""
     return os.path.splitext(name.lower())[1] in IMAGE_SUFFIXES
 
 
 class Walk:
     """Iterate over the images below a folder, in the order of their names.
 
-    Hidden names are left out. Links are followed after everything else, and only to what was not
-    seen: so a loop ends, and an image is known by its own name where it has one here.
+    Hidden names are skipped. Links are followed last, and only to files and folders not yet seen:
+    a loop ends, and an image keeps its real path where it has one below this folder.
     """
 
     def __init__(self, root: bytes, library: bytes) -> None:
@@ -31,7 +31,7 @@ class Walk:
         self._linked_files: list[bytes] = []
         self._linked_folders: list[bytes] = []
         self.unreadable: list[bytes] = []
-        with suppress(OSError):  # images in the library's own cache are not the user's
+        with suppress(OSError):  # skip the library's own cache
             self._is_new(os.stat(library))
 
     def __iter__(self) -> Iterator[Found]:

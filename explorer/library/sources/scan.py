@@ -1,6 +1,6 @@
 """Sources: folders, files, webdataset tars and tables of paths become one list of items.
 
-Names are bytes, since a file system keeps any bytes; only `item` is for people. Images are not
+Paths are bytes, since a file system allows any bytes; `name` is for display. Images are not
 opened here.
 """
 
@@ -15,6 +15,7 @@ from explorer.images import name_of
 from explorer.library.manifest import SourceRecord
 from explorer.library.segments import Key
 from explorer.library.sources.columns import (
+    FILE_COLUMNS,
     TABLE_SUFFIXES,
     Join,
     as_name,
@@ -47,12 +48,12 @@ class Item:
 
     @property
     def key(self) -> Key:
-        """What the item is known by."""
+        """The file and the member: what identifies the item."""
         return self.path, self.member
 
     @property
     def name(self) -> str:
-        """The absolute name for people; a tar's member follows the tar's name."""
+        """The absolute path for display; a tar's member follows the path of the tar."""
         path = self.path + b"/" + self.member if self.member else self.path
         return name_of(fsdecode(path))
 
@@ -60,7 +61,7 @@ class Item:
         """Read the image's bytes.
 
         Raises:
-            OSError: they are not there any more.
+            OSError: the file is gone.
         """
         with open(self.path, "rb") as handle:
             if self.offset < 0:
@@ -71,7 +72,7 @@ class Item:
 
 @dataclass
 class Scan:
-    """What the sources hold now."""
+    """The items and records that the sources hold now."""
 
     records: list[SourceRecord] = field(default_factory=list)
     items: dict[Key, Item] = field(default_factory=dict)
@@ -79,7 +80,7 @@ class Scan:
     warnings: list[str] = field(default_factory=list)
 
     def covers(self, path: bytes, kind: str, source: str) -> bool:
-        """Say whether what came from this source would be among `items` if it still were there."""
+        """Check whether an item of this path would be among `items` if it still existed."""
         if any(path == u or path.startswith(u + b"/") for u in self.unknown):
             return False
         for record in self.records:
@@ -93,7 +94,7 @@ class Scan:
         return False
 
     def add(self, item: Item) -> None:
-        """Take an item, unless a source before had it."""
+        """Add an item, unless an earlier source holds it."""
         self.items.setdefault(item.key, item)
 
 
@@ -102,7 +103,7 @@ def scan(sources: Sequence[AnySource] | AnySource, library: bytes, given: Join |
 
     Args:
         library: the library's own folder, which is never searched.
-        given: the user's table of columns; it wins over what is found beside the images.
+        given: the user's table; its values win over those of tables beside the images.
 
     Raises:
         QueryError: a source does not exist or is of no known kind.
@@ -119,7 +120,7 @@ def scan(sources: Sequence[AnySource] | AnySource, library: bytes, given: Join |
     if given is not None:
         _join(found, given)
         if found.items and not given.matched:
-            found.warnings.append("No row of the given table names an image that was found.")
+            found.warnings.append("No row of the given table names an image of the sources.")
     return found
 
 
@@ -129,7 +130,7 @@ def _kind(path: bytes) -> Any:
         return "folder"
     if not os.path.exists(path):
         raise QueryError(
-            f"There is no {name}. Give folders, images, tars, or tables of paths "
+            f"There is no {name}. Pass folders, images, tars, or tables of paths "
             f"({', '.join(TABLE_SUFFIXES)})."
         )
     suffix = os.path.splitext(path.lower())[1]
@@ -184,7 +185,7 @@ def _use_automatic_table(found: Scan, file: bytes, keys: list[Key]) -> None:
     column = file_column(records)
     if column is None:
         name = name_of(fsdecode(file))
-        found.warnings.append(f"{name} was not used: no column of it names the images.")
+        found.warnings.append(f"{name} was ignored: none of its columns names the images.")
         return
     _join(found, Join(records, column, os.path.dirname(file)), keys)
 
@@ -197,7 +198,7 @@ def _join(found: Scan, join: Join, keys: list[Key] | None = None) -> None:
 
 
 def item_names(item: Item) -> tuple[bytes, bytes, bytes]:
-    """Give the names that a table may know an item by."""
+    """Return the names by which a table may refer to an item."""
     return item.path, item.relative, item.member
 
 
@@ -205,7 +206,10 @@ def _scan_table(found: Scan, file: bytes, library: bytes) -> None:
     records = read_records(file)
     column = file_column(records)
     if column is None:
-        raise QueryError(f"The table {name_of(fsdecode(file))} has no column that names images.")
+        raise QueryError(
+            f"The table {name_of(fsdecode(file))} has no column that names images; it needs "
+            f"one of {', '.join(FILE_COLUMNS)}."
+        )
     folder, again = os.path.dirname(file), 0
     for record in records:
         if not record.get(column):
@@ -221,8 +225,8 @@ def _scan_table(found: Scan, file: bytes, library: bytes) -> None:
         found.add(item)
     if again:
         found.warnings.append(
-            f"{again:,} rows of {name_of(fsdecode(file))} name an image that was named before; "
-            "the first counts."
+            f"{again:,} rows of {name_of(fsdecode(file))} name an image again; the first "
+            "row counts."
         )
 
 
@@ -235,7 +239,7 @@ def _scan_tar(found: Scan, tar: bytes, library: bytes) -> None:
         item = _item(tar, member.name, tar, status, **more)
         item = replace(item, size=member.size)
         if item.key in found.items:
-            found.warnings.append(f"{item.name} is there twice; the first counts.")
+            found.warnings.append(f"{item.name} is in the tar twice; the first counts.")
         found.add(item)
     if listing.problem:
         found.unknown.append(tar)

@@ -16,7 +16,7 @@ from explorer.images import name_of
 from explorer.library.sources.columns import clean
 from explorer.library.sources.folders import is_image
 
-SIDECAR_BYTES = 1_000_000  # more than any caption
+SIDECAR_BYTES = 1_000_000  # larger than any caption
 
 
 @dataclass
@@ -32,14 +32,14 @@ class Member:
 
 @dataclass
 class TarListing:
-    """The images of a tar, and what stopped the listing before its end, if anything did."""
+    """The images of a tar, and the problem that ended the listing early, if any."""
 
     members: list[Member] = field(default_factory=list)
     problem: str = ""
 
 
 def list_tar(tar: bytes) -> TarListing:
-    """List the images of a tar; one that is cut off is listed up to the break."""
+    """List the images of a tar; a truncated one is listed up to the damage."""
     listing, name = TarListing(), name_of(os.fsdecode(tar))
     columns: dict[str, dict[str, Any]] = {}
     keys: dict[int, str] = {}
@@ -50,7 +50,7 @@ def list_tar(tar: bytes) -> TarListing:
                 key, _, suffix = member.name.rpartition("/")[2].partition(".")
                 key = f"{member.name.rpartition('/')[0]}/{key}"
                 if member.offset_data + member.size > size:
-                    listing.problem = f"{name} is cut off: it is read up to {member.name!r}."
+                    listing.problem = f"{name} is truncated: it is read up to {member.name!r}."
                     break
                 if not member.isreg():
                     continue
@@ -71,11 +71,11 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         archive.members = []  # type: ignore[attr-defined]  # it keeps all of them otherwise
         yield member
     if not _ends_properly(archive):
-        raise EOFError("its end is missing")
+        raise EOFError("its end mark is missing")
 
 
 def _ends_properly(archive: tarfile.TarFile) -> bool:
-    """Say whether the end mark is there: a tar cut between two members has none."""
+    """Check for the end mark, which a tar truncated between two members lacks."""
     assert archive.fileobj is not None
     archive.fileobj.seek(archive.offset)
     return archive.fileobj.read(tarfile.BLOCKSIZE) == tarfile.NUL * tarfile.BLOCKSIZE
@@ -103,7 +103,7 @@ def read_member(record: Mapping[str, Any]) -> bytes:
     """Read the bytes of a stored row's image in place.
 
     Raises:
-        ImageError: the tar is not there any more, or has changed.
+        ImageError: the tar is gone or has changed.
     """
     try:
         with open(record["path"], "rb") as handle:

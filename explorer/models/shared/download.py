@@ -6,6 +6,8 @@ It works with addresses and files; it knows no models.
 import hashlib
 from pathlib import Path as FilePath
 
+from explorer.files import finish_file
+
 CHUNK_BYTES = 1 << 20
 
 
@@ -41,7 +43,7 @@ def download(url: str, file: FilePath, size: int) -> None:
             except TransportError:
                 if out.tell() <= have:
                     raise
-    part.replace(file)
+    finish_file(part, file)
 
 
 def is_intact(file: FilePath) -> bool:
