@@ -8,14 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path as FilePath
 from typing import Any
 
-import explorer
 from explorer.app.server.guard import Guard
 from explorer.app.server.thumbnails import routes
 from explorer.app.server.uploads import MOST_MEGABYTES
 from explorer.app.state import AppConfig
 from explorer.errors import QueryError
 
-SCRIPT = FilePath(explorer.__file__).parent.parent / "streamlit_app.py"
+SCRIPT = FilePath(__file__).with_name("script.py")
 LOOPBACK = "127.0.0.1"
 SETTINGS: dict[str, Any] = {  # .streamlit/config.toml says the same to `streamlit run`
     "global.disableWidgetStateDuplicationWarning": True,  # buttons may set what stands in a field
