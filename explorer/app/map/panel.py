@@ -27,13 +27,13 @@ PLACES = ("places = ex.Projection.cached(library.cache_folder, library.points())
 Place = tuple[float, float]
 
 SUPPORT = (
-    "How near real images are: the part of real images that lie farther from their neighbours "
-    "than this does. Near 0 %, nothing real is like it. Near 100 %, it is more usual than any "
-    "image: a mean of its neighbours on the map."
+    "The share of real images that lie farther from their neighbours than this point does. Near "
+    "0 %, no real image is like it. Near 100 %, it is more typical than any image: a mean of its "
+    "neighbours on the map."
 )
-OFF = (
-    "How far the nearest image on the map is, in distances that images have to their nearest. "
-    "Far out, a place stands for a mix of images that have little to do with it."
+MAP_DISTANCE = (
+    "Distance to the nearest image on the map; 1 is the median distance of an image to its "
+    "nearest. Far out, a place stands for a mix of images that have little to do with it."
 )
 
 
@@ -45,7 +45,7 @@ def show_place(place: Place, row: int | None) -> None:
     st.subheader(outputs.escaped(words))
     slot = st.container()
     _show_support(point, np.array(place))
-    st.markdown("**Real images nearest to it**")
+    st.markdown("**Nearest real images**")
     outputs.found(library.search(point, NEIGHBOURS), width=SMALL)
     with slot:
         if row is None:
@@ -110,7 +110,7 @@ def show_region() -> None:
     if not known:
         return
     names = [region.words for region in known]
-    name = st.selectbox("A region and its middle", ["", *names], key="region", bind="query-params")
+    name = st.selectbox("Region", ["", *names], key="region", bind="query-params")
     if name not in names:
         return
     rows = known[names.index(name)].rows
@@ -136,7 +136,7 @@ def _show_support(point: Points, place: Float[np.ndarray, " 2"]) -> None:
     with st.container(horizontal=True):
         st.metric("Support", f"{scores['nearest percentile']:.0f} %", help=SUPPORT)
         st.metric("Cosine", f"{scores['nearest']:.2f}", help="with the 10th nearest real image")
-        st.metric("Off the map by", f"{far:.1f}", help=OFF)
+        st.metric("Map distance", f"{far:.1f}", help=MAP_DISTANCE)
 
 
 def _decode(
