@@ -87,7 +87,7 @@ def test_pointing_shows_a_image_and_going_near_shows_images(window, keep):
 
 def test_what_lies_under_the_points_is_painted(window, keep):
     window.get_by_label("Under the points").click()
-    window.get_by_role("option", name="What the decoder paints there").click()
+    window.get_by_role("option", name="Decoded images").click()
     window.wait_for_selector(".um-ground:not([hidden])", timeout=120_000)
     keep(window, "map-mosaic")
     window.get_by_label("Under the points").click()

@@ -38,7 +38,7 @@ MAP_DISTANCE = (
 
 
 def show_place(place: Place, row: int | None) -> None:
-    """A place decoded, how far from anything real it is, and its real neighbours."""
+    """Show a place decoded, how far from anything real it is, and its real neighbours."""
     library = state.library()
     point = layout().inverse(np.array([place])) if row is None else library.points([row])
     words = "This place" if row is None else state.caption(row)
@@ -55,7 +55,7 @@ def show_place(place: Place, row: int | None) -> None:
 
 
 def show_path(line: tuple[Place, ...]) -> None:
-    """The drawn path as a video, through places at equal distances."""
+    """Show the drawn path as a video, through places at equal distances."""
     keyframes = along(line, KEYFRAMES).round(4)
     st.subheader("Along the path")
     points = layout().inverse(keyframes)
@@ -72,7 +72,7 @@ def show_path(line: tuple[Place, ...]) -> None:
 
 
 def show_lasso(border: tuple[Place, ...]) -> None:
-    """What the lasso encloses: images, a table, and files to take away."""
+    """Show what the lasso encloses: images, a table, and files to take away."""
     library, rows = state.library(), rows_within(border, layout().xy)
     st.subheader(f"{len(rows):,} images in the lasso")
     if not len(rows):
@@ -99,13 +99,13 @@ def show_lasso(border: tuple[Place, ...]) -> None:
 
 
 def show_found(hits: Hits) -> None:
-    """What the words found; the numbers on the map are in this order."""
+    """Show what the words found; the numbers on the map are in this order."""
     st.subheader("Found")
     outputs.found(hits, width=SMALL)
 
 
 def show_region() -> None:
-    """One region of the map: its mean decoded, beside its most typical images."""
+    """Show one region of the map: its mean decoded, beside its most typical images."""
     known = regions()
     if not known:
         return
@@ -128,7 +128,7 @@ def show_region() -> None:
 
 
 def _show_support(point: Points, place: Float[np.ndarray, " 2"]) -> None:
-    """How far from anything real this is: in the space, and on the map."""
+    """Show how far from anything real this is: in the space, and on the map."""
     if len(state.library()) < MIN_SUPPORT_IMAGES:
         return
     scores = support().score(point).iloc[0]

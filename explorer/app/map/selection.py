@@ -15,7 +15,7 @@ from explorer.library.subset import write_subset
 def rows_within(
     border: Sequence[tuple[float, float]], xy: Float[np.ndarray, "N 2"]
 ) -> Int[np.ndarray, " K"]:
-    """Which places a drawn border encloses; where it crosses itself, every other part.
+    """Return which places a drawn border encloses; where it crosses itself, every other part.
 
     Source: the crossing number, Shimrat 1962, CACM algorithm 112.
 
@@ -46,7 +46,7 @@ def write_chosen(library: Library, rows: Int[np.ndarray, " K"], file: FilePath) 
 
 
 def along(line: Sequence[tuple[float, float]], count: int) -> Float[np.ndarray, "M 2"]:
-    """Places at equal distances along a drawn line, both ends among them.
+    """Return places at equal distances along a drawn line, both ends among them.
 
     >>> along([(0, 0), (3, 0), (3, 1)], 5).tolist()
     [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [3.0, 1.0]]

@@ -48,7 +48,7 @@ def page() -> None:
 
 
 def _controls() -> tuple[str, str, str, bool]:
-    """Widgets above the map; all of them are in the address."""
+    """Show the widgets above the map; all of them are in the address."""
     known = columns()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         column = st.selectbox(
@@ -70,7 +70,7 @@ def _found(words: str) -> tuple[Points, Hits]:
 
 
 def _marks(found: tuple[Points, Hits] | None, labels: bool) -> list[Mark]:
-    """What is written on the map: hits by rank, the words where their point lands, and regions."""
+    """Return what is written on the map: hits by rank, the words at their point, and regions."""
     marks: list[Mark] = []
     if found:
         point, hits = found
@@ -101,7 +101,7 @@ def _scene(
 
 
 def _show(chosen: dict[str, Places]) -> None:
-    """What was chosen, and a way to let go of it."""
+    """Show what was chosen, and a button to clear it."""
     if "click" in chosen:
         row = st.query_params.get("row", "")
         known = row.isdecimal() and int(row) < len(state.library())
@@ -130,7 +130,7 @@ def _forget() -> None:
 
 
 def _chosen() -> dict[str, Places]:
-    """What the address says was done on the map; nothing where it makes no sense."""
+    """Return what the address says was done on the map; nothing where it makes no sense."""
     least = {"click": 1, "lasso": 3, "path": 2}
     found = {name: _places(st.query_params.get(name, "")) for name in least}
     return {name: places for name, places in found.items() if len(places) >= least[name]}
