@@ -62,9 +62,9 @@ def test_an_upload_without_a_length_is_refused(held):
 
 def test_uploads_are_bounded_for_a_session_and_for_all(held):
     assert put(1_000) == 200
-    held["me"] = guard.MOST_OF_A_SESSION - 999
+    held["me"] = guard.MAX_BYTES_OF_A_SESSION - 999
     assert put(1_000) == 413
-    held.update(me=0, others=guard.MOST_OF_ALL - 999)
+    held.update(me=0, others=guard.MAX_BYTES_OF_ALL - 999)
     assert put(1_000) == 413
     assert put(900) == 200
 
@@ -82,7 +82,7 @@ def test_uploads_that_are_still_coming_count(held):
     async def note(message):
         statuses.append(message.get("status"))
 
-    size = guard.MOST_OF_A_SESSION // 2 + 1
+    size = guard.MAX_BYTES_OF_A_SESSION // 2 + 1
     assert answer(outer, FILE, "PUT", [(b"content-length", str(size).encode())])[0] == 200
     assert 413 in statuses
     assert answer(outer, FILE, "PUT", [(b"content-length", str(size).encode())])[0] == 200

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-from app_pages import button, errors, open_page
+from app_pages import button, errors, offered, open_page, three_ways
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,7 +82,7 @@ def test_a_place_is_decoded_beside_its_neighbours_with_its_support(monkeypatch, 
     assert errors(page) == []
     assert captions(page)[0] == "decoded"
     assert len(captions(page)) == 7
-    assert [metric.label for metric in page.metric] == ["Support", "Cosine", "Off the map by"]
+    assert [metric.label for metric in page.metric] == ["Support", "Cosine", "Map distance"]
     assert any("places.inverse([[0.01, 0.02]])" in code.value for code in page.code)
 
 
@@ -112,6 +112,32 @@ def test_a_path_becomes_a_video(monkeypatch, library):
     assert errors(page) == []
     assert len(page.get("video")) == 1
     assert any("ex.edits.interpolate" in code.value for code in page.code)
+
+
+PLACE = pytest.param({"click": "0.01,0.02"}, "place.png", id="place")
+ROW = pytest.param({"click": "0,0", "row": "3"}, "place.png", id="row")
+PATH = pytest.param({"path": "-0.3,0;0,0.1;0.3,0"}, "path.mp4", id="path")
+
+
+@pytest.mark.parametrize(("address", "name"), [PLACE, ROW, PATH])
+def test_a_place_and_a_path_are_the_same_downloaded_in_python_and_as_a_command(
+    monkeypatch, library, tmp_path, address, name
+):
+    monkeypatch.setattr(panel, "FRAMES", 8)
+    offers = offered(monkeypatch, "map", library.folder, **address)
+    assert len(set(three_ways(monkeypatch, tmp_path, name, offers[name]))) == 1
+
+
+def test_a_place_and_a_region_can_be_shown_together(monkeypatch, library):
+    region = next(iter(open_map(monkeypatch, library).selectbox("region").options[1:]), None)
+    assert region
+    page = open_map(monkeypatch, library, click="0.01,0.02", region=region)
+    assert errors(page) == []
+    assert {"place.png", "region.png"} <= {
+        code.value.split(".save('")[1].split("'")[0]
+        for code in page.code
+        if ".save('" in code.value
+    }
 
 
 def test_what_was_chosen_is_let_go(monkeypatch, library):

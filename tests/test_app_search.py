@@ -1,17 +1,13 @@
 """The page Search: terms, weights, filters, more like this, and what can be taken away."""
 
-import os
-import shlex
 import sys
 
-import numpy as np
 import pytest
-from app_pages import captions, errors, open_page
-from typer.testing import CliRunner
+from app_pages import captions, errors, offered, open_page, three_ways
 
-from explorer.app import outputs
-from explorer.cli import unclip
-from explorer.images import open_image, read_recipe
+from explorer.app import inputs
+from explorer.app.server.uploads import Upload
+from explorer.images import read_recipe
 
 
 @pytest.fixture
@@ -76,47 +72,35 @@ def test_words_never_name_a_file_of_the_server(search, emoji_images):
     assert not captions(page)[0].startswith("1\\.00")
 
 
-def offers_of(monkeypatch, page_of, **address):
-    taken = {}
-    monkeypatch.setattr(
-        outputs, "offer", lambda name, write, **rest: taken.update({name: (write, rest)})
-    )
-    assert errors(page_of(**address)) == []
-    return taken
-
-
 @pytest.mark.parametrize("query", [{"q0": "a red heart"}, {"q0_kind": "Library"}])
-def test_a_download_and_both_copies_are_the_same_image(query, search, monkeypatch, tmp_path):
+def test_a_download_and_both_copies_are_the_same_image(query, monkeypatch, emoji, tmp_path):
     address = {**query, "q0_row": "0", "q1": "sun", "w1": "0.5", "decode": "true", "seed": "3"}
-    write, rest = offers_of(monkeypatch, search, **address)["query.png"]
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path / "download.png")
-    (tmp_path / "python").mkdir()
-    os.chdir("python")
-    exec(compile(rest["python"], "copied", "exec"), {})
-    os.chdir("..")
-    words = shlex.split(shlex.join(rest["command"]))[1:]
-    assert CliRunner().invoke(unclip, words).exit_code == 0
-    files = ("download.png", "python/query.png", "query.png")
-    pixels = [np.asarray(open_image(tmp_path / file)) for file in files]
-    np.testing.assert_array_equal(pixels[0], pixels[1])
-    np.testing.assert_array_equal(pixels[0], pixels[2])
-    assert read_recipe(tmp_path / "download.png")["seeds"] == [3]
+    offer = offered(monkeypatch, "search", emoji, **address)["query.png"]
+    assert len(set(three_ways(monkeypatch, tmp_path, "query.png", offer))) == 1
+    assert read_recipe(tmp_path / "download" / "query.png")["settings"]["seed"] == 3
 
 
-def test_the_copied_search_finds_the_same(search, monkeypatch, tmp_path, capsys):
+def test_the_copied_search_finds_the_same(monkeypatch, emoji, tmp_path):
     address = {"q0": "cat face", "q1": "man", "w1": "-0.5", "columns": "style", "is_style": "3d"}
-    write, rest = offers_of(monkeypatch, search, **address)["hits.png"]
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path / "download.png")
-    names = {}
-    exec(compile(rest["python"], "copied", "exec"), names)
-    command = [*rest["command"][1:], "--json"]
-    told = CliRunner().invoke(unclip, command)
-    assert told.exit_code == 0
-    assert all(item in told.stdout for item in names["hits"].items)
-    pixels = [np.asarray(open_image(tmp_path / f)) for f in ("download.png", "hits.png")]
-    np.testing.assert_array_equal(*pixels)
+    offer = offered(monkeypatch, "search", emoji, **address)["hits.png"]
+    assert len(set(three_ways(monkeypatch, tmp_path, "hits.png", offer))) == 1
+
+
+@pytest.mark.parametrize("decode", ["true", "false"])
+def test_an_upload_is_called_what_it_is_saved_as(
+    monkeypatch, emoji, emoji_images, tmp_path, decode
+):
+    """Its name on the server is in no file that leaves it."""
+    own = (emoji_images / "flat" / "1f436.png").read_bytes()
+    kept = tmp_path / "kept.png"
+    kept.write_bytes(own)
+    monkeypatch.setattr(inputs, "uploaded", lambda *_, **__: [Upload(kept, "a dog.png")])
+    for way in ("python", "command"):
+        (tmp_path / way).mkdir()
+        (tmp_path / way / "a-dog.png").write_bytes(own)
+    offers = offered(monkeypatch, "search", emoji, q0_kind="Upload", decode=decode)
+    name = "query.png" if decode == "true" else "hits.png"
+    assert len(set(three_ways(monkeypatch, tmp_path, name, offers[name]))) == 1
 
 
 def test_a_library_that_is_not_there_is_a_sentence(monkeypatch, tmp_path):

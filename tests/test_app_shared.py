@@ -206,6 +206,13 @@ def test_only_this_machine_is_served_unless_it_is_allowed():
         assert launch.settings_for(host, 80, True)["server.address"] == host
 
 
+def test_the_script_of_the_dashboard_lies_in_the_wheel_and_nothing_beside_the_packages():
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert wheel["targets"]["wheel"] == {"packages": ["explorer", "analysis"]}
+    assert launch.SCRIPT.is_file()
+    assert launch.SCRIPT.is_relative_to(ROOT / "explorer")
+
+
 def test_streamlit_run_gets_the_same_settings():
     written = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     flat = {f"{part}.{name}": v for part, values in written.items() for name, v in values.items()}

@@ -1,4 +1,4 @@
-"""The page Variations: other images of an image, and a part of it painted anew."""
+"""The page Variations: other images of an image, and a part of it replaced."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from app_pages import button, captions, errors, offered, open_page, three_ways
 from hypothesis import given
 from hypothesis import strategies as some
 
-from explorer.app.widgets.brush import MOST_PLACES, Stroke, drawn, from_text, to_text
+from explorer.app.widgets.brush import MAX_STROKE_PLACES, Stroke, drawn, from_text, to_text
 from explorer.images import save_image
 
 IMAGE = {"vary_kind": "Library", "vary_row": "1", "vary_n": "2"}
@@ -87,7 +87,7 @@ def test_strokes_come_back_from_an_address(strokes):
     total, kept = 0, []
     for stroke in strokes:
         total += len(stroke.places)
-        if total <= MOST_PLACES:
+        if total <= MAX_STROKE_PLACES:
             kept.append(stroke)
     assert from_text(to_text(strokes)) == kept
 

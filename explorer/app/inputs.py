@@ -51,7 +51,9 @@ class Input:
 
 
 def ask(label: str, key: str, *, default: str = "") -> Input | None:
-    """Fields for one thing; None while they are empty. The address keeps all but uploads.
+    """Show fields for one thing, and return it; None while they are empty.
+
+    The address keeps all but uploads.
 
     Args:
         key: of the fields, in the address too.
@@ -85,18 +87,18 @@ def _of_library(label: str, key: str) -> Input | None:
     if chosen.isdecimal() and int(chosen) < len(shown):
         row = int(chosen)
         outputs.show(state.thumbnail(row), state.caption(row))
-        st.button("Take another", key=f"{key}_other", on_click=take, args=(key, None))
+        st.button("Choose another", key=f"{key}_other", on_click=take, args=(key, None))
         return of_row(row)
-    words = st.text_input(f"{label}: find it by words", key=f"{key}_find", bind="query-params",
-                          label_visibility="collapsed", placeholder="find it by words")  # fmt: skip
+    words = st.text_input(f"{label}: search words", key=f"{key}_find", bind="query-params",
+                          label_visibility="collapsed", placeholder="search words")  # fmt: skip
     if words.strip():
         hits = shown.search(state.model().encoder.encode_text([words]), FOUND_IMAGES)
-        outputs.found(hits, ("Take this", partial(take, key)), width=96, key=key)
+        outputs.found(hits, ("Choose", partial(take, key)), width=96, key=key)
     return None
 
 
 def of_row(row: int) -> Input:
-    """An image of the library, from its own file, or unpacked from its tar."""
+    """Return an image of the library, from its own file, or unpacked from its tar."""
     shown = state.library()
     record, label = shown.rows.iloc[row], state.caption(row)
     if record["member"]:

@@ -1,4 +1,4 @@
-"""The list of pages."""
+"""Main: the list of pages."""
 
 import streamlit as st
 

@@ -24,7 +24,7 @@ _LINK = re.compile(r"(?=//|www\.|@)")
 
 
 def escaped(text: object) -> str:
-    r"""Text that Markdown shows as it is: file names and captions may hold anything.
+    r"""Return text that Markdown shows as it is: file names and captions may hold anything.
 
     >>> print(escaped("![x](a) <b>\n- c"))
     \!\[x\]\(a\) \<b\> \- c
@@ -48,8 +48,8 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
                 "Error %s on the page %s", number, page.__module__
             )
             st.error(
-                "Something went wrong that is a fault of this program, not yours. Its report has "
-                f"the number {number} in the log of the server."
+                "This is a fault of the program, not yours. The log of the server has its report "
+                f"under the number {number}."
             )
 
     return calm
@@ -58,14 +58,14 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
 def tiles(
     images: Sequence[Image.Image | bytes], captions: Sequence[str], *, width: int = TILE
 ) -> None:
-    """Images beside each other, as many a line as the window holds."""
+    """Show images beside each other, as many in a line as the window holds."""
     with st.container(horizontal=True):
         for image, text in zip(images, captions, strict=True):
             show(image, text, width=width)
 
 
 def show(image: Image.Image | bytes, text: str, *, width: int = TILE) -> None:
-    """One image, with its caption below it and as what screen readers say."""
+    """Show one image, with its caption below it and as what screen readers say."""
     exact: Literal["auto", "PNG"] = "auto" if isinstance(image, bytes) else "PNG"
     st.image(image, escaped(text), width=width, alt=text, output_format=exact)
 
@@ -77,7 +77,7 @@ def found(
     width: int = TILE,
     key: str = "hits",
 ) -> None:
-    """Images that a search found, with their scores.
+    """Show the images that a search found, with their scores.
 
     Args:
         action: what stands on a button under each, and what it calls with the row.
@@ -101,10 +101,10 @@ def offer(
     command: Sequence[str],
     note: str = "",
 ) -> None:
-    """A download, and the same as Python and as a command.
+    """Offer a download, and the same as Python and as a command.
 
     Args:
-        name: the file; its suffix says as what.
+        name: the file; its suffix selects the format.
         write: writes it, with its recipe, when it is asked for; None: there is nothing to download.
         python: lines that make the same.
         command: words of a command line that makes the same.
@@ -135,7 +135,7 @@ def offer_replay(name: str, rendering: Rendering, python: str, note: str = "") -
 
 
 def content_of(name: str, write: Callable[[FilePath], object]) -> bytes:
-    """What `write` writes into a file of that name."""
+    """Return what `write` writes into a file of that name."""
     with tempfile.TemporaryDirectory() as folder:
         file = FilePath(folder) / name
         write(file)

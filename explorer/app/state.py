@@ -20,13 +20,13 @@ from explorer.library.sheet import thumbnail as image_of
 from explorer.models import Model, load
 from explorer.samples import sample_library
 
-THUMBNAIL = 192  # pixels of the longer side
-MOST_THUMBNAILS = 4096  # of some 8 kB each, over all sessions
+THUMBNAIL_SIDE = 192  # pixels of the longer side
+MAX_THUMBNAILS = 4096  # about 8 kB each, over all sessions
 
 
 @dataclass(frozen=True)
 class AppConfig:
-    """What stands after the name of the script.
+    """Options: what stands after the name of the script.
 
     Args:
         library: a folder; "" is the sample library.
@@ -56,13 +56,15 @@ class AppConfig:
         try:
             values, unknown = parser.parse_known_args(words)
         except argparse.ArgumentError as error:
-            raise QueryError(f"The dashboard cannot be started so: {error}.") from None
+            raise QueryError(
+                f"The dashboard cannot start: {error}. See `unclip app --help`."
+            ) from None
         if unknown:
             raise QueryError(f"The dashboard knows no {unknown[0]!r}; see `unclip app --help`.")
         return cls(**vars(values))
 
     def words(self) -> tuple[str, ...]:
-        """Give what `read` reads."""
+        """Return what `read` reads."""
         options = [f"--{name}={getattr(self, name)}" for name in ("decoder", "prior")]
         chosen = [option for option in options if not option.endswith("=")]
         return (*chosen, *["--read-only"] * self.read_only, *[self.library] * bool(self.library))
@@ -74,7 +76,7 @@ def config() -> AppConfig:
 
 
 def library() -> Library:
-    """The library, at its newest version. All sessions read one object: do not add to it.
+    """Return the library, at its newest version. All sessions read one object: do not add to it.
 
     Raises:
         LibraryNotFound, LibraryDamaged: as `Library.open`.
@@ -85,7 +87,7 @@ def library() -> Library:
 
 
 def model() -> Model:
-    """The model of the library, with the decoder and prior that were asked for.
+    """Return the model of the library, with the decoder and prior that were asked for.
 
     Raises:
         SpaceMismatch: it was made with other weights than the model has now.
@@ -97,13 +99,13 @@ def model() -> Model:
 
 
 def options() -> list[str]:
-    """What a command that decodes needs to take the same model."""
+    """Return the options with which a command takes the same model."""
     parts = {"model": library().model, "decoder": config().decoder, "prior": config().prior}
     return [word for name, part in parts.items() if part for word in (f"--{name}", part)]
 
 
 def load_line() -> str:
-    """The same in Python."""
+    """Return the Python that loads the same model."""
     parts = {"decoder": config().decoder, "prior": config().prior}
     chosen = [f"{name}={part!r}" for name, part in parts.items() if part]
     return f"ex.load({', '.join([repr(library().model), *chosen])})"
@@ -116,27 +118,27 @@ def caption(row: int) -> str:
 
 
 def thumbnail(row: int) -> bytes:
-    """A small JPEG of a row of the library; grey if its file is not there any more."""
+    """Return a small JPEG of a row of the library; grey if its file is not there any more."""
     shown = library()
     return _small(shown, str(shown.folder), shown.cache_key, row)
 
 
 @st.cache_resource(show_spinner="Indexing the sample images, once …")
 def sample() -> str:
-    """The folder of the sample library, made in the user's cache if it is not there."""
+    """Return the folder of the sample library, built in the user's cache if it is not there."""
     return str(sample_library(loaded_model("pocket", "", "")).folder)
 
 
 @st.cache_resource(show_spinner="Loading the model …")
 def loaded_model(name: str, decoder: str, prior: str) -> Model:
-    """A model, loaded once for all sessions."""
+    """Return a model, loaded once for all sessions."""
     loaded = load(name, decoder=decoder or None, prior=prior or None)
     settle()
     return loaded
 
 
 def settle() -> None:
-    """Take what was imported and loaded out of the garbage collector's sight.
+    """Remove what was imported and loaded from the garbage collector's sight.
 
     Streamlit collects garbage after every run of a script, which with torch takes 0.3 s.
     """
@@ -153,11 +155,11 @@ def _opened(folder: str, version: int = 0) -> Library:  # noqa: ARG001
     return opened
 
 
-@st.cache_resource(max_entries=MOST_THUMBNAILS, show_spinner=False)
+@st.cache_resource(max_entries=MAX_THUMBNAILS, show_spinner=False)
 def _small(_library: Library, folder: str, key: str, row: int) -> bytes:  # noqa: ARG001
     image = image_of(_library, row)
-    if max(image.size) > THUMBNAIL:
-        image = ImageOps.contain(image, (THUMBNAIL, THUMBNAIL))
+    if max(image.size) > THUMBNAIL_SIDE:
+        image = ImageOps.contain(image, (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     content = io.BytesIO()
     image.save(content, "jpeg", quality=90, subsampling=0)
     return content.getvalue()

@@ -66,6 +66,6 @@ def test_a_library_says_what_it_holds_and_is_verified(visit, keep):
     window.get_by_role("button", name="Look for new images").click()
     window.get_by_text("300 were there already").wait_for(timeout=120_000)
     window.get_by_role("button", name="Verify").click()
-    window.get_by_text("All that is stored is as it was written.").wait_for(timeout=120_000)
+    window.get_by_text("All files match their checksums.").wait_for(timeout=120_000)
     settled(window)
     keep(window, "library")

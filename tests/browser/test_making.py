@@ -6,7 +6,7 @@ from conftest import offered, settled
 pytestmark = pytest.mark.browser
 DIFF = "diff?diff=cat+face&diff_from=cat+face&diff_to=dog+face&diff_frames=8"
 WALK = "walk?walk_0=cat+face&walk_1=dog+face&walk_frames=8"
-PAINT = "vary?vary_kind=Library&vary_row=3&vary_do=Paint+a+part+anew&vary_n=2"
+PAINT = "vary?vary_kind=Library&vary_row=3&vary_do=In-painting&vary_n=2"
 AXES = "axes?axes_x0=a+sad+face&axes_x1=a+happy+face&axes_y0=a+person&axes_y1=an+animal"
 SHEET = AXES + "&axes_sheet=true"
 
@@ -15,7 +15,7 @@ def test_dragging_shows_previews_at_once_and_letting_go_the_exact_image(visit, k
     window = visit(DIFF)
     offered(window)
     keep(window, "diff")
-    image, slider = window.locator(".scrub img"), window.get_by_label("How far to turn")
+    image, slider = window.locator(".scrub img"), window.get_by_label("Fraction of the angle")
     exact, box = image.get_attribute("src"), slider.bounding_box()
     window.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     window.mouse.down()
@@ -36,7 +36,7 @@ def test_dragging_shows_previews_at_once_and_letting_go_the_exact_image(visit, k
 def test_the_slider_of_a_diff_moves_by_keys(visit):
     window = visit(DIFF)
     offered(window)
-    window.get_by_label("How far to turn").press("ArrowRight")
+    window.get_by_label("Fraction of the angle").press("ArrowRight")
     window.wait_for_function("location.search.includes('diff_turn=0.51')")
 
 
@@ -97,7 +97,7 @@ def test_a_click_on_the_axes_is_decoded(visit, keep):
     window.mouse.click(box["x"] + 0.1 * box["width"], box["y"] + 0.1 * box["height"])
     window.wait_for_function("location.search.includes('axes_at=')")
     offered(window)
-    window.get_by_text("A sheet of places").click()
+    window.get_by_text("Decode a grid").click()
     window.get_by_text("From left to right").wait_for(timeout=120_000)
     keep(window, "axes-sheet")
 

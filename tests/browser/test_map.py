@@ -33,7 +33,7 @@ def draw(window, tool, *places):
 def test_a_click_on_empty_map_is_decoded_beside_its_neighbours(window, keep):
     window.mouse.click(*at(window, 0.02, 0.02))
     window.get_by_text("decoded", exact=True).wait_for()
-    window.get_by_text("Real images nearest to it").wait_for()
+    window.get_by_text("Nearest real images").wait_for()
     window.get_by_text("Support", exact=True).wait_for()
     assert "click=" in window.url
     keep(window, "map-place")
@@ -87,11 +87,11 @@ def test_pointing_shows_a_image_and_going_near_shows_images(window, keep):
 
 def test_what_lies_under_the_points_is_painted(window, keep):
     window.get_by_label("Under the points").click()
-    window.get_by_role("option", name="What the decoder paints there").click()
+    window.get_by_role("option", name="Decoded images").click()
     window.wait_for_selector(".um-ground:not([hidden])", timeout=120_000)
     keep(window, "map-mosaic")
     window.get_by_label("Under the points").click()
-    window.get_by_role("option", name="Where the decoder is blind").click()
+    window.get_by_role("option", name="Round-trip errors").click()
     window.wait_for_selector("[data-testid=stProgress]", state="detached", timeout=120_000)
     keep(window, "map-blind")
 

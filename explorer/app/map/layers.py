@@ -1,4 +1,4 @@
-"""Images that lie under the points of the map: what the decoder paints where, and where it fails.
+"""Images that lie under the points of the map: what decodes where, and where round trips fail.
 
 Each is asked for by name, decoded once with progress, and kept.
 """
@@ -28,13 +28,13 @@ PREVIEW = Settings(preview=True)
 
 
 def ground(name: str) -> Ground | None:
-    """The image of this name; None for none, or if it was cancelled."""
+    """Return the image of this name; None for none, or if it was cancelled."""
     make = {MOSAIC: _mosaic, BLIND: _blindness}.get(name)
     return make() if make else None
 
 
 def _mosaic() -> Ground | None:
-    """The map in tiles, each decoded from its middle; empty where no point is near."""
+    """Return the map in tiles, each decoded from its middle; empty where no point is near."""
     from scipy.spatial import KDTree
 
     projection, model = layout(), state.model()
@@ -55,7 +55,7 @@ def _mosaic() -> Ground | None:
 
 
 def _blindness() -> Ground | None:
-    """How far from its point the decoded image of a point lies, as red where it is far."""
+    """Return how far decoded images lie from their points, as red where it is far."""
     projection, model = layout(), state.model()
     rows = np.random.default_rng(0).permutation(len(projection.points))[:SAMPLE]
     points = projection.points[rows]
@@ -87,7 +87,7 @@ def _blindness() -> Ground | None:
 def smoothed(
     xy: Float[np.ndarray, "N 2"], values: Float[np.ndarray, " N"], places: Float[np.ndarray, "M 2"]
 ) -> tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
-    """The mean of values near each place, and how many are near, up to 1.
+    """Return the mean of values near each place, and how many are near, up to 1.
 
     Source: Nadaraya 1964, with a Gaussian of a twenty-fifth of the map's extent.
     """
@@ -99,7 +99,7 @@ def smoothed(
 
 
 def _grid(xy: Float[np.ndarray, "N 2"], most: int) -> tuple[Box, tuple[int, int]]:
-    """A box around all points, of square cells, `most` along the longer side."""
+    """Return a box around all points, of square cells, `most` along the longer side."""
     low, high = xy.min(axis=0).astype(float), xy.max(axis=0).astype(float)
     side = float((high - low).max()) * 1.02 / most or 1.0
     counts = np.maximum(1, np.ceil((high - low) * 1.02 / side - 1e-6)).astype(int)
@@ -109,7 +109,7 @@ def _grid(xy: Float[np.ndarray, "N 2"], most: int) -> tuple[Box, tuple[int, int]
 
 
 def _middles(box: Box, counts: tuple[int, int]) -> Float[np.ndarray, "M 2"]:
-    """Middles of the cells, in rows from the top."""
+    """Return the middles of the cells, in rows from the top."""
     left, bottom, right, top = box
     x = left + (np.arange(counts[0]) + 0.5) * (right - left) / counts[0]
     y = top - (np.arange(counts[1]) + 0.5) * (top - bottom) / counts[1]

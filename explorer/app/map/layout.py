@@ -13,43 +13,43 @@ from explorer.library import Library
 from explorer.projection import Projection
 from explorer.support import Support
 
-MOST_NAMES = 20  # colours that can be told apart; rarer values share one
-MOST_REFERENCE = 5000  # real points that support is judged by
+MAX_COLOURS = 20  # colours that can be told apart; rarer values share one
+MAX_REFERENCE_POINTS = 5000  # real points that support is judged by
 
 
 def layout() -> Projection:
-    """The map of the library, read from its cache or fitted."""
+    """Return the map of the library, read from its cache or fitted."""
     library = state.library()
     return _layout(library, library.cache_key)
 
 
 def regions() -> list[Region]:
-    """The crowds of the map and their words; none where no column holds text."""
+    """Return the crowds of the map and their words; none where no column holds text."""
     library = state.library()
     return _regions(library, layout(), library.cache_key)
 
 
 def support() -> Support:
-    """How far from anything real a point is, judged by a sample of the library."""
+    """Return how far from anything real a point is, judged by a sample of the library."""
     library = state.library()
     return _support(library, library.cache_key)
 
 
 def distances_to_points(places: Float[np.ndarray, "M 2"]) -> Float[np.ndarray, " M"]:
-    """How far the nearest point of the map is, in median distances of points to their nearest."""
+    """Return the distance to the nearest point of the map; 1 is the median of points to theirs."""
     library = state.library()
     tree, usual = _tree(layout(), library.cache_key)
     return np.asarray(tree.query(places)[0] / usual)
 
 
 def columns() -> list[str]:
-    """The columns to colour by, those that tell groups apart first."""
+    """Return the columns to colour by, those that tell groups apart first."""
     library = state.library()
     return _columns(library, library.cache_key)
 
 
 def colours(column: str) -> Colours:
-    """One colour a point, as a column says."""
+    """Return one colour a point, as a column says."""
     library = state.library()
     return _colours(library, column, library.cache_key)
 
@@ -66,7 +66,7 @@ def _tree(_map: Projection, key: str) -> tuple[Any, float]:  # noqa: ARG001
     from scipy.spatial import KDTree
 
     tree = KDTree(_map.xy)
-    return tree, float(np.median(tree.query(_map.xy[:MOST_REFERENCE], k=[2])[0])) or 1.0
+    return tree, float(np.median(tree.query(_map.xy[:MAX_REFERENCE_POINTS], k=[2])[0])) or 1.0
 
 
 @st.cache_resource(max_entries=2, show_spinner="Naming the regions of the map …")
@@ -81,24 +81,24 @@ def _regions(_library: Library, _map: Projection, key: str) -> list[Region]:  # 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _support(_library: Library, key: str) -> Support:  # noqa: ARG001
     rows = np.arange(len(_library))
-    if len(rows) > MOST_REFERENCE:
-        rows = np.random.default_rng(0).choice(rows, MOST_REFERENCE, replace=False)
+    if len(rows) > MAX_REFERENCE_POINTS:
+        rows = np.random.default_rng(0).choice(rows, MAX_REFERENCE_POINTS, replace=False)
     return Support.fit(_library.points(rows), neighbours=max(1, min(10, len(rows) // 3)))
 
 
 def _texts(library: Library) -> list[str]:
-    """Columns with words of their own in most rows, as captions, and no mere groups."""
+    """Return columns with words of their own in most rows, as captions, and no mere groups."""
     from pandas.api import types
 
     rows = library.rows
     words = [name for name in library.columns if not types.is_numeric_dtype(rows[name])]
-    return [name for name in words if rows[name].nunique() > MOST_NAMES]
+    return [name for name in words if rows[name].nunique() > MAX_COLOURS]
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _columns(_library: Library, key: str) -> list[str]:  # noqa: ARG001
     values = {name: _library.rows[name].nunique() for name in _library.columns}
-    few = [name for name, n in values.items() if 2 <= n <= MOST_NAMES]
+    few = [name for name, n in values.items() if 2 <= n <= MAX_COLOURS]
     return few + [name for name in values if name not in few and values[name] > 1]
 
 
@@ -110,7 +110,7 @@ def _colours(_library: Library, column: str, key: str) -> Colours:  # noqa: ARG0
     if types.is_numeric_dtype(series) and not types.is_bool_dtype(series):
         return _shades(column, series.to_numpy(dtype=np.float64, na_value=np.nan))
     texts = series.astype(str).where(series.notna(), None)
-    names = texts.value_counts().index[: MOST_NAMES - 1].tolist()
+    names = texts.value_counts().index[: MAX_COLOURS - 1].tolist()
     known: dict[Any, int] = {name: code for code, name in enumerate(names)}
     codes = texts.map(known).fillna(len(names)).to_numpy(np.uint8)
     others = (codes == len(names)).any()

@@ -27,25 +27,25 @@ PLACES = ("places = ex.Projection.cached(library.cache_folder, library.points())
 Place = tuple[float, float]
 
 SUPPORT = (
-    "How near real images are: the part of real images that lie farther from their neighbours "
-    "than this does. Near 0 %, nothing real is like it. Near 100 %, it is more usual than any "
-    "image: a mean of its neighbours on the map."
+    "The share of real images that lie farther from their neighbours than this point does. Near "
+    "0 %, no real image is like it. Near 100 %, it is more typical than any image: a mean of its "
+    "neighbours on the map."
 )
-OFF = (
-    "How far the nearest image on the map is, in distances that images have to their nearest. "
-    "Far out, a place stands for a mix of images that have little to do with it."
+MAP_DISTANCE = (
+    "Distance to the nearest image on the map; 1 is the median distance of an image to its "
+    "nearest. Far out, a place stands for a mix of images that have little to do with it."
 )
 
 
 def show_place(place: Place, row: int | None) -> None:
-    """A place decoded, how far from anything real it is, and its real neighbours."""
+    """Show a place decoded, how far from anything real it is, and its real neighbours."""
     library = state.library()
     point = layout().inverse(np.array([place])) if row is None else library.points([row])
     words = "This place" if row is None else state.caption(row)
     st.subheader(outputs.escaped(words))
     slot = st.container()
     _show_support(point, np.array(place))
-    st.markdown("**Real images nearest to it**")
+    st.markdown("**Nearest real images**")
     outputs.found(library.search(point, NEIGHBOURS), width=SMALL)
     with slot:
         if row is None:
@@ -55,7 +55,7 @@ def show_place(place: Place, row: int | None) -> None:
 
 
 def show_path(line: tuple[Place, ...]) -> None:
-    """The drawn path as a video, through places at equal distances."""
+    """Show the drawn path as a video, through places at equal distances."""
     keyframes = along(line, KEYFRAMES).round(4)
     st.subheader("Along the path")
     points = layout().inverse(keyframes)
@@ -72,7 +72,7 @@ def show_path(line: tuple[Place, ...]) -> None:
 
 
 def show_lasso(border: tuple[Place, ...]) -> None:
-    """What the lasso encloses: images, a table, and files to take away."""
+    """Show what the lasso encloses: images, a table, and files to take away."""
     library, rows = state.library(), rows_within(border, layout().xy)
     st.subheader(f"{len(rows):,} images in the lasso")
     if not len(rows):
@@ -99,18 +99,18 @@ def show_lasso(border: tuple[Place, ...]) -> None:
 
 
 def show_found(hits: Hits) -> None:
-    """What the words found; the numbers on the map are in this order."""
+    """Show what the words found; the numbers on the map are in this order."""
     st.subheader("Found")
     outputs.found(hits, width=SMALL)
 
 
 def show_region() -> None:
-    """One region of the map: its mean decoded, beside its most typical images."""
+    """Show one region of the map: its mean decoded, beside its most typical images."""
     known = regions()
     if not known:
         return
     names = [region.words for region in known]
-    name = st.selectbox("A region and its middle", ["", *names], key="region", bind="query-params")
+    name = st.selectbox("Region", ["", *names], key="region", bind="query-params")
     if name not in names:
         return
     rows = known[names.index(name)].rows
@@ -128,7 +128,7 @@ def show_region() -> None:
 
 
 def _show_support(point: Points, place: Float[np.ndarray, " 2"]) -> None:
-    """How far from anything real this is: in the space, and on the map."""
+    """Show how far from anything real this is: in the space, and on the map."""
     if len(state.library()) < MIN_SUPPORT_IMAGES:
         return
     scores = support().score(point).iloc[0]
@@ -136,7 +136,7 @@ def _show_support(point: Points, place: Float[np.ndarray, " 2"]) -> None:
     with st.container(horizontal=True):
         st.metric("Support", f"{scores['nearest percentile']:.0f} %", help=SUPPORT)
         st.metric("Cosine", f"{scores['nearest']:.2f}", help="with the 10th nearest real image")
-        st.metric("Off the map by", f"{far:.1f}", help=OFF)
+        st.metric("Map distance", f"{far:.1f}", help=MAP_DISTANCE)
 
 
 def _decode(

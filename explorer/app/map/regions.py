@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-MOST_CLUSTERED = 20_000  # places; more are sampled
-MOST = 40
-LEAST_SHARE = 0.1  # of a crowd's images that have a word, for the crowd to be called by it
+MAX_CLUSTERED_PLACES = 20_000  # places; more are sampled
+MAX_REGIONS = 40
+MIN_WORD_SHARE = 0.1  # of a crowd's images that have a word, for the crowd to be called by it
 WORD = re.compile(r"[^\W\d_]{3,}")
 EMPTY = frozenset(
     {"and", "are", "for", "from", "has", "its", "not", "one", "that", "the", "this", "with"}
@@ -42,14 +42,16 @@ def find_regions(
     from sklearn.cluster import HDBSCAN
 
     rows = np.arange(len(xy))
-    if len(rows) > MOST_CLUSTERED:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_CLUSTERED, replace=False))
+    if len(rows) > MAX_CLUSTERED_PLACES:
+        rows = np.sort(
+            np.random.default_rng(seed).choice(rows, MAX_CLUSTERED_PLACES, replace=False)
+        )
     smallest = max(5, len(rows) // 120)
     if len(rows) < 2 * smallest:
         return []
     crowd = HDBSCAN(min_cluster_size=smallest, min_samples=5, copy=True).fit_predict(xy[rows])
     members = [rows[crowd == c] for c in range(crowd.max() + 1)]
-    members = sorted(members, key=len, reverse=True)[:MOST]
+    members = sorted(members, key=len, reverse=True)[:MAX_REGIONS]
     named = zip(_telling_words(members, captions), members, strict=True)
     return [Region(words, _middle(xy[own]), own) for words, own in named if words]
 
@@ -60,7 +62,7 @@ def _middle(xy: Float[np.ndarray, "K 2"]) -> tuple[float, float]:
 
 
 def _telling_words(members: list[Int[np.ndarray, " K"]], captions: Sequence[str]) -> list[str]:
-    """For each crowd its two words with the largest tf · log(1 + A / f).
+    """Return for each crowd its two words with the largest tf · log(1 + A / f).
 
     tf is a word's share of the crowd's images, f its count over all crowds, A the mean number of
     words a crowd. A word that few of its images have does not name it.
@@ -70,7 +72,7 @@ def _telling_words(members: list[Int[np.ndarray, " K"]], captions: Sequence[str]
     average = total.total() / max(1, len(counts))
     names = []
     for own, count in zip(members, counts, strict=True):
-        often = {w: n for w, n in count.items() if n >= LEAST_SHARE * len(own)}
+        often = {w: n for w, n in count.items() if n >= MIN_WORD_SHARE * len(own)}
         weight = {w: n * np.log1p(average / total[w]) for w, n in often.items()}
         names.append(", ".join(sorted(weight, key=lambda w: (-weight[w], w))[:2]))
     return names

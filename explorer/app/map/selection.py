@@ -40,7 +40,7 @@ def write_chosen(library: Library, rows: Int[np.ndarray, " K"], file: FilePath) 
 
 
 def along(line: Sequence[tuple[float, float]], count: int) -> Float[np.ndarray, "M 2"]:
-    """Places at equal distances along a drawn line, both ends among them.
+    """Return places at equal distances along a drawn line, both ends among them.
 
     >>> along([(0, 0), (3, 0), (3, 1)], 5).tolist()
     [[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [3.0, 1.0]]

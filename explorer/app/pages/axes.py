@@ -19,8 +19,8 @@ from explorer.library import Library
 from explorer.points import Points
 from explorer.sampler import batches
 
-CHUNK = 10_000  # rows that are measured at once
-SIDE = 5  # images along each side of a sheet
+CHUNK_ROWS = 10_000  # measured at once
+GRID_SIDE = 5  # images along each side
 LARGE, SMALL = 260, 110  # pixels
 NEIGHBOURS = 6
 PLACE = "axes_at"  # in the address
@@ -45,11 +45,11 @@ class Base:
 def page() -> None:
     """Ask for the words of both axes, then show the library on them, and any place decoded."""
     st.title("Concept axes")
-    st.caption("Lays images out along two changes of words, and paints what lies at any place.")
+    st.caption("Lays images out along two changes of words, and decodes any place between them.")
     with st.container(horizontal=True):
         x, y = _words("x", "left", "right"), _words("y", "below", "above")
     if not (x[1] and y[1] and len(state.library())):
-        example("Give each axis words: what stands at its one end, and at its other.", EXAMPLE)
+        example("Type words for each axis: what stands at its two ends.", EXAMPLE)
         return
     axes, xy = _measured(state.library(), x, y, state.library().cache_key)
     place = _place(xy)
@@ -57,8 +57,8 @@ def page() -> None:
     with left:
         _map(xy, place, x, y)
     with right:
-        sheet = st.toggle("A sheet of places", key="axes_sheet", bind="query-params")
-        base = _base(ask("What is moved", "axes"), xy, place)
+        sheet = st.toggle("Decode a grid", key="axes_sheet", bind="query-params")
+        base = _base(ask("Start from", "axes"), xy, place)
         if base is None:
             return
         places = _spread(xy) if sheet else place[None]
@@ -66,7 +66,7 @@ def page() -> None:
 
 
 def _words(axis: str, low: str, high: str) -> Words:
-    """Two fields for an axis; the first may be left empty."""
+    """Show two fields for an axis; the first may be left empty."""
     first = st.text_input(f"{axis}: {low}", key=f"axes_{axis}0", bind="query-params", width=220)
     second = st.text_input(f"{axis}: {high}", key=f"axes_{axis}1", bind="query-params", width=220)
     return first.strip(), second.strip()
@@ -75,12 +75,14 @@ def _words(axis: str, low: str, high: str) -> Words:
 @st.cache_resource(max_entries=8, show_spinner="Measuring the images …")
 def _measured(_library: Library, x: Words, y: Words, key: str) -> tuple[Axes, Places]:  # noqa: ARG001
     axes, rows = Axes.read(state.model().encoder, x, y), np.arange(len(_library))
-    parts = [axes.coordinates(_library.points(rows[part])) for part in batches(len(rows), CHUNK)]
+    parts = [
+        axes.coordinates(_library.points(rows[part])) for part in batches(len(rows), CHUNK_ROWS)
+    ]
     return axes, np.concatenate(parts)
 
 
 def _place(xy: Places) -> Float[np.ndarray, "2"]:
-    """Where the address points to; the middle of the images where it makes no sense."""
+    """Return where the address points to; the middle of the images where it makes no sense."""
     try:
         place = np.array([float(part) for part in st.query_params.get(PLACE, "").split(",")])
     except ValueError:
@@ -90,9 +92,9 @@ def _place(xy: Places) -> Float[np.ndarray, "2"]:
 
 
 def _spread(xy: Places) -> Places:
-    """Places in rows from the top, over where most images are."""
+    """Return places in rows from the top, over where most images are."""
     low, high = np.quantile(xy, (0.02, 0.98), axis=0)
-    across, up = np.linspace(low, high, SIDE).T.round(4)
+    across, up = np.linspace(low, high, GRID_SIDE).T.round(4)
     return np.stack([axis.ravel() for axis in np.meshgrid(across, up[::-1])], axis=1)
 
 
@@ -115,7 +117,7 @@ def _map(xy: Places, place: Float[np.ndarray, "2"], x: Words, y: Words) -> None:
 
 
 def _base(asked: Input | None, xy: Places, place: Float[np.ndarray, "2"]) -> Base | None:
-    """What was asked for, or else the real image nearest to the place."""
+    """Return what was asked for, or else the real image nearest to the place."""
     if asked is None:
         row = int(((xy - place) ** 2).sum(axis=1).argmin())
         words = state.caption(row)
@@ -138,7 +140,7 @@ def _decode(axes: Axes, base: Base, places: Places, read: str) -> None:
         return
     if len(rendering) > 1:
         words = "From left to right, and from below to above"
-        st.image(grid(list(rendering), columns=SIDE), words, "stretch", alt=words)
+        st.image(grid(list(rendering), columns=GRID_SIDE), words, "stretch", alt=words)
     else:
         text = f"x = {places[0, 0]:.3f}, y = {places[0, 1]:.3f}"
         outputs.show(rendering[0], text, width=LARGE)

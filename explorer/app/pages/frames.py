@@ -49,7 +49,7 @@ def command_options(timing: Timing, settings: Settings) -> list[str]:
     """Return the same as words of a command."""
     named = {"--frames": timing.frames, "--fps": timing.fps, "--seed": settings.seed}
     options = [word for name, value in named.items() for word in (name, str(value))]
-    return [*options, "--fixed-noise"] if settings.noise == "seed" else options
+    return [*options, "--noise-from", "seed"] if settings.noise == "seed" else options
 
 
 def example(text: str, values: Mapping[str, object]) -> None:

@@ -15,12 +15,12 @@ from explorer.library import Library
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 12  # images, spread over the library
+SAMPLE_IMAGES = 12  # spread over the library
 DONE = "added"  # of the session: what was done last
 
 
 def page() -> None:
-    """Say what the library holds, and add to it."""
+    """Show library statistics, and add images."""
     library = state.library()
     info = library.info()
     st.title("Library")
@@ -28,16 +28,16 @@ def page() -> None:
         f"{outputs.escaped(library.folder.name)} holds the points of {len(library):,} images."
     )
     _numbers(info)
-    step = max(1, len(library) // SHOWN)
-    rows = range(0, len(library), step)[:SHOWN]
+    step = max(1, len(library) // SAMPLE_IMAGES)
+    rows = range(0, len(library), step)[:SAMPLE_IMAGES]
     outputs.tiles([state.thumbnail(row) for row in rows], [state.caption(row) for row in rows])
-    with st.expander("All that is known about it"):
+    with st.expander("All statistics"):
         st.json({name: value for name, value in info.items() if name != "warnings"})
     for warning in library.warnings:
         st.warning(outputs.escaped(warning))
     _errors(library)
     if state.config().read_only:
-        st.info("Others than its owner can see this dashboard, so nothing can be added here.")
+        st.info("This dashboard is read-only: others than its owner can see it.")
     else:
         _add(library, info["sources"])
     _verify(library)
@@ -58,20 +58,20 @@ def _numbers(info: dict[str, object]) -> None:
 
 def _errors(library: Library) -> None:
     if len(library.errors):
-        st.subheader("What could not be read")
+        st.subheader("Unreadable files")
         st.dataframe(library.errors, hide_index=True)
 
 
 def _add(library: Library, sources: Sequence[str]) -> None:
     """Look again at the sources, or take uploads in."""
     st.subheader("Add images")
-    st.caption("What is new or changed in the folders that it was made from, or images of yours.")
+    st.caption("Add new and changed files of its folders, or upload images.")
     if DONE in st.session_state:
         st.success(st.session_state.pop(DONE))
     command = ["unclip", "index", *sources, "--library", str(library.folder)]
     if st.button("Look for new images", disabled=not sources):
         _run(library, list(sources))
-    images = uploaded("Images of yours", key="add", several=True)
+    images = uploaded("Your images", key="add", several=True)
     if st.button(f"Add {len(images)} images", disabled=not images, key="add-uploads"):
         _run(library, [_folder(library, images)], _captions(images))
     python = f"""import explorer as ex
@@ -93,7 +93,7 @@ def _run(library: Library, sources: list[str], columns: "pd.DataFrame | None" = 
             bar.progress(last.done / max(1, last.total), f"{last.done:,} of {last.total:,}")
     if last is not None:
         st.session_state[DONE] = (
-            f"{last.embedded:,} images were added, {last.unchanged:,} were there already, "
+            f"Added {last.embedded:,} images; {last.unchanged:,} were there already, "
             f"{last.removed:,} are gone, {last.failed:,} could not be read."
         )
     st.rerun()  # from the first line, with the new version
@@ -110,7 +110,7 @@ def _folder(library: Library, images: Sequence[Upload]) -> str:
 
 
 def _captions(images: Sequence[Upload]) -> "pd.DataFrame":
-    """What the person calls them, as captions."""
+    """Return what the person calls them, as captions."""
     import pandas as pd
 
     rows = {image.file.name: FilePath(image.name).stem for image in images}
@@ -128,4 +128,4 @@ def _verify(library: Library) -> None:
     for problem in problems:
         st.error(outputs.escaped(problem))
     if not problems:
-        st.success("All that is stored is as it was written.")
+        st.success("All files match their checksums.")

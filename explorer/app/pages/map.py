@@ -1,4 +1,4 @@
-"""The page Map: the library as a map to walk about in, and what is chosen on it."""
+"""The page Map: the library as a map, and what is selected on it."""
 
 from collections.abc import Callable
 
@@ -14,21 +14,20 @@ from explorer.library import Hits
 from explorer.points import Points
 from explorer.query import Query, Term
 
-MOST_PLACES = 400  # of a drawn line, kept in the address
-FOUND = 12
+MAX_PATH_PLACES = 400  # of a drawn line, kept in the address
+FOUND_IMAGES = 12
 NO_COLUMN = "one colour"
 Places = tuple[tuple[float, float], ...]
 
-SHOWN: dict[str, Callable[[Places], None]] = {"lasso": show_lasso, "path": show_path}
+SHOW: dict[str, Callable[[Places], None]] = {"lasso": show_lasso, "path": show_path}
 
 
 def page() -> None:
     """Show the map, and beside it what was last clicked, drawn around or drawn along."""
     st.title("Map")
     st.caption(
-        "Every point is an image, and images alike lie near each other. Click a point or the "
-        "empty map to see what the decoder paints there; draw a lasso to take images away, or a "
-        "path to make a video."
+        "Every point is an image, and similar images lie near each other. Click a point or the "
+        "empty map to decode that place; draw a lasso to select images, or a path for a video."
     )
     column, words, layer, labels = _controls()
     found = _found(words) if words else None
@@ -49,7 +48,7 @@ def page() -> None:
 
 
 def _controls() -> tuple[str, str, str, bool]:
-    """Widgets above the map; all of them are in the address."""
+    """Show the widgets above the map; all of them are in the address."""
     known = columns()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         column = st.selectbox(
@@ -67,11 +66,11 @@ def _controls() -> tuple[str, str, str, bool]:
 
 def _found(words: str) -> tuple[Points, Hits]:
     point = Query((Term(words),)).points(state.model().encoder).with_labels([words])
-    return point, state.library().search(point, FOUND)
+    return point, state.library().search(point, FOUND_IMAGES)
 
 
 def _marks(found: tuple[Points, Hits] | None, labels: bool) -> list[Mark]:
-    """What is written on the map: hits by rank, the words where their point lands, and regions."""
+    """Return what is written on the map: hits by rank, the words at their point, and regions."""
     marks: list[Mark] = []
     if found:
         point, hits = found
@@ -102,12 +101,12 @@ def _scene(
 
 
 def _show(chosen: dict[str, Places]) -> None:
-    """What was chosen, and a way to let go of it."""
+    """Show what was chosen, and a button to clear it."""
     if "click" in chosen:
         row = st.query_params.get("row", "")
         known = row.isdecimal() and int(row) < len(state.library())
         show_place(chosen["click"][0], int(row) if known else None)
-    for kind, act in SHOWN.items():
+    for kind, act in SHOW.items():
         if kind in chosen:
             act(chosen[kind])
     if chosen:
@@ -117,7 +116,7 @@ def _show(chosen: dict[str, Places]) -> None:
 def _remember(event: Event) -> None:
     """Put what was done into the address, in place of what was done before."""
     _forget()
-    step = -(-len(event.places) // MOST_PLACES)
+    step = -(-len(event.places) // MAX_PATH_PLACES)
     text = ";".join(f"{x:.5g},{y:.5g}" for x, y in event.places[::step])
     st.query_params[event.kind] = text
     if event.row is not None:
@@ -125,13 +124,13 @@ def _remember(event: Event) -> None:
 
 
 def _forget() -> None:
-    for name in ("click", "row", *SHOWN):
+    for name in ("click", "row", *SHOW):
         if name in st.query_params:
             del st.query_params[name]
 
 
 def _chosen() -> dict[str, Places]:
-    """What the address says was done on the map; nothing where it makes no sense."""
+    """Return what the address says was done on the map; nothing where it makes no sense."""
     least = {"click": 1, "lasso": 3, "path": 2}
     found = {name: _places(st.query_params.get(name, "")) for name in least}
     return {name: places for name, places in found.items() if len(places) >= least[name]}
@@ -144,7 +143,7 @@ def _places(text: str) -> Places:
     (((1.0, 2.0), (-0.5, 0.03)), (), ())
     """
     try:
-        pairs = [tuple(map(float, part.split(","))) for part in text.split(";")[:MOST_PLACES]]
+        pairs = [tuple(map(float, part.split(","))) for part in text.split(";")[:MAX_PATH_PLACES]]
     except ValueError:
         return ()
     whole = all(len(pair) == 2 and all(abs(v) < 1e6 for v in pair) for pair in pairs)

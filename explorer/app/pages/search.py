@@ -15,15 +15,15 @@ from explorer.library import Hits
 from explorer.query import Query
 from explorer.settings import Settings
 
-MOST_TERMS = 5
+MAX_TERMS = 5
 BINS = 20
-RANKED = 1000  # hits that the histogram counts
-MOST_VALUES = 200  # of a column, to choose from
+HISTOGRAM_HITS = 1000  # hits that the histogram counts
+MAX_FILTER_VALUES = 200  # of a column, to choose from
 Terms = Sequence[tuple[Input, float]]
 
 
 def page() -> None:
-    """Ask, then show what is near."""
+    """Ask for a query, then show what is near."""
     st.title("Search")
     st.caption("Finds the images nearest to words, to images, or to a sum of both.")
     left, right = st.columns([1, 2], gap="large")
@@ -37,7 +37,7 @@ def page() -> None:
         drawing = st.toggle("Decode this query", key="decode", bind="query-params")
     with right:
         if not terms:
-            st.info("Type words, or choose an image. A weight below zero takes away.")
+            st.info("Type words, or choose an image. A weight below zero subtracts.")
             return
         above = st.container()
         _results(terms, count, least, where)
@@ -53,9 +53,9 @@ def query_of(terms: Terms) -> Query:
 
 
 def _terms() -> list[tuple[Input, float]]:
-    """Fields for as many terms as are filled, and one more."""
+    """Show fields for as many terms as are filled, and one more."""
     terms: list[tuple[Input, float]] = []
-    for i in range(MOST_TERMS):
+    for i in range(MAX_TERMS):
         asked = ask("and" if i else "Look for", f"q{i}")
         if asked is None:
             break
@@ -67,12 +67,12 @@ def _terms() -> list[tuple[Input, float]]:
 
 
 def _filters() -> dict[str, list[Any]]:
-    """Wanted values of columns that the person chooses."""
+    """Return the wanted values of columns that the person chooses."""
     rows, where = state.library().rows, {}
     columns = st.multiselect("Filter by columns", state.library().columns, key="columns",
                              bind="query-params")  # fmt: skip
     for name in columns:
-        values = rows[name].value_counts().index[:MOST_VALUES]
+        values = rows[name].value_counts().index[:MAX_FILTER_VALUES]
         wanted = st.multiselect(f"… {outputs.escaped(name)} is one of", list(map(str, values)),
                                 key=f"is_{name}", bind="query-params")  # fmt: skip
         if wanted:
@@ -83,10 +83,10 @@ def _filters() -> dict[str, list[Any]]:
 def _results(terms: Terms, count: int, least: float, where: dict[str, list[Any]]) -> None:
     library, query = state.library(), query_of(terms)
     point = query.points(state.model().encoder)
-    ranked = library.search(point, max(RANKED, count), where=where)
+    ranked = library.search(point, max(HISTOGRAM_HITS, count), where=where)
     k = min(count, int((ranked.scores >= least).sum()))
     if not k:
-        st.info("Nothing is as near as that: lower the score, or choose fewer conditions.")
+        st.info("No image scores that high: lower the score, or remove filters.")
         return
     hits = library.search(point, k, where=where)
     if hits.note:
@@ -103,7 +103,7 @@ def _more(row: int) -> None:
     """Look for one image of the library alone; runs before the next script."""
     take("q0", row)
     st.session_state["w0"] = 1.0
-    for i in range(1, MOST_TERMS):
+    for i in range(1, MAX_TERMS):
         st.session_state[f"q{i}"] = ""
         st.session_state[f"q{i}_kind"] = "words"
 
@@ -115,7 +115,7 @@ def _histogram(scores: np.ndarray, least: float) -> None:
     table = {"score": [f"{middle:.3f}" for middle in middles], "shown": counts * enough,
              "below the lowest score": counts * ~enough}  # fmt: skip
     st.bar_chart(table, x="score", y=["shown", "below the lowest score"], height=260,
-                 y_label=f"of the {len(scores)} nearest")  # fmt: skip
+                 y_label=f"images of the {len(scores)} nearest")  # fmt: skip
 
 
 def _offer_hits(terms: Terms, hits: Hits, where: dict[str, list[Any]]) -> None:

@@ -30,7 +30,7 @@ TURN_POLL_SECONDS = 0.2
 
 
 class ResultCache:
-    """Results, the least recently used dropped first, within a bound; and whose turn it is."""
+    """Results, the least recently used dropped first, within a bound; and one turn."""
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self.turn = threading.Lock()

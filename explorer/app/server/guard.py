@@ -11,8 +11,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-MOST_OF_A_SESSION = 100_000_000  # bytes of uploads
-MOST_OF_ALL = 500_000_000
+MAX_BYTES_OF_A_SESSION = 100_000_000  # bytes of uploads
+MAX_BYTES_OF_ALL = 500_000_000
 UPLOADS = "/_stcore/upload_file/"
 CLOSED = ("/_stcore/metrics",)  # says what others do
 HEADERS = {
@@ -58,14 +58,14 @@ class Guard:
     async def _upload(self, scope: Message, receive: Receive, send: Send) -> None:
         size = dict(scope["headers"]).get(b"content-length", b"").decode("latin-1")
         if not size.isdecimal():
-            await _refuse(send, 411, "Say how long the file is.")
+            await _refuse(send, 411, "The upload has no Content-Length. Send one.")
             return
         session = scope["path"].split("/")[-2]
         mine, all_of_us = uploaded_bytes(session)
         mine += sum(bytes_ for whose, bytes_ in self._coming if whose == session)
         all_of_us += sum(bytes_ for _, bytes_ in self._coming)
-        if mine + int(size) > MOST_OF_A_SESSION or all_of_us + int(size) > MOST_OF_ALL:
-            await _refuse(send, 413, "Too much was uploaded. Remove images, then try again.")
+        if mine + int(size) > MAX_BYTES_OF_A_SESSION or all_of_us + int(size) > MAX_BYTES_OF_ALL:
+            await _refuse(send, 413, "Uploads exceed their limit. Remove images, then try again.")
             return
         coming = session, int(size)
         self._coming.append(coming)
@@ -76,7 +76,7 @@ class Guard:
 
 
 def uploaded_bytes(session: str) -> tuple[int, int]:
-    """What a session, and what all sessions hold in uploads, in bytes."""
+    """Return the bytes that a session, and that all sessions hold in uploads."""
     from streamlit.runtime import get_instance
 
     manager: Any = get_instance().uploaded_file_mgr

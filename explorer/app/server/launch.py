@@ -8,14 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path as FilePath
 from typing import Any
 
-import explorer
 from explorer.app.server.guard import Guard
 from explorer.app.server.thumbnails import routes
-from explorer.app.server.uploads import MOST_MEGABYTES
+from explorer.app.server.uploads import MAX_FILE_MEGABYTES
 from explorer.app.state import AppConfig
 from explorer.errors import QueryError
 
-SCRIPT = FilePath(explorer.__file__).parent.parent / "streamlit_app.py"
+SCRIPT = FilePath(__file__).with_name("script.py")
 LOOPBACK = "127.0.0.1"
 SETTINGS: dict[str, Any] = {  # .streamlit/config.toml says the same to `streamlit run`
     "global.disableWidgetStateDuplicationWarning": True,  # buttons may set what stands in a field
@@ -23,7 +22,7 @@ SETTINGS: dict[str, Any] = {  # .streamlit/config.toml says the same to `streaml
     "server.allowedHosts": ["localhost", LOOPBACK, "::1"],
     "server.headless": True,
     "server.showEmailPrompt": False,
-    "server.maxUploadSize": MOST_MEGABYTES,
+    "server.maxUploadSize": MAX_FILE_MEGABYTES,
     "server.fileWatcherType": "none",
     "browser.gatherUsageStats": False,
     "client.showErrorDetails": "none",
@@ -61,14 +60,14 @@ def serve(
 
 
 def parts() -> dict[str, Any]:
-    """What the server has besides Streamlit's own: addresses of images, and a guard."""
+    """Return what the server has besides Streamlit's own: addresses of images, and a guard."""
     from starlette.middleware import Middleware
 
     return {"routes": routes(), "middleware": [Middleware(Guard)]}
 
 
 def settings_for(host: str, port: int | None, allow_remote: bool) -> dict[str, Any]:
-    """Streamlit's settings.
+    """Return Streamlit's settings.
 
     Raises:
         QueryError: see `serve`.
@@ -86,7 +85,7 @@ def settings_for(host: str, port: int | None, allow_remote: bool) -> dict[str, A
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to that address.
+    """Return whether only this machine can connect to that address.
 
     >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
     (True, True, False)
@@ -103,7 +102,7 @@ def open_browser(address: str) -> None:
 
 
 def _telling(host: str, started: Callable[[str], None]) -> Callable[..., Any]:
-    """What runs while the server does: it tells the address, whose port is known only then."""
+    """Return what runs while the server does: it reports the address, whose port is known then."""
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:

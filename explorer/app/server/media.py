@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def address(content: bytes, mimetype: str, place: str) -> str:
-    """Where the browser finds the content, for as long as the page shows it.
+    """Return where the browser finds the content, for as long as the page shows it.
 
     The name is the whole digest: of what is over 1 MiB Streamlit itself reads samples only.
 
@@ -24,7 +24,7 @@ def address(content: bytes, mimetype: str, place: str) -> str:
 
 
 def image_address(image: Image.Image, place: str) -> str:
-    """The same for an image, as a JPEG that shows no artefacts when enlarged."""
+    """Return the same for an image, as a JPEG that shows no artefacts when enlarged."""
     content = io.BytesIO()
     image.save(content, "jpeg", quality=95, subsampling=0)
     return address(content.getvalue(), "image/jpeg", place)

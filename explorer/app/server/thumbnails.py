@@ -22,7 +22,7 @@ FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
 def routes() -> "list[Route]":
-    """What `st.App` must serve besides its own."""
+    """Return what `st.App` must serve besides its own."""
     from starlette.responses import Response
     from starlette.routing import Route
 
@@ -43,7 +43,7 @@ def routes() -> "list[Route]":
 
 
 def addresses(library: Library) -> tuple[str, str]:
-    """Where the image and the caption of a row are, with "{row}" for its number."""
+    """Return where the image and the caption of a row are, with "{row}" for its number."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     forms = (
         form.replace("{key}", library.cache_key).replace("{row:int}", "{row}")

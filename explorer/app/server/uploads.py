@@ -18,8 +18,8 @@ from explorer.app.outputs import escaped
 from explorer.errors import ImageError, QueryError
 from explorer.images import FORMATS, name_of, open_image, save_image
 
-MOST_MEGABYTES = 20  # a file
-MOST_IMAGES = 24  # a session; the oldest is dropped
+MAX_FILE_MEGABYTES = 20
+MAX_SESSION_IMAGES = 24  # a session; the oldest is dropped
 SCRIPT = FilePath(__file__).with_name("paste.js")
 FOLDER = "uploads"  # of the session
 
@@ -44,7 +44,7 @@ def uploaded(label: str, *, key: str, several: bool = False) -> list[Upload]:
     """
     kinds = [kind.lower() for kind in FORMATS] + ["jpg", "tif"]
     files = st.file_uploader(label, kinds, key=key, accept_multiple_files=several,
-                             max_upload_size=MOST_MEGABYTES)  # fmt: skip
+                             max_upload_size=MAX_FILE_MEGABYTES)  # fmt: skip
     pasting = st.components.v2.component(
         "unclip-paste",
         html="<small>An image can be pasted as well.</small>",
@@ -68,8 +68,8 @@ def checked(content: bytes, name: str) -> Upload:
         ImageError: it is no image, damaged, or of too many pixels.
     """
     name = name_of(name)
-    if len(content) > MOST_MEGABYTES * 1_000_000:
-        size = f"{len(content) / 1e6:.0f} MB; at most {MOST_MEGABYTES}"
+    if len(content) > MAX_FILE_MEGABYTES * 1_000_000:
+        size = f"{len(content) / 1e6:.0f} MB; at most {MAX_FILE_MEGABYTES}"
         raise QueryError(f"{name} is too large to be uploaded: {size}. Make it smaller.")
     try:
         return Upload(kept(content, lambda: open_image(content)), name)
@@ -86,7 +86,7 @@ class _Folder:
 
 
 def kept(identity: bytes, image: Callable[[], Image.Image]) -> FilePath:
-    """The session's file of this identity, made from `image` if it is not there."""
+    """Return the session's file of this identity, written from `image` if it is not there."""
     if FOLDER not in st.session_state:
         st.session_state[FOLDER] = _Folder()
     folder: FilePath = st.session_state[FOLDER].place
@@ -95,6 +95,8 @@ def kept(identity: bytes, image: Callable[[], Image.Image]) -> FilePath:
         file.touch()
     else:
         save_image(image(), file)
-    for old in sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime)[:-MOST_IMAGES]:
+    for old in sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime)[
+        :-MAX_SESSION_IMAGES
+    ]:
         old.unlink()
     return file

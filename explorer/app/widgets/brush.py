@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 from explorer.app.server.media import image_address
 
 HERE = FilePath(__file__).parent
-SHOWN = 840  # pixels of the longer side that the browser gets
-MOST_PLACES = 1000  # of all strokes; what is drawn later is dropped
+CANVAS_SIDE = 840  # pixels of the longer side that the browser gets
+MAX_STROKE_PLACES = 1000  # of all strokes; what is drawn later is dropped
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ def brush(
         js=(HERE / "brush.js").read_text("utf-8"),
     )
     shown = image.copy()
-    shown.thumbnail((SHOWN, SHOWN))
+    shown.thumbnail((CANVAS_SIDE, CANVAS_SIDE))
     data = {
-        "name": "Where to paint. Arrow keys move the brush, space paints.",
+        "name": "Mask. Arrow keys move the brush, space draws.",
         "image": image_address(shown, key),
         "width": shown.width,
         "height": shown.height,
@@ -55,7 +55,7 @@ def brush(
 
 
 def drawn(strokes: Sequence[Stroke], size: tuple[int, int]) -> Image.Image:
-    """The mask that the strokes draw on an image of that size: white where they went.
+    """Return the mask that the strokes draw on an image of that size: white where they went.
 
     >>> mask = drawn([Stroke(0.5, ((0.5, 0.5),))], (8, 8))
     >>> mask.getpixel((4, 4)), mask.getpixel((0, 0))
@@ -74,7 +74,7 @@ def drawn(strokes: Sequence[Stroke], size: tuple[int, int]) -> Image.Image:
 
 
 def to_text(strokes: Sequence[Stroke]) -> str:
-    """Strokes as an address holds them, in thousandths; `from_text` reads them.
+    """Return strokes as an address holds them, in thousandths; `from_text` reads them.
 
     >>> to_text([Stroke(0.1, ((0.5, 0.25), (0.75, 1.0)))])
     '100:500,250,750,1000'
@@ -87,7 +87,7 @@ def to_text(strokes: Sequence[Stroke]) -> str:
 
 
 def from_text(text: str) -> list[Stroke]:
-    """Strokes from an address; none where it makes no sense.
+    """Read strokes from an address; none where it makes no sense.
 
     >>> from_text("100:500,250,750,1000")
     [Stroke(size=0.1, places=((0.5, 0.25), (0.75, 1.0)))]
@@ -110,7 +110,7 @@ def _pairs(values: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def _told(told: Any) -> list[Stroke]:
-    """Strokes as a browser or an address tells them; none if one makes no sense."""
+    """Read strokes as a browser or an address tells them; none if one makes no sense."""
     try:
         strokes = [
             Stroke(float(each["size"]), tuple((float(x), float(y)) for x, y in each["places"]))
@@ -122,4 +122,4 @@ def _told(told: Any) -> list[Stroke]:
     if not all(0 <= value <= 1 for value in values) or not all(each.places for each in strokes):
         return []
     counts = accumulate(len(each.places) for each in strokes)
-    return [each for each, count in zip(strokes, counts, strict=True) if count <= MOST_PLACES]
+    return [each for each, count in zip(strokes, counts, strict=True) if count <= MAX_STROKE_PLACES]

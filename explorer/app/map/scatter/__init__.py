@@ -40,7 +40,7 @@ class Colours:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something placed on the map: a search result, words, a click, a stop of a path."""
+    """Something placed on the map: a search result, words, a click, a place of a path."""
 
     x: float
     y: float
@@ -115,7 +115,7 @@ def _component() -> Any:
 
 
 def _data(scene: Scene, key: str) -> dict[str, Any]:
-    """The scene as JSON, with addresses where the content is large."""
+    """Return the scene as JSON, with addresses where the content is large."""
     colours, ground = scene.colours, scene.ground
     data: dict[str, Any] = {
         "code": address((HERE / "bundle.js").read_bytes(), "text/javascript", key),
