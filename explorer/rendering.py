@@ -12,7 +12,7 @@ from PIL import Image
 from explorer.errors import QueryError, UnknownModel
 from explorer.images import grid, read_recipe, save_image
 from explorer.library import Library
-from explorer.library.sheet import NEIGHBOURS, TILE, caption, neighbours, thumbnail
+from explorer.library.sheet import TILE, thumbnail
 from explorer.models import Model
 from explorer.points import Points
 from explorer.recipe import Recipe
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from explorer.decoder import Decoder
 
 STRIP_COLUMNS = 8
+NEIGHBOURS = 3  # images of a library under each frame
 STILL_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SUPPORT_NEIGHBOURS = 10
 SUPPORT_ROWS = 4000  # of a library; enough to say what is usual
@@ -137,7 +138,9 @@ class Rendering(Sequence[Image.Image]):
             columns |= {"similarity_start": start, "similarity_end": end}
         columns["roundtrip"] = np.einsum("nd,nd->n", points.unit, seen.unit)
         if library is not None:
-            columns["nearest"] = [list(hits.items) for hits in neighbours(library, points)]
+            columns["nearest"] = [
+                list(hits.items) for hits in library.search_many(points, NEIGHBOURS)
+            ]
             if len(library) >= 3 * SUPPORT_NEIGHBOURS:
                 columns["support"] = _support(library, points)
         return pd.DataFrame(columns)
@@ -178,11 +181,11 @@ class Rendering(Sequence[Image.Image]):
         tiles = [self[int(i)] for i in chosen]
         labels = [f"t = {self.times[i]:.2f}" for i in chosen]
         if library is not None:
-            found = neighbours(library, points)
+            found = library.search_many(points, NEIGHBOURS)
             for rank in range(min(NEIGHBOURS, len(library))):
                 for hits in found:
-                    tiles.append(thumbnail(library, int(hits.rows[rank])))
-                    labels.append(caption(hits, rank))
+                    tiles.append(thumbnail(library.open_image, int(hits.rows[rank])))
+                    labels.append(hits.caption(rank))
         return grid(tiles, columns=len(chosen), labels=labels, size=TILE)
 
     def _repr_html_(self) -> str:

@@ -157,7 +157,7 @@ def _opened(folder: str, version: int = 0) -> Library:  # noqa: ARG001
 
 @st.cache_resource(max_entries=MAX_THUMBNAILS, show_spinner=False)
 def _small(_library: Library, folder: str, key: str, row: int) -> bytes:  # noqa: ARG001
-    image = image_of(_library, row)
+    image = image_of(_library.open_image, row)
     if max(image.size) > THUMBNAIL_SIDE:
         image = ImageOps.contain(image, (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     content = io.BytesIO()

@@ -74,7 +74,6 @@ def _indexed(model: "Model", folder: FilePath) -> "Library":
 
 def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     """One query by words, one by image, one by arithmetic."""
-    from explorer.library.sheet import write_sheet
     from explorer.query import Query
 
     queries = {
@@ -85,7 +84,7 @@ def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, st
     files = {}
     for name, query in queries.items():
         hits = library.search(Query.parse(query).points(model.encoder), 12)
-        write_sheet(library, hits, out / name)
+        hits.save(out / name)
         shown = " ".join(query).replace(str(SAMPLE), "sample")
         files[name] = f"the 12 nearest to {shown!r}"
     return files

@@ -148,13 +148,8 @@ def inpaint(
     check_output(out, video=False)
     if (mask is None) == (box is None):
         raise QueryError("Choose the part: --mask FILE, or --box LEFT,TOP,WIDTH,HEIGHT.")
-    where: FilePath | tuple[int, int, int, int]
-    if mask is None:
-        left, top, width, height = numbers(box or "", 4, "LEFT,TOP,WIDTH,HEIGHT")
-        where = (left, top, width, height)
-    else:
-        where = mask
-    open_image(file)
+    where = mask or _box(box or "")
+    open_image(file)  # report now what is wrong with it
     model = model_options.open()
     settings = read_options(settings, model)
     rendering = edits.inpaint(model, file, where, text=text, count=count, settings=settings)
@@ -208,3 +203,8 @@ def _save_path(
     if library is not None:
         lines.append(f"  nearest: {first['nearest'][0]} → {last['nearest'][0]}")
     report(rows, as_json, lines)
+
+
+def _box(text: str) -> tuple[int, int, int, int]:
+    left, top, width, height = numbers(text, 4, "LEFT,TOP,WIDTH,HEIGHT")
+    return left, top, width, height

@@ -30,7 +30,6 @@ def search(
     Example: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
     """
     from explorer.library import Library
-    from explorer.library.sheet import write_sheet
     from explorer.models import load
     from explorer.query import Query
     from explorer.rendering import check_output
@@ -41,7 +40,7 @@ def search(
     encoder = load(kept.model).encoder
     hits = kept.search(parsed.points(encoder), k, where=wanted)
     if sheet is not None:
-        write_sheet(kept, hits, sheet)
+        hits.save(sheet)
     lines = [f"{hit['score']:.3f}  {hit['item']}{_columns(hit)}" for hit in hits]
     note = [f"note: {hits.note}"] if hits.note else []
     report(list(hits), as_json, [*lines, *note])

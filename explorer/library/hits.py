@@ -15,6 +15,7 @@ from explorer.errors import ImageError, LibraryDamaged, QueryError
 from explorer.index import Index
 from explorer.library.contents import Vectors
 from explorer.library.segments import OWN_COLUMNS
+from explorer.library.sheet import write_sheet
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -84,10 +85,15 @@ class Hits:
         Raises:
             QueryError: there are no hits.
         """
-        from explorer.library.sheet import write_sheet
-
-        write_sheet(self, self, FilePath(file))
+        labels = [f"{self.scores[i]:.2f} {self.caption(i)}" for i in range(len(self))]
+        write_sheet(self.open_image, self.rows, labels, file)
         return FilePath(file)
+
+    def caption(self, rank: int) -> str:
+        """Return what a hit is called: its caption if it has one, else its file's name."""
+        row = self.table.iloc[rank]
+        has_caption = "caption" in self.table.columns
+        return str(row["caption"]) if has_caption else FilePath(self.items[rank]).name
 
 
 def images_of(

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from explorer.app import copying, outputs, state
 from explorer.app.inputs import Input
 from explorer.app.server.decoding import embedded
-from explorer.library.sheet import NEIGHBOURS, neighbours
 from explorer.rendering import STRIP_COLUMNS, Rendering
 from explorer.settings import Settings
 
@@ -62,7 +61,7 @@ def strip(rendering: Rendering) -> None:
     """Show frames beside each other, and under each its nearest real images."""
     library = state.library()
     chosen = np.unique(np.linspace(0, len(rendering) - 1, STRIP_COLUMNS).round().astype(int))
-    found = neighbours(library, rendering.points[chosen]) if len(library) else []
+    found = library.search_many(rendering.points[chosen], NEIGHBOURS) if len(library) else []
     with st.container(horizontal=True):
         for i, frame in enumerate(map(int, chosen)):
             with st.container(width=STRIP_WIDTH):
