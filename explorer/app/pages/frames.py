@@ -12,7 +12,7 @@ from jaxtyping import Float
 from explorer.app import copying, outputs, state
 from explorer.app.inputs import Input
 from explorer.app.server.decoding import embedded
-from explorer.rendering import STRIP_COLUMNS, Rendering
+from explorer.rendering import NEIGHBOURS, STRIP_COLUMNS, Rendering
 from explorer.settings import Settings
 
 STRIP_WIDTH = 72  # pixels of a frame
