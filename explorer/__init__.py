@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from explorer.projection import Projection
     from explorer.query import Query
     from explorer.rendering import Rendering
+    from explorer.sample_library import sample_library
     from explorer.settings import Settings
     from explorer.video import write_video
 
@@ -53,6 +54,7 @@ __all__ = [
     "mean",
     "open_image",
     "rotate",
+    "sample_library",
     "save_image",
     "slerp",
     "text_diff",
@@ -74,6 +76,7 @@ _ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
     "projection": ("Projection",),
     "query": ("Query",),
     "rendering": ("Rendering",),
+    "sample_library": ("sample_library",),
     "settings": ("Settings",),
     "video": ("write_video",),
 }
@@ -84,7 +87,9 @@ def __getattr__(name: str) -> object:
         return importlib.import_module("explorer.edits")
     for room, names in _ROOMS.items():
         if name in names:
-            return getattr(importlib.import_module(f"explorer.{room}"), name)
+            value = getattr(importlib.import_module(f"explorer.{room}"), name)
+            globals()[name] = value  # in place of a module of the same name: sample_library
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
