@@ -38,18 +38,21 @@ def notebook(source: Path) -> NotebookNode:
     return made
 
 
-def run(source: Path, folder: Path) -> NotebookNode:
+def run(source: Path, folder: Path, **variables: str) -> NotebookNode:
     """Return the notebook with its outputs, run from top to bottom inside `folder`.
 
     One thread computes, so that sums are added in the same order on every machine.
+
+    Args:
+        variables: of the environment, such as MINUTES="0.1" for a shorter training.
     """
     from nbclient import NotebookClient
 
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", **variables}
     made = notebook(source)
     client = NotebookClient(
-        made, timeout=600, kernel_name="python3", record_timing=False, store_widget_state=False
+        made, timeout=1200, kernel_name="python3", record_timing=False, store_widget_state=False
     )
     client.execute(cwd=str(folder), env=environment)
     made.metadata.pop("language_info", None)  # names the version of Python
@@ -71,6 +74,9 @@ def tidy(outputs: list[NotebookNode], folder: Path) -> list[NotebookNode]:
             continue
         if output.output_type == "stream":
             output.text = local(printed(output.text), folder)
+            if kept and kept[-1].output_type == "stream":
+                kept[-1].text += output.text
+                continue
         elif "image/png" in data:
             output.data = {"image/png": data["image/png"]}
         else:
