@@ -35,6 +35,7 @@ def notebook(source: Path) -> NotebookNode:
     made.metadata = {"kernelspec": LANGUAGE, "jupytext": {"formats": "ipynb,py:percent"}}
     for number, cell in enumerate(made.cells):
         cell.id, cell.metadata = f"cell-{number}", {}
+        cell.source = cell.source.strip("\n")  # the two lines before a function
     return made
 
 
