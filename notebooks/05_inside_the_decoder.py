@@ -1,82 +1,109 @@
 # %% [markdown]
-# # How does a decoder make an image of a point?
+# # How does a decoder make an image from a point?
 #
-# It starts from noise and takes it away in steps, told at every step which point the image shall
-# have. So an image is two things: the point z, and the noise x_T that it starts from.
+# It starts from noise and removes it in steps, told at every step which point the image is to
+# have. So two things make an image: the point z, and the noise x_T that it starts from.
 
 # %%
+import numpy as np
+
 import explorer as ex
-from analysis.dataset import Dataset
-from analysis.questions import diffusion, pca
-from explorer.samples import IMAGES, sample_library
 
 model = ex.load("pocket")
-dataset = Dataset(sample_library(model.encoder), model, "caption", count=24)
-cat = ex.open_image(IMAGES / "noto" / "1f431.png")
-point = model.encoder.encode_images([cat])
+library = ex.sample_library()
+row = library.search("panda", k=1, where={"name": "panda", "style": "noto"}).rows[0]
+panda = library.open_image(row)
+point = library.points([row])
+decoder = model.decoder
+panda
 
 # %% [markdown]
 # ## Step by step
 #
-# Above: what the decoder holds after each step. Below: what it expects the image to be.
+# `trace` yields every step. Above: what the decoder holds after the step. Below: the image that it
+# expects at that moment.
 
 # %%
-table, shown = diffusion.reverse(model.decoder, model.encoder, point)
-steps = len(shown)
-ex.grid([pair[i] for i in (0, 1) for pair in shown], columns=steps)
+steps = list(decoder.trace(point, ex.Settings(seed=2)))
+held = [decoder.to_image(step.latents)[0] for step in steps]
+expected = [decoder.to_image(step.estimate)[0] for step in steps]
+labels = [f"step {i + 1}" for i in range(len(steps))]
+ex.grid([*held, *expected], columns=len(steps), labels=labels * 2)
 
 # %%
-table[["step", "signal", "noise", "cosine of the estimate"]].round(3)
+seen = model.encoder.encode_images(expected)
+cosines = seen.unit @ point.unit[0]
+for label, cosine in zip(labels, cosines, strict=True):
+    print(f"{label}: cosine of the expected image with the point {cosine:.2f}")
+assert cosines[-1] > cosines[0]
 
 # %% [markdown]
-# ## Corrupted, and restored
+# ## Corrupt, and restore
 #
-# Above: the image with noise, as much as there is when a step begins. Below: what comes back.
+# `redraw` adds noise to the image, as much as there is at some step, and decodes from there:
+# img2img. The more of the steps are done again, the more of the image is made up.
 
 # %%
-restored, pairs = diffusion.undone(model.decoder, model.encoder, [cat], point)
-ex.grid([pair[i] for i in (0, 1) for pair in pairs], columns=len(pairs))
+strengths = (0.2, 0.4, 0.6, 0.8, 1.0)
+redrawn = [
+    ex.edits.redraw(model, panda, settings=ex.Settings(strength=strength))[0]
+    for strength in strengths
+]
+labels = ["image", *(f"strength {strength}" for strength in strengths)]
+ex.grid([panda, *redrawn], columns=len(labels), labels=labels)
+
+
+# %%
+def difference(image):
+    """Return the mean difference from the panda, in percent of the pixel range."""
+    a, b = (np.asarray(i.convert("RGB").resize((64, 64)), float) for i in (image, panda))
+    return 100 * np.abs(a - b).mean() / 255
+
+
+for strength, image in zip(strengths, redrawn, strict=True):
+    print(f"strength {strength}: {difference(image):4.1f} % from the image")
 
 # %% [markdown]
 # ## The noise that belongs to an image
 #
 # DDIM inversion finds the x_T from which the decoder gives the image back. With η above 0, fresh
-# noise comes in on the way: variations, whose changes are what the point does not hold.
+# noise comes in on the way. What then varies is what the point does not hold.
 
 # %%
-fine = 3 * model.decoder.steps
-noise = model.decoder.invert([cat], point, steps=fine)
-settings = {"steps": fine, "guidance": 1, "solver": "ddim", "noise": noise}
-ways = [("image", [cat]), ("η = 0", list(model.decoder.decode(point, **settings)))]
-for eta in (0.5, 1.0):
-    made = model.decoder.decode(point[[0, 0]], eta=eta, seed=[1, 2], **settings)
-    ways.append((f"η = {eta}", list(made)))
-tiles = [(name, tile) for name, made in ways for tile in made]
-ex.grid([tile for _, tile in tiles], columns=len(tiles), labels=[name for name, _ in tiles])
+back = ex.edits.decode(model, panda, settings=ex.Settings(noise="inverted"))[0]
+tiles, labels = [panda, back], ["image", "η = 0"]
+for eta in (0.3, 0.7, 1.0):
+    tiles += ex.edits.variations(model, panda, count=2, settings=ex.Settings(eta=eta, seed=1))
+    labels += [f"η = {eta}"] * 2
+ex.grid(tiles, columns=8, labels=labels)
 
 # %%
-import numpy as np
-
-error = np.abs(np.asarray(ways[1][1][0], float) - np.asarray(cat.resize((64, 64)), float)).mean()
-assert error / 255 < 0.05
-f"mean error of the reconstruction: {error / 255:.3f} of the range of a pixel"
+assert difference(back) < 5
+for label, image in list(zip(labels, tiles, strict=True))[1:]:
+    print(f"{label}: {difference(image):4.1f} % from the image")
 
 # %% [markdown]
-# ## The ladder of principal components
+# ## Fewer and fewer components
 #
-# Keep only the first components of a point and decode it from one noise (figure 7 of the paper).
+# Keep only the first principal components of the point, and decode each from the same noise
+# (figure 7 of the paper).
 
 # %%
-everything = dataset.library.points(range(len(dataset.library)))
-components = pca.Components.fit(everything)
-rungs = components.rungs()
-ladder = ex.Points.concat([components.keep(point, rung) for rung in rungs])
-ex.grid(list(model.decoder.decode(ladder)), columns=len(rungs), labels=[str(r) for r in rungs])
+everything = library.points()
+middle = everything.vectors.mean(axis=0)
+_, _, axes = np.linalg.svd(everything.vectors - middle, full_matrices=False)
+counts = [count for count in (5, 10, 20, 40, 80, 160) if count < len(axes)] + [len(axes)]
+kept = [(point.vectors - middle) @ axes[:n].T @ axes[:n] + middle for n in counts]
+ladder = ex.Points.concat([point.with_vectors(vectors.astype(np.float32)) for vectors in kept])
+ex.grid(list(ex.edits.decode(model, ladder)), columns=len(counts), labels=[str(n) for n in counts])
 
 # %%
-pca.variance(components, everything).round(3)
+for count, near in zip(counts, ladder.unit @ point.unit[0], strict=True):
+    print(f"{count:3} components: cosine with the whole point {near:.2f}")
 
 # %% [markdown]
-# **What was seen.** The first steps decide what there is, the last ones draw edges. What noise
-# takes away comes back as far as the point holds it. η changes small things and keeps the kind.
-# With few components the kind of thing is there first, and what tells it from its relatives last.
+# **What we learned.** After its first step the decoder already expects a panda; the later steps add
+# edges. Redrawing more of the steps moves further from the image, and still gives a panda, because
+# the point says so. Inversion gives the image back almost exactly; η changes outline and
+# shading and keeps the animal. About twenty components of the point are enough for a panda, and
+# five are not.
