@@ -12,6 +12,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before anything imports numpy or torc
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
+from fakes import ColourEncoder, coloured, image
 from hypothesis import settings
 
 import explorer
@@ -81,3 +82,25 @@ def emoji(emoji_images, pocket, tmp_path_factory):
     library = explorer.Library.create(tmp_path_factory.mktemp("made") / "emoji.lib", pocket)
     library.add([emoji_images], workers=0)
     return library.folder
+
+
+@pytest.fixture
+def encoder():
+    """The colour encoder of fakes, which counts what it embeds."""
+    return ColourEncoder()
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Eight small images, 0.png to 7.png; the last two lie in the folder `more`."""
+    folder = tmp_path / "images"
+    (folder / "more").mkdir(parents=True)
+    for number in range(8):
+        (folder / ("more" if number > 5 else ".") / f"{number}.png").write_bytes(image(number))
+    return folder
+
+
+@pytest.fixture
+def library(tmp_path):
+    """An empty library of the colour encoder."""
+    return explorer.Library.create(tmp_path / "library", coloured())

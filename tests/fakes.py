@@ -71,6 +71,11 @@ def names(library):
     return sorted(os.path.basename(path) for path in library.rows["path"])
 
 
+def names_in_order(library):
+    """The file names of a library's rows, in the order of the rows."""
+    return [os.path.basename(path) for path in library.rows["path"]]
+
+
 def make_tar(file, members):
     """A tar of (name, content) pairs."""
     with tarfile.open(file, "w") as archive:

@@ -15,26 +15,6 @@ from explorer.errors import LibraryError, LibraryLocked, LibraryNotFound, QueryE
 from explorer.library import Library
 from explorer.points import Points, Space
 
-
-@pytest.fixture
-def encoder():
-    return ColourEncoder()
-
-
-@pytest.fixture
-def images(tmp_path):
-    folder = tmp_path / "images"
-    (folder / "more").mkdir(parents=True)
-    for number in range(8):
-        (folder / ("more" if number > 5 else ".") / f"{number}.png").write_bytes(image(number))
-    return folder
-
-
-@pytest.fixture
-def library(tmp_path):
-    return Library.create(tmp_path / "library", coloured())
-
-
 # Round trips
 
 

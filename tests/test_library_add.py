@@ -5,32 +5,9 @@ import time
 
 import numpy as np
 import pytest
-from fakes import ColourEncoder, coloured, image, names, run
+from fakes import ColourEncoder, image, names, names_in_order, run
 
 from explorer.library import Library
-
-
-@pytest.fixture
-def encoder():
-    return ColourEncoder()
-
-
-@pytest.fixture
-def images(tmp_path):
-    folder = tmp_path / "images"
-    (folder / "more").mkdir(parents=True)
-    for number in range(8):
-        (folder / ("more" if number > 5 else ".") / f"{number}.png").write_bytes(image(number))
-    return folder
-
-
-@pytest.fixture
-def library(tmp_path):
-    return Library.create(tmp_path / "library", coloured())
-
-
-def names_in_order(library):
-    return [os.path.basename(path) for path in library.rows["path"]]
 
 
 def test_unchanged_images_are_not_embedded_again(library, images, encoder):
