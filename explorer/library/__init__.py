@@ -218,7 +218,7 @@ class Library(Reader):
     def repair(self) -> list[str]:
         """Move damaged segments and manifests to `quarantine/`, and say what was moved.
 
-        Add the images again afterwards to embed anew those that were lost.
+        Add the images again afterwards; those that were lost are embedded again.
 
         Raises:
             LibraryLocked: another process is writing.

@@ -171,7 +171,7 @@ class Reader:
         return Hits(scores, rows, tuple(table["item"]), table, points, self.open_image, note)
 
     def save_index(self) -> None:
-        """Keep the search index as a cache. An exact one is made anew about as fast."""
+        """Write the search index to the cache folder. Building an exact one is about as fast."""
         index, _ = self._derive("index", self._load_index)
         for file in self.cache_folder.glob("index-*"):
             file.unlink(missing_ok=True)
