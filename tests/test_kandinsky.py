@@ -80,11 +80,13 @@ def traced(decoder, points, **options):
     return last.latents
 
 
-def painted(decoder, verb, *args, **options):
+def painted(decoder, verb, *args, noise=None, **options):
     """The latents that a verb makes images of."""
     caught, paint = [], decoder.to_image
     decoder.to_image = lambda latents: caught.append(latents) or paint(latents)
-    assert len(list(getattr(decoder, verb)(*args, steps=STEPS, **options))) == len(SEEDS)
+    given = {} if noise is None else {"noise": noise}
+    images = getattr(decoder, verb)(*args, Settings(steps=STEPS, **options), **given)
+    assert len(list(images)) == len(SEEDS)
     return torch.cat(caught)
 
 

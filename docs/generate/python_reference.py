@@ -11,7 +11,7 @@ PAGES = {
         "Points and geometry",
         ["Space", "Points", "angle", "slerp", "rotate", "text_diff", "analogy", "mean"],
     ),
-    "paths": ("Paths and maps", ["Path", "Projection"]),
+    "paths": ("Paths, axes and maps", ["Path", "Axes", "Projection"]),
     "images": (
         "Images, video, errors",
         ["open_image", "save_image", "grid", "write_video", "progress", "ExplorerError"],
