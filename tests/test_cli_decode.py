@@ -1,7 +1,6 @@
 """Inverting, in-painting, redrawing and comparing decoders on the command line."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from families import WRITERS
 from PIL import Image
 from typer.testing import CliRunner
 
-from explorer import cli, edits
+from explorer import cli
 from explorer.images import open_image, read_recipe
 from explorer.models.pocket import FOLDER
 
@@ -45,7 +44,7 @@ def pixels(file):
 def same_again(file):
     again = file.with_name(f"again-{file.name}")
     told("replay", file, "-o", again)
-    assert (pixels(file) == pixels(again)).all()
+    assert again.read_bytes() == file.read_bytes()
 
 
 def test_an_inverted_image_comes_back_and_varies_with_eta(small, tmp_path):
@@ -67,7 +66,7 @@ def test_inverted_noise_is_decoded_at_another_point(small, tmp_path):
         assert arrays["points"].shape == (1, 256)
     (row,) = told("decode", "a dog", "--noise", tmp_path / "cat.npz", "-o", tmp_path / "a.png")
     assert row["label"] == "a dog"
-    assert read_recipe(tmp_path / "a.png")["steps"] == 4
+    assert read_recipe(tmp_path / "a.png")["settings"]["steps"] == 4
 
 
 def test_noise_of_another_decoder_is_refused(small, tmp_path):
@@ -98,27 +97,9 @@ def test_in_painting_keeps_what_is_outside_and_replays(with_mask, small, tmp_pat
     same_again(tmp_path / "a.png")
 
 
-def test_words_turn_the_images_own_point_where_there_is_no_prior(pocket, small):
-    stop = edits.Stop.of_image(pocket, small)
-    without = replace(pocket, prior=None)
-    words = pocket.encoder.encode_text("dog face")
-    own, turned, sampled = (
-        edits.point_to_paint(*given, seed=0)
-        for given in (
-            (without, stop, None),
-            (without, stop, "dog face"),
-            (pocket, stop, "dog face"),
-        )
-    )
-    assert (own.vectors == stop.point.vectors).all()
-    assert words.unit @ turned.unit.T > words.unit @ own.unit.T
-    assert own.unit @ turned.unit.T > own.unit @ sampled.unit.T
-    assert turned.side == "image"
-
-
 def test_less_strength_stays_nearer_to_the_image(small, tmp_path):
     far = []
-    for strength in ("0.3", "1"):
+    for strength in ("0.3", "0.9"):
         told("decode", small, "+", "dog face", "--strength", strength, "-o", tmp_path / "a.png")
         far.append(np.abs(pixels(tmp_path / "a.png") - pixels(small)).mean())
     assert far[0] < far[1]
@@ -135,9 +116,9 @@ def test_several_decoders_of_one_space_are_shown_on_one_labelled_sheet(small, tm
 
 def test_a_preview_and_the_own_solver_are_in_the_recipe(pocket, tmp_path):
     told("decode", "a cat", "--preview", "-o", tmp_path / "a.png")
-    assert read_recipe(tmp_path / "a.png")["steps"] <= 8
+    assert read_recipe(tmp_path / "a.png")["settings"]["steps"] <= 8
     told("decode", "a cat", "--solver", "own", "--steps", "3", "-o", tmp_path / "a.png")
-    assert read_recipe(tmp_path / "a.png")["solver"] == "own"
+    assert read_recipe(tmp_path / "a.png")["settings"]["solver"] == "own"
     same_again(tmp_path / "a.png")
 
 
@@ -162,14 +143,14 @@ def test_normalised_vectors_are_decoded_on_request(pocket, small, tmp_path):
         (("inpaint", "CAT", "-o", "a.png"), "--mask FILE, or --box"),
         (("inpaint", "CAT", "--box", "1,2,3", "-o", "a.png"), "LEFT,TOP,WIDTH,HEIGHT"),
         (("inpaint", "CAT", "--box", "900,0,9,9", "-o", "a.png"), "all black"),
-        (("inpaint", "CAT", "--box", "0,0,9,9", "-o", "a.jpg"), "only a .png has room"),
+        (("inpaint", "CAT", "--box", "0,0,9,9", "-o", "a.mp4"), "use one of .png"),
         (("inpaint", "gone.png", "--box", "0,0,9,9", "-o", "a.png"), "gone.png"),
-        (("decode", "CAT", "--strength", "0.5", "-o", "a.jpg"), "only a .png has room"),
+        (("decode", "CAT", "--strength", "1.5", "-o", "a.png"), "up to 1"),
         (("decode", "--noise", "CAT", "--rescale", "-o", "a.png"), "neither --strength nor"),
         (("invert", "CAT", "-o", "a.png"), ".npz"),
         (("decode", "-o", "a.png"), "--noise FILE"),
         (("decode", "a cat", "--strength", "0.5", "-o", "a.png"), "name one in the query"),
-        (("decode", "CAT", "--strength", "0.01", "-o", "a.png"), "leaves none to do"),
+        (("decode", "CAT", "--strength", "0.01", "-o", "a.png"), "leaves no step to do"),
         (("decode", "--noise", "CAT", "-o", "a.png"), "holds no noise"),
         (("decode", "a cat", "--option", "prompt=oil", "-o", "a.png"), "no option 'prompt'"),
         (("decode", "a cat", "--option", "prompt", "-o", "a.png"), "NAME=VALUE"),
@@ -212,7 +193,7 @@ def test_options_of_a_family_are_taken_and_replayed(released, cat, tmp_path):
     given = ("--steps", "2", "-o", tmp_path / "a.png")
     told("decode", cat, *given, "--decoder", released["ip-adapter-sd15"],
          "--option", "prompt=a red cat", "--option", "scale=0.5", "--low-memory")  # fmt: skip
-    options = read_recipe(tmp_path / "a.png")["options"]
+    options = read_recipe(tmp_path / "a.png")["settings"]["options"]
     assert options == {"low_memory": True, "prompt": "a red cat", "scale": 0.5}
     same_again(tmp_path / "a.png")
     told("decode", cat, *given, "--decoder", released["kandinsky-2.2"],
