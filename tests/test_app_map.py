@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from explorer.app.map import panel
 from explorer.app.map.layers import smoothed
-from explorer.app.map.regions import find_regions
+from explorer.app.map.regions import Region, find_regions
 from explorer.app.map.selection import along, rows_within, write_chosen
 from explorer.errors import LibraryError, QueryError
 from explorer.library import Library
@@ -129,16 +129,13 @@ def test_a_place_and_a_path_are_the_same_downloaded_in_python_and_as_a_command(
     assert len(set(three_ways(monkeypatch, tmp_path, name, offers[name]))) == 1
 
 
-def test_a_place_and_a_region_can_be_shown_together(monkeypatch, library):
-    region = next(iter(open_map(monkeypatch, library).selectbox("region").options[1:]), None)
-    assert region
-    page = open_map(monkeypatch, library, click="0.01,0.02", region=region)
-    assert errors(page) == []
-    assert {"place.png", "region.png"} <= {
-        code.value.split(".save('")[1].split("'")[0]
-        for code in page.code
-        if ".save('" in code.value
-    }
+def test_a_place_and_a_region_are_offered_together(monkeypatch, library, tmp_path):
+    monkeypatch.setattr(panel, "regions", lambda: [Region("faces", (0.0, 0.0), np.arange(5))])
+    address = {"click": "0.01,0.02", "region": "faces"}
+    assert errors(open_map(monkeypatch, library, **address)) == []
+    offers = offered(monkeypatch, "map", library.folder, **address)
+    assert set(offers) == {"place.png", "region.png"}
+    assert len(set(three_ways(monkeypatch, tmp_path, "region.png", offers["region.png"]))) == 1
 
 
 def test_what_was_chosen_is_let_go(monkeypatch, library):
