@@ -216,7 +216,7 @@ def test_smoothing_gives_a_constant_back_and_says_where_nothing_is_near():
 
 def test_a_subset_has_the_same_images_vectors_and_columns(library, tmp_path):
     rows = [5, 2, 40]
-    folder = write_subset(library, rows, tmp_path / "panel.lib")
+    folder = write_subset(library, rows, tmp_path / "chosen.lib")
     subset = Library.open(folder)
     assert subset.verify(read_data=True) == []
     np.testing.assert_array_equal(subset.points().vectors, library.points(rows).vectors)
@@ -243,7 +243,7 @@ def test_a_table_of_what_was_chosen_names_rows_and_columns(library, tmp_path, su
 
 
 def test_a_chosen_library_is_a_zip_that_opens(library, tmp_path):
-    write_chosen(library, np.array([1, 2]), tmp_path / "panel.zip")
-    with zipfile.ZipFile(io.BytesIO((tmp_path / "panel.zip").read_bytes())) as packed:
+    write_chosen(library, np.array([1, 2]), tmp_path / "chosen.zip")
+    with zipfile.ZipFile(io.BytesIO((tmp_path / "chosen.zip").read_bytes())) as packed:
         packed.extractall(tmp_path / "there")
-    assert len(Library.open(tmp_path / "there" / "panel.lib")) == 2
+    assert len(Library.open(tmp_path / "there" / "chosen.lib")) == 2
