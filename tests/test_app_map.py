@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from explorer.app.map import panel
 from explorer.app.map.layers import smoothed
-from explorer.app.map.regions import find_regions
+from explorer.app.map.regions import Region, find_regions
 from explorer.app.map.selection import along, rows_within, write_chosen
 from explorer.errors import LibraryError, QueryError
 from explorer.library import Library
@@ -128,16 +128,13 @@ def test_a_place_and_a_path_are_the_same_downloaded_in_python_and_as_a_command(
     assert len(set(three_ways(monkeypatch, tmp_path, name, offers[name]))) == 1
 
 
-def test_a_place_and_a_region_can_be_shown_together(monkeypatch, library):
-    region = next(iter(open_map(monkeypatch, library).selectbox("region").options[1:]), None)
-    assert region
-    page = open_map(monkeypatch, library, click="0.01,0.02", region=region)
-    assert errors(page) == []
-    assert {"place.png", "region.png"} <= {
-        code.value.split(".save('")[1].split("'")[0]
-        for code in page.code
-        if ".save('" in code.value
-    }
+def test_a_place_and_a_region_are_offered_together(monkeypatch, library, tmp_path):
+    monkeypatch.setattr(panel, "regions", lambda: [Region("faces", (0.0, 0.0), np.arange(5))])
+    address = {"click": "0.01,0.02", "region": "faces"}
+    assert errors(open_map(monkeypatch, library, **address)) == []
+    offers = offered(monkeypatch, "map", library.folder, **address)
+    assert set(offers) == {"place.png", "region.png"}
+    assert len(set(three_ways(monkeypatch, tmp_path, "region.png", offers["region.png"]))) == 1
 
 
 def test_what_was_chosen_is_let_go(monkeypatch, library):
@@ -218,7 +215,7 @@ def test_smoothing_gives_a_constant_back_and_says_where_nothing_is_near():
 
 def test_a_subset_has_the_same_images_vectors_and_columns(library, tmp_path):
     rows = [5, 2, 40]
-    folder = write_subset(library, rows, tmp_path / "panel.lib")
+    folder = write_subset(library, rows, tmp_path / "chosen.lib")
     subset = Library.open(folder)
     assert subset.verify(read_data=True) == []
     np.testing.assert_array_equal(subset.points().vectors, library.points(rows).vectors)
@@ -245,7 +242,7 @@ def test_a_table_of_what_was_chosen_names_rows_and_columns(library, tmp_path, su
 
 
 def test_a_chosen_library_is_a_zip_that_opens(library, tmp_path):
-    write_chosen(library, np.array([1, 2]), tmp_path / "panel.zip")
-    with zipfile.ZipFile(io.BytesIO((tmp_path / "panel.zip").read_bytes())) as packed:
+    write_chosen(library, np.array([1, 2]), tmp_path / "chosen.zip")
+    with zipfile.ZipFile(io.BytesIO((tmp_path / "chosen.zip").read_bytes())) as packed:
         packed.extractall(tmp_path / "there")
-    assert len(Library.open(tmp_path / "there" / "panel.lib")) == 2
+    assert len(Library.open(tmp_path / "there" / "chosen.lib")) == 2

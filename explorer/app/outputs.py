@@ -48,8 +48,8 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
                 "Error %s on the page %s", number, page.__module__
             )
             st.error(
-                "This is a fault of the program, not yours. The log of the server has its report "
-                f"under the number {number}."
+                "This is a fault of the program, not yours. Its report has the number "
+                f"{number} in the log of the server."
             )
 
     return calm

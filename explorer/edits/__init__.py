@@ -147,7 +147,7 @@ def text_diff(
         settings,
         way="rotate",
         count=frames,
-        fps=fps,
+        fps=float(fps),
         radians=fraction * float(geometry.angle(begin.point, direction)[0]),
         ends=ends,
         title=f"{begin.point.labels[0]}: {before or ''} → {after}",
@@ -188,7 +188,7 @@ def interpolate(
         settings,
         way="through",
         count=frames,
-        fps=fps,
+        fps=float(fps),
         ends=points[[0, len(points) - 1]],
         title=" → ".join(points.labels),
     )
