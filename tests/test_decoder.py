@@ -209,7 +209,7 @@ def test_a_image_of_another_size_comes_back_at_the_decoders(toy, points):
 
 def test_a_mask_that_fits_no_image_is_refused_before_anything_runs(toy, points):
     images = smooth_images(2)
-    with pytest.raises(QueryError, match="8 × 8 and its image 16 × 16"):
+    with pytest.raises(QueryError, match="8 × 8 pixels and its image 16 × 16"):
         toy.inpaint(images, [left_half((8, 8))] * 2, points[:2])
     with pytest.raises(QueryError, match="all black"):
         toy.inpaint(images, [np.zeros((16, 16), bool)], points[:2])
@@ -243,7 +243,7 @@ def test_normalised_points_are_refused_with_the_length_to_restore(toy, points):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (Settings(seed=[1, 2]), r"2 seeds came for 5 points.*points\[\[0\] \* n\]"),
+        (Settings(seed=[1, 2]), r"Cannot broadcast 2 seeds with 5 points.*points\[\[0\] \* n\]"),
         (Settings(steps=1001), "1001 steps"),
     ],
 )

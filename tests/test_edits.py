@@ -201,7 +201,7 @@ def test_several_images_of_a_point_have_seeds_of_their_own(pocket):
         (lambda m: edits.inpaint(m, Image.new("RGB", (64, 64)), (90, 0, 9, 9)), QueryError,
          "all black"),
         (lambda m: edits.inpaint(m, Image.new("RGB", (64, 64)), np.ones((8, 8))), QueryError,
-         "8 × 8 and its image 64 × 64"),
+         "8 × 8 pixels and its image 64 × 64"),
         (lambda m: edits.decode(replace(m, decoder=None), "a cat"), UnknownModel, "no decoder"),
         (lambda m: edits.decode(replace(m, prior=None), "a cat"), SideMismatch, "prior"),
         (lambda m: edits.decode(m, "a cat", settings=Settings(options={"prompt": "x"})),

@@ -9,7 +9,7 @@ import explorer
 
 NAMES = """
     Space Points Encoder Prior Decoder Noise Model load Library Hits Path Projection Query
-    Rendering Settings edits sample_library progress
+    Axes Rendering Settings edits sample_library progress
     angle slerp rotate text_diff analogy mean open_image save_image grid write_video ExplorerError
 """.split()
 

@@ -17,7 +17,7 @@ CONFIG = {
 @pytest.mark.parametrize("steps", [4, 50])
 def test_the_noise_of_a_step_stays_where_the_clipped_image_stays(steps):
     noise = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    settings = Settings(steps)
+    settings = Settings(steps=steps, solver="ddim")
     scheduler = sampler.schedule(CONFIG, settings)
     levels = [float(scheduler.alphas_cumprod[t]) for t in scheduler.timesteps]
 
