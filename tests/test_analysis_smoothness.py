@@ -84,7 +84,8 @@ def test_re_timing_evens_out_a_path_of_pocket(tmp_path, pocket, sample, monkeypa
 def test_a_walk_can_be_evened_out_and_made_again(tmp_path, sample):
     stops = [str(sample / "noto" / f"{glyph}.png") for glyph in ("1f431", "26c4")]
     file, again = tmp_path / "even.gif", tmp_path / "again.gif"
-    words = ["walk", *stops, "--frames", "5", "--fixed-noise", "--even", "--json", "-o", str(file)]
+    how = ["--frames", "5", "--noise-from", "seed", "--even", "--json"]
+    words = ["walk", *stops, *how, "-o", str(file)]
     result = CliRunner().invoke(unclip, words)
     assert result.exit_code == 0, result.output
     told = [row["t"] for row in json.loads(result.stdout)]
