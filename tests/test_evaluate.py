@@ -200,7 +200,7 @@ def result(pocket, images):
         patch.setattr(cost, "STEPS", (2, 4))
         patch.setattr(evaluate, "STEPS_IMAGES", 1)
         patch.setattr(evaluate, "INVERTED_IMAGES", 1)
-        patch.setattr(evaluate, "FINE", 1)
+        patch.setattr(evaluate, "INVERSION_STEPS_FACTOR", 1)
         patch.setattr(cost, "TIMES", {1: 1, 12: 1})
         return evaluate.measure(evaluate.Evaluation(pocket, images, count=2, seed=0))
 
