@@ -5,7 +5,6 @@ import pytest
 from app_pages import button, captions, errors, offered, open_page, three_ways
 
 from explorer.app.pages import diff
-from explorer.app.pages.frames import steadiness
 from explorer.recipe import Recipe
 from explorer.rendering import recipe_values
 
@@ -109,11 +108,3 @@ def test_a_walk_of_images_turns_their_noise_or_keeps_one(monkeypatch, tmp_path, 
         kept.append(recipe_values(tmp_path / "walk.mp4")["noise"])
     assert kept[0]["shape"][0] == 2
     assert kept[1] is None
-
-
-def test_steadiness_is_the_rank_correlation_of_scipy():
-    from scipy.stats import spearmanr
-
-    values = np.random.default_rng(0).integers(0, 5, 30).astype(float)  # with ties
-    assert steadiness(values) == pytest.approx(spearmanr(values, np.arange(30)).statistic)
-    assert steadiness(np.ones(4)) == 0

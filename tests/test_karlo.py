@@ -77,7 +77,7 @@ def far(a, b):
 
 
 class Reseeding(UnCLIPScheduler):
-    """Seeds the generators anew where its stage of a pipeline begins; ours are one a stage."""
+    """Seeds the generators again where its stage of a pipeline begins; ours are one a stage."""
 
     def set_timesteps(self, *args, **options):
         super().set_timesteps(*args, **options)

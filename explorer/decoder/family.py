@@ -111,7 +111,7 @@ class Family(ABC):
 
         Args:
             images: N upright RGB images.
-            masks: one an image and of its size, mode "L"; white is painted anew.
+            masks: one an image and of its size, mode "L"; white is replaced.
         """
         return None
 

@@ -35,7 +35,7 @@ def schedule(config: dict[str, Any], settings: Settings) -> Any:
         config: a diffusers scheduler config; "own" needs its `_class_name`.
 
     Raises:
-        QueryError: the schedule cannot be cut into so many steps, or "own" is of no known class.
+        QueryError: the schedule cannot be cut into these steps, or "own" is of no known class.
     """
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from explorer.app import copying, outputs, state
 from explorer.app.inputs import Input
 from explorer.app.server.decoding import embedded
+from explorer.metrics import steadiness
 from explorer.rendering import NEIGHBOURS, STRIP_COLUMNS, Rendering
 from explorer.settings import Settings
 
@@ -98,21 +99,6 @@ def _lines(t: Float[np.ndarray, " N"], curves: dict[str, Float[np.ndarray, " N"]
     words = f"Cosine of what each frame shows, over t: {' and '.join(curves)}"
     chart = altair.Chart(table, height=240, description=words)
     st.altair_chart(chart.mark_line().encode(x="t", y=value, color=colour))
-
-
-def steadiness(values: Float[np.ndarray, " N"]) -> float:
-    """Return the rank correlation of values with their order, -1 to 1; 0 if all are equal.
-
-    Source: Spearman 1904, "The proof and measurement of association between two things".
-
-    >>> steadiness(np.array([1.0, 2, 5])), steadiness(np.array([3.0, 1, 2]))
-    (1.0, -0.5)
-    """
-    from scipy.stats import spearmanr
-
-    if np.ptp(values) == 0:
-        return 0.0
-    return round(float(spearmanr(values, np.arange(len(values))).statistic), 12)
 
 
 def offer(

@@ -99,14 +99,14 @@ def file_column(records: Sequence[Record]) -> str | None:
     return next((name for name in FILE_COLUMNS if name in names), None)
 
 
-def as_name(given: Any) -> bytes:
+def as_name(value: Any) -> bytes:
     """Encode a table's value as a file name."""
-    if isinstance(given, bytes):
-        return given
+    if isinstance(value, bytes):
+        return value
     try:
-        return os.fsencode(str(given))
+        return os.fsencode(str(value))
     except UnicodeEncodeError:  # half a surrogate pair, from JSON; no file has that name
-        return str(given).encode("utf-8", "backslashreplace")
+        return str(value).encode("utf-8", "backslashreplace")
 
 
 def clean(record: Mapping[str, Any], without: str | None = None) -> Record:

@@ -77,12 +77,12 @@ function createMap(parent) {
     canvas.setAttribute("role", "application");
     canvas.setAttribute("aria-label", `${data.name}. Arrow keys move, plus and minus zoom, Enter chooses the middle.`);
     if (drawn.xy !== data.xy) places = new Float32Array(await fetched(data.xy));
-    const anew = drawn.xy !== data.xy || !plot;
-    if (anew) start(data);
+    const changed = drawn.xy !== data.xy || !plot;
+    if (changed) start(data);
     const codes = data.colours && (await fetchedOnce(data.colours));
     const look = themed(root);
     const painted = JSON.stringify([data.colours?.codes, look]);
-    if (anew || drawn.painted !== painted) await paint(data, codes, look);
+    if (changed || drawn.painted !== painted) await paint(data, codes, look);
     drawn = { xy: data.xy, painted };
     legend(find(".um-legend"), data.colours, look);
     overlay.show(data);
