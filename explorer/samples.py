@@ -1,5 +1,6 @@
 """The sample library: the drawings that ship with the package, indexed once for each model."""
 
+import hashlib
 import os
 import time
 from os import PathLike
@@ -21,7 +22,7 @@ def sample_library(
 
     Args:
         model: a model, or its name.
-        folder: None takes one of the user's cache, another for every Space.
+        folder: None takes one of the user's cache, another for every space and installation.
 
     >>> import explorer as ex
     >>> ex.sample_library().search("a smiling cat", k=1).table["caption"][0]  # doctest: +SKIP
@@ -30,7 +31,9 @@ def sample_library(
     model = load(model) if isinstance(model, str) else model
     if folder is None:
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        folder = FilePath(cache) / "unclip" / f"sample-{model.space.fingerprint[:8]}.lib"
+        here = hashlib.sha256(os.fsencode(IMAGES)).hexdigest()  # another installation has its own
+        name = f"sample-{model.space.fingerprint[:8]}-{here[:8]}.lib"
+        folder = FilePath(cache) / "unclip" / name
         folder.parent.mkdir(parents=True, exist_ok=True)
     while True:
         library = Library.open_or_create(folder, model)

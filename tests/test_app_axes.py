@@ -85,7 +85,7 @@ def test_the_image_nearest_to_the_place_is_moved(monkeypatch, emoji):
     axes = Axes.read(ex.load("pocket").encoder, ("man", "woman"), ("", "cat face"))
     x, y = axes.coordinates(library.points([4]))[0]
     offers = offered(monkeypatch, "axes", emoji, **WORDS, axes_at=f"{x},{y}")
-    assert "library.points([4])" in offers["place.png"][1]["python"]
+    assert ".points([4])" in offers["place.png"][1]["python"]
 
 
 SHEET = pytest.param({"axes": "sun", "axes_sheet": "true"}, marks=pytest.mark.slow)

@@ -226,7 +226,7 @@ def test_a_subset_has_the_same_images_vectors_and_columns(library, tmp_path):
 
 
 def test_a_subset_of_nothing_or_over_something_is_refused(library, tmp_path):
-    with pytest.raises(QueryError, match="no images"):
+    with pytest.raises(QueryError, match="at least one row"):
         write_subset(library, [], tmp_path / "none.lib")
     with pytest.raises(LibraryError, match="already"):
         write_subset(library, [0], library.folder)
