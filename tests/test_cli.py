@@ -46,13 +46,13 @@ def images(emoji_images):
 @pytest.fixture(scope="module")
 def library(emoji_images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "some.lib"
-    summary = told("index", emoji_images, "--library", folder)
+    summary = told("index", emoji_images, "--library", folder, "--model", "pocket")
     assert summary["embedded"] == summary["images"] == 2 * GLYPHS
     return folder
 
 
 def test_a_second_index_embeds_nothing(images, library):
-    summary = told("index", images, "--library", library)
+    summary = told("index", images, "--library", library, "--model", "pocket")
     assert (summary["embedded"], summary["unchanged"]) == (0, 2 * GLYPHS)
 
 
@@ -236,7 +236,7 @@ def test_broken_files_are_listed_and_do_not_stop_the_rest(images, tmp_path):
     turned = Image.Exif()
     turned[0x0112] = 6
     Image.new("RGB", (64, 32), "red").save(folder / "turned.jpg", exif=turned)
-    summary = told("index", folder, "--library", tmp_path / "mine.lib")
+    summary = told("index", folder, "--library", tmp_path / "mine.lib", "--model", "pocket")
     assert summary["images"] == GLYPHS + 3
     assert {name.rsplit("/")[-1] for name in (e["item"] for e in summary["errors"])} == {
         "cut.png",
@@ -252,6 +252,27 @@ def test_an_interrupt_ends_with_130(monkeypatch, library):
 
     monkeypatch.setattr(Library, "open", interrupted)
     assert unclip("info", library).exit_code == 130
+
+
+def test_a_new_library_never_takes_the_model_of_emoji_by_itself(images, tmp_path):
+    result = unclip("index", images, "--library", tmp_path / "photos.lib")
+    assert result.exit_code == 2 and not (tmp_path / "photos.lib").exists()
+    for words in ("ViT-B-32/laion2b_s34b_b79k", "--model openclip:FOLDER", "--model pocket"):
+        assert words in result.stderr
+
+
+def test_options_that_contradict_a_library_are_refused(library, images):
+    for options, words in (
+        (("--model", "openclip:ViT-B-32/laion2b_s34b_b79k"), "embedded with pocket, not with"),
+        (("--half",), "stored as float32"),
+        (("--source", images), "embedded with pocket, not with openclip:"),
+    ):
+        result = unclip("index", images, "--library", library, *options)
+        assert result.exit_code == 2
+        assert words in result.stderr and "--library OTHER" in result.stderr
+    assert (
+        told("index", images, "--library", library, "--model", "pocket")["unchanged"] == 2 * GLYPHS
+    )
 
 
 def test_the_locked_library_has_its_own_code(library, images):

@@ -68,7 +68,7 @@ def _indexed(model: "Model", folder: FilePath) -> "Library":
             f"{folder} was made with another version of pocket. Remove it, or choose another "
             "folder with --out."
         ) from None
-    add(library, [SAMPLE / "images"], model.encoder)
+    add(library, [SAMPLE / "images"])
     return library
 
 

@@ -1,5 +1,6 @@
 """Commands about libraries: index, info, export."""
 
+import sys
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,13 @@ def index(
     library: Annotated[
         FilePath, typer.Option("--library", help="The library; created if there is none.")
     ],
-    model: Annotated[str, typer.Option(help="The model of a new library.")] = "pocket",
+    model: Annotated[
+        str | None,
+        typer.Option(help="The model of a new library; default: a CLIP of photographs."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="A folder with the weights of --model, fetched before.")
+    ] = None,
     columns: Annotated[
         FilePath | None,
         typer.Option(help="A CSV, Parquet or JSONL with captions and other columns."),
@@ -39,24 +46,61 @@ def index(
     """
     from explorer.errors import LibraryNotFound
     from explorer.library import Library
-    from explorer.models import load
 
     try:
         kept = Library.open(library)
-        encoder = load(kept.model).encoder
     except LibraryNotFound:
-        loaded = load(model)
-        encoder = loaded.encoder
-        dtype: Any = "float16" if half else "float32"
-        kept = Library.create(library, loaded, dtype=dtype)
-    summary = add(kept, sources, encoder, columns, workers)
+        kept = _create(library, model, source, half)
+    else:
+        _check_options(kept, model, source, half)
+    summary = add(kept, sources, columns, workers)
     report(summary, as_json, summary_lines(kept, summary))
+
+
+def _create(folder: FilePath, model: str | None, source: str | None, half: bool) -> "Library":
+    """Create a library with the model that was named, or with the CLIP of photographs."""
+    from explorer.errors import QueryError, WeightsMissing
+    from explorer.library import Library
+    from explorer.models import DEFAULT_MODEL, load
+
+    if source is not None and model is None:
+        raise QueryError("--source is the folder of the weights of --model: name the model too.")
+    if model is None:
+        print(f"unclip: a new library, for photographs: --model {DEFAULT_MODEL}", file=sys.stderr)
+    try:
+        loaded = load(model or DEFAULT_MODEL, source=source)
+    except WeightsMissing as error:
+        if model is not None:
+            raise
+        raise WeightsMissing(
+            f"{error} With weights from elsewhere, a folder of open_clip_config.json and "
+            "open_clip_model.safetensors: --model openclip:FOLDER. For emoji and icons: "
+            "--model pocket, which ships with the package."
+        ) from None
+    return Library.create(folder, loaded, dtype="float16" if half else "float32")
+
+
+def _check_options(library: "Library", model: str | None, source: str | None, half: bool) -> None:
+    """Refuse options that contradict a library that is there.
+
+    Raises:
+        QueryError: what the library holds, and the command for a new one.
+    """
+    from explorer.errors import QueryError
+    from explorer.models import same_model
+
+    holds = f"{library.folder} holds {len(library):,} images embedded with {library.model}"
+    other = "Leave the option out, or index into another library: --library OTHER"
+    wanted = f"openclip:{source}" if source and model in (None, "openclip") else model
+    if wanted is not None and not same_model(wanted, library.model):
+        raise QueryError(f"{holds}, not with {wanted}. {other} --model {wanted}.")
+    if half and library.dtype != "float16":
+        raise QueryError(f"{holds}, stored as {library.dtype}. {other} --half.")
 
 
 def add(
     library: "Library",
     sources: Any,
-    encoder: Any,
     columns: FilePath | None = None,
     workers: int | None = None,
 ) -> dict[str, Any]:
@@ -79,7 +123,7 @@ def add(
     )
     with Progress(*look, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading images", total=None)
-        for last in library.adding(sources, encoder=encoder, columns=columns, workers=workers):
+        for last in library.adding(sources, columns=columns, workers=workers):
             bar.update(task, completed=last.done, total=last.total)
     counted = ("embedded", "unchanged", "failed", "removed")
     return {

@@ -56,6 +56,11 @@ class Reader:
         return self._store.manifest.space
 
     @property
+    def dtype(self) -> str:
+        """How its vectors are stored: "float32" or "float16"."""
+        return self._store.manifest.dtype
+
+    @property
     def model(self) -> str:
         """The name that `load` knows its encoder by."""
         return self._store.manifest.model

@@ -31,6 +31,9 @@ from explorer.errors import UnknownModel
 from explorer.points import Space
 from explorer.prior import Prior
 
+DEFAULT_MODEL = "openclip:ViT-B-32/laion2b_s34b_b79k"
+"""The CLIP of a new library of photographs: MIT, 605 MB, fast on a CPU."""
+
 MODELS = {
     "pocket": "explorer.models.pocket",
     "openclip": "explorer.models.openclip",
@@ -174,6 +177,21 @@ def home_of(what: str | PathLike[str]) -> str:
     from explorer.models import trained
 
     return os.fspath(what) if _is_name(what) else trained.model_of(FilePath(what))
+
+
+def same_model(name: str, other: str) -> bool:
+    """Return whether two names mean one model, however its weights are spelled.
+
+    >>> same_model("openclip:ViT-B-32/laion2b-s34b-b79k", "openclip:ViT-B-32/laion2b_s34b_b79k")
+    True
+    """
+    return _spelled(name) == _spelled(other)
+
+
+def _spelled(name: str) -> str:
+    family, _, variant = name.partition(":")
+    folder = _absolute(variant)
+    return f"{family}:{folder if os.path.isabs(folder) else folder.lower().replace('-', '_')}"
 
 
 def describe() -> list[Card]:
