@@ -275,6 +275,21 @@ def test_options_that_contradict_a_library_are_refused(library, images):
     )
 
 
+@pytest.mark.parametrize(
+    "words", [("search", "a cat"), ("export", "-o", "vectors.npy"), ("map", "-o", "map.parquet")]
+)
+def test_damage_is_told_by_every_command_that_reads(library, tmp_path, monkeypatch, words):
+    damaged = tmp_path / "damaged.lib"
+    shutil.copytree(library, damaged)
+    (newest,) = sorted((damaged / "manifests").iterdir())[-1:]
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(bytes(content))
+    monkeypatch.chdir(tmp_path)
+    result = unclip(words[0], damaged, *words[1:])
+    assert "unclip: warning: Version 2 was skipped" in result.stderr
+
+
 def test_the_locked_library_has_its_own_code(library, images):
     hold = "import sys\nfrom pathlib import Path\nfrom explorer.library.lock import WriterLock\n"
     hold += f"with WriterLock(Path({str(library)!r})):\n    print('held', flush=True)\n    input()"

@@ -12,6 +12,7 @@ from explorer.cli.options import (
     decode_all,
     numbers,
     open_library,
+    opened,
     read_options,
     settings_options,
 )
@@ -171,14 +172,13 @@ def replay(
     Example: unclip replay dog.mp4 -o again.mp4
     """
     from explorer.edits import from_recipe
-    from explorer.library import Library
     from explorer.recipe import Recipe
     from explorer.rendering import check_output, recipe_values, save_comparison
 
     values = recipe_values(file)
     recipes = [Recipe.from_dict(each) for each in values.get("sheet", [values])]
     check_output(out, video=recipes[0].way != "points")
-    library = Library.open(values["library"]) if values.get("library") else None
+    library = opened(values["library"]) if values.get("library") else None
     renderings = [decode_all(from_recipe(recipe, decoder)) for recipe in recipes]
     if "sheet" in values:
         save_comparison(renderings, out)

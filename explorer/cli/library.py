@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.options import Folder, Json
+from explorer.cli.options import Folder, Json, opened
 from explorer.cli.output import command, plain, report
 
 if TYPE_CHECKING:
@@ -179,9 +179,8 @@ def export(
 ) -> None:
     """Write a library's raw vectors for other tools."""
     from explorer.cli.vectors import write_vectors
-    from explorer.library import Library
 
-    kept = Library.open(library)
+    kept = opened(library)
     write_vectors(kept, out)
     value = {"file": str(out), "rows": len(kept), "dimension": kept.space.dimension}
     report(value, as_json, [f"{out}: {len(kept)} × {kept.space.dimension} raw vectors"])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from explorer.cli.options import Folder, Json
+from explorer.cli.options import Folder, Json, opened
 from explorer.cli.output import command, progress, report
 
 
@@ -24,10 +24,9 @@ def map_command(
     Example: unclip map photos.lib -o map.html
     """
     from explorer.cli.mappage import write_map
-    from explorer.library import Library
     from explorer.projection import Projection
 
-    kept = Library.open(library)
+    kept = opened(library)
     fitted = progress([None], None, "laying out the map")
     for _ in fitted:
         projection = Projection.cached(kept.cache_folder, kept.points(), seed=seed)

@@ -1,6 +1,7 @@
 """Options that several commands share: settings of decoding, which model, where to write."""
 
 import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
@@ -180,16 +181,24 @@ def decode_all(rendering: "Rendering") -> "Rendering":
     return rendering
 
 
+def opened(folder: str | FilePath) -> "Library":
+    """Open a library, and print what is damaged or was skipped in it."""
+    from explorer.library import Library
+
+    library = Library.open(folder)
+    for warning in library.warnings:
+        print(f"unclip: warning: {warning}", file=sys.stderr)
+    return library
+
+
 def open_library(folder: FilePath | None, model: "Model") -> "Library | None":
     """Open a library of the model's own Space, if one was named.
 
     Raises:
         SpaceMismatch: it is of another Space.
     """
-    from explorer.library import Library
-
     if folder is None:
         return None
-    library = Library.open(folder)
+    library = opened(folder)
     model.space.check(library.space, f"The library {folder} was made with {library.model}.")
     return library

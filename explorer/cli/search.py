@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from explorer.cli.options import Folder, Json
+from explorer.cli.options import Folder, Json, opened
 from explorer.cli.output import command, report
 
 
@@ -29,14 +29,13 @@ def search(
 
     Example: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
     """
-    from explorer.library import Library
     from explorer.models import load
     from explorer.query import Query
     from explorer.rendering import check_output
 
     if sheet is not None:
         check_output(sheet, video=False)
-    kept, parsed, wanted = Library.open(library), Query.parse(query), conditions(where or [])
+    kept, parsed, wanted = opened(library), Query.parse(query), conditions(where or [])
     encoder = load(kept.model).encoder
     hits = kept.search(parsed.points(encoder), k, where=wanted)
     if sheet is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.options import Folder, Json
+from explorer.cli.options import Folder, Json, opened
 from explorer.cli.output import command, report
 
 if TYPE_CHECKING:
@@ -67,11 +67,10 @@ def decoder(
 
     Example: unclip train decoder photos.lib -o mine --minutes 30
     """
-    from explorer.library import Library
     from explorer.training import decoder
     from explorer.training.loop import Interrupt
 
-    kept, interrupt = Library.open(library), Interrupt()
+    kept, interrupt = opened(library), Interrupt()
     design = decoder.Design(size, start or ("pocket" if size == 64 else "none"), images)
     plan = training.plan(minutes)
     made = decoder.train(kept, out, design, plan, resume=training.resume, interrupt=interrupt)
@@ -102,11 +101,10 @@ def prior(
 
     Example: unclip train prior photos.lib -o words --caption-column title
     """
-    from explorer.library import Library
     from explorer.training import prior
     from explorer.training.loop import Interrupt
 
-    kept, plan, interrupt = Library.open(library), training.plan(minutes), Interrupt()
+    kept, plan, interrupt = opened(library), training.plan(minutes), Interrupt()
     made = prior.train(kept, out, caption_column, plan, resume=training.resume, interrupt=interrupt)
     score = made["held_out"]
     lines = [
