@@ -21,6 +21,7 @@ LANGUAGE = {"display_name": "Python 3", "language": "python", "name": "python3"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_NOTE = "A widget: run this notebook in Jupyter to use it."
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # of a terminal
+INLINE = "module://matplotlib_inline.backend_inline"
 
 
 def sources(names: list[str] | None = None) -> list[Path]:
@@ -51,6 +52,7 @@ def run(source: Path, folder: Path, **variables: str) -> NotebookNode:
 
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", **variables}
+    environment["MPLBACKEND"] = INLINE  # Jupyter's own, which one that is set here would replace
     made = notebook(source)
     client = NotebookClient(
         made, timeout=1200, kernel_name="python3", record_timing=False, store_widget_state=False
