@@ -44,17 +44,23 @@ def index(
 
     Example: unclip index ~/Pictures --library photos.lib
     """
+    kept = _open_or_create(library, model, source, half)
+    summary = add(kept, sources, columns, workers)
+    report(summary, as_json, summary_lines(kept, summary))
+
+
+def _open_or_create(
+    folder: FilePath, model: str | None, source: str | None, half: bool
+) -> "Library":
     from explorer.errors import LibraryNotFound
     from explorer.library import Library
 
     try:
-        kept = Library.open(library)
+        library = Library.open(folder)
     except LibraryNotFound:
-        kept = _create(library, model, source, half)
-    else:
-        _check_options(kept, model, source, half)
-    summary = add(kept, sources, columns, workers)
-    report(summary, as_json, summary_lines(kept, summary))
+        return _create(folder, model, source, half)
+    _check_options(library, model, source, half)
+    return library
 
 
 def _create(folder: FilePath, model: str | None, source: str | None, half: bool) -> "Library":
