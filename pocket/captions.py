@@ -21,6 +21,14 @@ SPOKEN = {  # style column -> how people say it
     "twemoji": ("twemoji", "twitter", "twitter emoji", "twemoji style"),
     "3d": ("3d", "3d render", "fluent 3d", "glossy 3d"),
     "flat": ("flat", "flat vector", "fluent flat", "flat icon"),
+    "blob": ("blob", "noto blob", "blob style", "old google emoji"),
+    "emojione": ("emojione", "emoji one", "emojione style"),
+    "fluent": ("fluent", "fluent colour", "fluent gradient", "fluent style"),
+    "streamline": ("streamline", "streamline style", "streamline emoji"),
+    "fxemoji": ("fxemoji", "firefox", "firefox emoji", "fxemoji style"),
+    "contrast": ("contrast", "high contrast", "fluent high contrast"),
+    "monotone": ("monotone", "monotone style", "emojione monotone"),
+    "line": ("line", "line drawing", "line art", "line style"),
 }
 OTHERWISE = 0.3  # of the captions of a glyph that knows other words for itself
 MANY = 0.2  # of those name more than one

@@ -8,7 +8,7 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -51,10 +51,10 @@ def held_out(hexcode: str, style: str) -> bool:
     return int(digest, 16) % 12 == 0
 
 
-def fetch(folder: FilePath) -> None:
+def fetch(folder: FilePath, packages: Mapping[str, str] = PACKAGES) -> None:
     """Bring the pinned packages into `folder` with `npm pack` and unpack them; done ones stay."""
     folder.mkdir(parents=True, exist_ok=True)
-    for package, version in PACKAGES.items():
+    for package, version in packages.items():
         target = package_folder(folder, package)
         if target.exists():
             continue
@@ -163,18 +163,28 @@ class Images:
 
 def load(folder: FilePath) -> Images:
     """Fetch and render everything once; later calls read the file that the first one wrote."""
-    cache = folder / "images.npz"
-    if not cache.exists():
+    file = folder / "images.npz"
+    if not file.exists():
         fetch(folder)
-        found = list(drawings(folder))
+    return cached(file, lambda: drawings(folder), glyphs(folder))
+
+
+def cached(
+    file: FilePath,
+    draw: Callable[[], Iterator[tuple[Glyph, str, Image.Image]]],
+    known: Sequence[Glyph],
+) -> Images:
+    """Return what `file` holds; the first call renders it."""
+    if not file.exists():
+        found = list(draw())
         arrays: dict[str, Any] = {
             "pixels": np.stack([np.asarray(image) for _, _, image in found]),
             "codes": np.array([glyph.hexcode for glyph, _, _ in found]),
             "styles": np.array([style for _, style, _ in found]),
         }
-        with writing(cache) as temporary:
+        with writing(file) as temporary:
             np.savez(temporary, **arrays)
-    by_code = {glyph.hexcode: glyph for glyph in glyphs(folder)}
-    with np.load(cache, allow_pickle=False) as stored:
+    by_code = {glyph.hexcode: glyph for glyph in known}
+    with np.load(file, allow_pickle=False) as stored:
         named = [by_code[code] for code in stored["codes"].tolist()]
         return Images(stored["pixels"], named, stored["styles"].tolist())

@@ -1,0 +1,115 @@
+"""Batches for pocket's CLIP: images in disguise, with captions that are true of them.
+
+Half of a batch is easily taken for each other. It knows no model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from pocket import disguise
+from pocket.captions import Caption, holders, positives, sample
+from pocket.clip import row_weights, to_tensor
+from pocket.data import Glyph, Images
+from pocket.disguise import Rules
+from pocket.spelling import misspell
+from pocket.tuning import SLIPS
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH = 128
+DISGUISED = 0.5  # of the images get other looks and a caption that names no style
+BLENDED = 0.3  # of those are mixed with another drawing of their glyph
+WINDOWS, TOGETHER = 4, 16  # so many times a batch so many images are drawn from one window
+REACH = 250  # images to either side, in Unicode's order of glyphs, that a window holds
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Rows of the images, their images as they are shown and without disguise, a text for each,
+    and images × texts, 1 where one fits.
+    """
+
+    rows: Int[np.ndarray, " N"]
+    pixels: "Float[torch.Tensor, 'N C H W']"
+    plain: "Float[torch.Tensor, 'N C H W']"
+    texts: list[str]
+    fits: "Float[torch.Tensor, 'N N']"
+
+
+class Batches:
+    """Draws images in disguise with captions that are true of them."""
+
+    def __init__(self, images: Images, order: Mapping[str, int]) -> None:
+        """Take the images, and the place of each hexcode in Unicode's order."""
+        self.images = images
+        self.weights = row_weights(images)
+        self.rules = Rules.of(images.glyphs)
+        self.drawn: dict[str, list[int]] = {}  # by hexcode, the rows that may be seen
+        for row in np.flatnonzero(self.weights):
+            self.drawn.setdefault(images.glyphs[row].hexcode, []).append(int(row))
+        places = np.array([order[glyph.hexcode] for glyph in images.glyphs])
+        self.ordered = np.array([row for row in np.argsort(places) if self.weights[row]])
+
+    def rows(self, rng: np.random.Generator) -> Int[np.ndarray, " B"]:
+        """Draw half a batch of anything, and half of images that are easily taken for each other.
+
+        Unicode has faces beside faces and a farmer beside farmers, so that neighbours in its order
+        are what a name must tell apart.
+        """
+        anything = rng.choice(len(self.weights), BATCH, replace=False, p=self.weights)
+        near = []
+        for centre in rng.choice(len(self.ordered), WINDOWS):
+            window = self.ordered[max(0, centre - REACH) : centre + REACH]
+            shares = self.weights[window] / self.weights[window].sum()
+            near.append(rng.choice(window, TOGETHER, replace=False, p=shares))
+        alike = np.unique(np.concatenate(near))
+        return np.concatenate([alike, anything[~np.isin(anything, alike)]])[:BATCH]
+
+    def draw(self, rng: np.random.Generator, device: str) -> Batch:
+        """Draw a batch."""
+        import torch
+
+        rows = self.rows(rng)
+        disguised = rng.random(BATCH) < DISGUISED
+        glyphs = [self.images.glyphs[i] for i in rows]
+        known = ["" if d else self.images.styles[i] for i, d in zip(rows, disguised, strict=True)]
+        captions = [
+            truly(glyph, self.images.styles[i], style, rng)
+            for i, glyph, style in zip(rows, glyphs, known, strict=True)
+        ]
+        fits = torch.from_numpy(positives(captions, holders(glyphs, known), BATCH))
+        texts = [misspell(c.text, rng) if rng.random() < SLIPS else c.text for c in captions]
+        turned = self.rules.mirrors[rows] & (rng.random(BATCH) < 0.5)
+        plain = disguise.mirror(to_tensor(self.images.pixels[rows], device), turned)
+        pixels = disguise.move(plain, rng)
+        mixed = np.flatnonzero(disguised & (rng.random(BATCH) < BLENDED))
+        same = [self.drawn[glyphs[i].hexcode] for i in mixed]
+        others = to_tensor(self.images.pixels[[s[rng.integers(len(s))] for s in same]], device)
+        others = disguise.move(disguise.mirror(others, turned[mixed]), rng)
+        pixels[mixed] = disguise.blend(pixels[mixed], others, rng)
+        pixels = self.looks(pixels, self.rules[rows], disguised, rng)
+        return Batch(rows, pixels, plain, texts, fits.to(device))
+
+    def looks(
+        self, pixels: "torch.Tensor", rules: Rules, disguised: np.ndarray, rng: np.random.Generator
+    ) -> "torch.Tensor":
+        """Give those in question other looks, and the others hardly other colours."""
+        import torch
+
+        for rows, strength in ((np.flatnonzero(~disguised), 0.3), (np.flatnonzero(disguised), 1.0)):
+            made = disguise.colour(pixels[rows], rules[rows], rng, strength)
+            pixels[rows] = disguise.redraw(made, rules[rows], rng) if strength == 1 else made
+        return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def truly(glyph: Glyph, style: str, known: str, rng: np.random.Generator) -> Caption:
+    """A caption of a drawing; if that would name a style that is not known, its bare name."""
+    caption = sample(glyph, style, rng)
+    if known or f"style {style}" not in caption.facts:
+        return caption
+    return Caption(glyph.name, frozenset({f"glyph {glyph.hexcode}"}))
