@@ -27,7 +27,7 @@ from pocket.train import embed, load_clip
 from pocket.tuning import read
 
 OPENMOJI = ("@iconify-json/openmoji", "1.2.29")  # CC-BY-SA-4.0: asked about, never learnt from
-SETTLING = 40  # batches of training images over which batch norms are measured anew
+SETTLING = 40  # batches of training images over which batch norms are measured again
 LAYOUT = ("open_clip_config.json", "bpe.txt.gz")
 Units = Float[np.ndarray, "N D"]
 EDITS: dict[str, Callable[[Units, Units, Units], Units]] = {  # of units u, before, after
@@ -81,7 +81,7 @@ def export(
 
 
 def settle(model: Any, images: Images) -> None:
-    """Measure the means and variances of all batch norms anew."""
+    """Measure the means and variances of all batch norms again."""
     import torch
 
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
