@@ -39,6 +39,7 @@ OWN_COLUMNS = (
     *("item", "path", "member", "sha256", "width", "height", "size", "mtime_ns"),
     *("source", "offset"),
 )
+NO_IMAGE = -2  # the offset of a row that was imported as a vector without a file
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,13 @@ class Row:
     path: bytes  # absolute
     member: bytes  # within a tar, or b""
     item: str  # for people
-    sha256: str  # of the image's bytes
+    sha256: str  # of the image's bytes, or of the bytes of an imported vector
     width: int  # pixels, upright
     height: int
     size: int  # bytes
     mtime_ns: int
     source: str  # which source it came from
-    offset: int  # of its bytes in the tar, or -1
+    offset: int  # of its bytes in the tar, or -1, or NO_IMAGE
     columns: dict[str, Any] = field(default_factory=dict)
     vector: Float[np.ndarray, " D"] = field(default_factory=lambda: np.zeros(0), repr=False)
 
