@@ -62,9 +62,8 @@ class VectorAdder(Reader):
                 (.index, .faiss), or a folder as clip-retrieval writes it; one or several.
             table: one row for each vector, in order, whose columns become the library's.
             images: the folder that relative names of images start from; None: that of the table.
-            columns: {"vector": …, "path": …, "caption": …}: which column holds what, where the
-                names do not tell; a path may be a file or an address.
-            check_model: False imports vectors that do not agree with the model, too.
+            columns: {"vector": …, "path": …, "caption": …} where the names do not tell.
+            check_model: False imports vectors that do not agree, too.
 
         Raises:
             QueryError: a file cannot be used, or the vectors are not of the model.

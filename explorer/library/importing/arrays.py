@@ -7,6 +7,7 @@ Files are read, not mapped: a mapped file that is cut off meanwhile kills the pr
 import hashlib
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,7 +24,10 @@ from explorer.points import Space
 MAX_HEADER_BYTES = 10_000
 MAX_COLUMN_BYTES = 1_000_000_000  # of a 1-D array beside the vectors in an .npz
 VECTOR_NAMES = ("vectors", "vector", "embeddings", "embedding", "image_embeddings", "arr_0")
-_HEADER_ERRORS = (ValueError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError)
+_HEADER_ERRORS = (
+    *(ValueError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError),
+    tokenize.TokenError,  # of numpy's reader of headers
+)
 _ZIP_ERRORS = (
     *(OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
     *(KeyError, struct.error, *_HEADER_ERRORS),
