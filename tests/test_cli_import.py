@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from app_pages import captions, errors, open_page
 from test_cli import told, unclip
 
 from explorer.library import Library
@@ -81,3 +82,27 @@ def test_rescaling_says_which_length_it_takes(given, tmp_path):
     result = unclip("decode", tmp_path / "one.npy", "--rescale", *out)
     assert result.exit_code == 0, result.output
     assert "lengths of the vectors are taken to be" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def bare(emoji, tmp_path_factory):
+    """A library of vectors without images."""
+    known = Library.open(emoji)
+    library = Library.create(tmp_path_factory.mktemp("bare") / "bare.lib", "pocket")
+    library.add_vectors(known.points().unit, table=known.rows[["caption"]])
+    return library.folder
+
+
+@pytest.mark.parametrize("name", ["search", "library", "map"])
+def test_the_pages_of_the_dashboard_show_a_tile_for_rows_without_images(monkeypatch, bare, name):
+    page = open_page(monkeypatch, name, bare, **({"q0": "cat face"} if name == "search" else {}))
+    assert errors(page) == []
+    assert name != "search" or any("cat face" in text for text in captions(page))
+
+
+def test_an_array_stored_by_columns_is_the_same_rows(emoji, tmp_path):
+    known = Library.open(emoji).points().vectors
+    library = Library.create(tmp_path / "made.lib", "pocket")
+    assert library.add_vectors(np.asfortranarray(known)).added == len(known)
+    assert library.add_vectors(known).added == 0
+    np.testing.assert_array_equal(library.points().vectors, known)

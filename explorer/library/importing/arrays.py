@@ -45,7 +45,7 @@ def array_part(array: np.ndarray, space: Space) -> Part:
 
     def read(columns: bool) -> Iterator[Chunk]:  # noqa: ARG001
         for start in range(0, len(array), step):
-            yield np.array(array[start : start + step], dtype=np.float32), None
+            yield np.array(array[start : start + step], dtype=np.float32, order="C"), None
 
     return Part("The array", name.encode(), name.encode(), str(array.dtype), read)
 

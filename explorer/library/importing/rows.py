@@ -75,15 +75,15 @@ class Naming:
     def row(self, part: Part, index: int, vector: np.ndarray, record: Record) -> Row:
         """Return a vector as it is stored."""
         path, address = self.image(record, part.folder)
-        sha256, source = hashlib.sha256(vector.tobytes()).hexdigest(), fsdecode(part.source)
+        sha256, source = hashlib.sha256(vector.data).hexdigest(), fsdecode(part.source)
         columns = self._columns(record, has_file=path is not None)
         if path is not None:
             size, changed = _status(path)
-            return Row(path, b"", name_of(fsdecode(path)), sha256, 0, 0, size, changed, source, -1,
+            return Row(path, b"", _shown(fsdecode(path)), sha256, 0, 0, size, changed, source, -1,
                        columns, vector)  # fmt: skip
         member = os.path.basename(part.path) + b"[%d]" % index
         item = address or fsdecode(os.path.join(os.path.dirname(part.path), member))
-        return Row(part.path, member, name_of(item), sha256, 0, 0, 0, 0, source, NO_IMAGE,
+        return Row(part.path, member, _shown(item), sha256, 0, 0, 0, 0, source, NO_IMAGE,
                    columns, vector)  # fmt: skip
 
     def _columns(self, record: Record, has_file: bool) -> dict[str, Any]:
@@ -94,6 +94,10 @@ class Naming:
             columns.pop(self.caption_column, None)
             columns = {"caption": caption, **{k: v for k, v in columns.items() if k != "caption"}}
         return columns
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() and text.isascii() else name_of(text)
 
 
 def _status(path: bytes) -> tuple[int, int]:
