@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from explorer import __version__
-from explorer.cli import app, decode, demo, edits, library, map, models, search, train
+from explorer.cli import app, decode, demo, edits, importing, library, map, models, search, train
 
 unclip = typer.Typer(
     no_args_is_help=True,
@@ -38,6 +38,7 @@ unclip.command()(demo.demo)
 unclip.command()(app.app)
 unclip.add_typer(models.models, name="models")
 unclip.command()(library.index)
+unclip.command("import")(importing.import_command)
 unclip.command()(search.search)
 unclip.command()(edits.diff)
 unclip.command()(edits.walk)

@@ -1,5 +1,6 @@
 """Commands about one point: decode it, and invert an image into noise."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -199,4 +200,9 @@ def _rescaled(model: "Model", what: "Query | Points", settings: Settings) -> "Po
     if isinstance(what, Query):
         (seed,) = settings.seeds(1)
         what = what.decodable(model.encoder, model.prior, seed).with_labels([str(what)])
+    print(
+        f"unclip: warning: the lengths of the vectors are taken to be {norms[0]:.3g}, the mean of "
+        f"what the decoder of {model.name} was trained on; their own are not used.",
+        file=sys.stderr,
+    )
     return what.with_vectors(what.unit * norms[0])

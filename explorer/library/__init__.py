@@ -16,12 +16,12 @@ from explorer.errors import LibraryNotFound
 from explorer.library.adding import Progress, add
 from explorer.library.checking import repair, verify
 from explorer.library.hits import Hits
+from explorer.library.importing.adder import Imported, VectorAdder
 from explorer.library.manifest import DType
-from explorer.library.reader import Reader
 from explorer.library.sources.columns import join_table
 from explorer.library.sources.scan import AnySource
 from explorer.library.store import Store, create_store, summary
-from explorer.points import Points
+from explorer.points import Points, Side
 from explorer.query import Query
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from explorer.models import Model
 
-__all__ = ["Added", "Hits", "Library", "Progress"]
+__all__ = ["Added", "Hits", "Imported", "Library", "Progress"]
 
 Folder = str | PathLike[str]
 
@@ -53,7 +53,7 @@ class Added:
     total: int
 
 
-class Library(Reader):
+class Library(VectorAdder):
     """A folder of items and their points; make one with `create`, `open` or `open_or_create`.
 
     `library.warnings` lists what was skipped or odd when it was opened or added to.
@@ -68,19 +68,27 @@ class Library(Reader):
     _encoder: Encoder | None = None
 
     @classmethod
-    def create(cls, folder: Folder, model: "Model | str", *, dtype: DType = "float32") -> "Library":
+    def create(
+        cls,
+        folder: Folder,
+        model: "Model | str",
+        *,
+        dtype: DType = "float32",
+        side: Side = "image",
+    ) -> "Library":
         """Create an empty library in a new or empty folder.
 
         Args:
             model: the model that embeds its images, or its name as `load` takes it.
             dtype: "float16" halves the size; vectors that it cannot hold are kept as float32.
+            side: "text" makes a library of texts, which `add_vectors` fills.
 
         Raises:
             LibraryError: there is a library already, or the folder holds other files.
             UnknownModel, WeightsMissing: as `load`.
         """
         model = _loaded(model)
-        library = cls(create_store(FilePath(folder), model.space, dtype, model.name))
+        library = cls(create_store(FilePath(folder), model.space, dtype, model.name, side))
         library._encoder = model.encoder
         return library
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from os import fsdecode
 
 from explorer.encoder import Encoder
-from explorer.errors import LibraryDamaged, LibraryError
+from explorer.errors import LibraryError
 from explorer.library import changes
 from explorer.library.changes import Change
 from explorer.library.existing import ExistingRows
-from explorer.library.lock import WriterLock
 from explorer.library.segments import Key
 from explorer.library.sources.columns import Join
 from explorer.library.sources.scan import AnySource, Item, Scan, scan
 from explorer.library.store import Store
+from explorer.library.writer import writing_to
 
 SEGMENT_ROWS = 4096
 SEGMENT_SECONDS = 30.0  # what a power cut may cost
@@ -46,14 +46,12 @@ def add(
     workers: int | None,
 ) -> Generator[Progress]:
     """Run one `add` under the writer's lock; see `Library.add`."""
-    with WriterLock(store.folder):
-        store.refresh()
-        if store.damaged:
-            raise LibraryDamaged(
-                f"The library {store.folder} has damaged segments: {store.warnings[0]} "
-                "Run repair first, so that nothing is lost or doubled."
+    with writing_to(store):
+        if store.manifest.side != "image":
+            raise LibraryError(
+                f"The library {store.folder} holds points of the text side; index images into "
+                "another one."
             )
-        store.collect_garbage()
         found = scan(sources, os.fsencode(store.folder), given)
         store.warnings += found.warnings
         with closing(_run(store, found, encoder, workers)) as steps:

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 from explorer.errors import LibraryDamaged
 from explorer.files import write_file
-from explorer.points import Space
+from explorer.points import Side, Space
 
 FORMAT = 1
 KEPT_MANIFESTS = 3
@@ -49,10 +49,11 @@ class SegmentRecord:
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """Where images came from: a folder, file, tar or table, by its absolute name."""
+    """Where images came from: a folder, file, tar, table or vectors, by its absolute name."""
 
-    kind: Literal["folder", "file", "tar", "table"]
+    kind: Literal["folder", "file", "tar", "table", "vectors"]
     path: str  # os.fsdecode, so that any name survives
+    unit: bool = False  # vectors of length 1: the encoder's lengths are lost
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,14 @@ class Manifest:
     created: str = ""
     sources: tuple[SourceRecord, ...] = ()
     segments: tuple[SegmentRecord, ...] = ()
+    side: Side = "image"  # of all its points
     sha256: str = field(default="", compare=False)
 
     def encode(self) -> bytes:
         """Return the file's content: JSON with the hash of the manifest that it holds."""
         body = {"format": FORMAT, **asdict(self)}
         del body["sha256"]
+        _leave_out_defaults(body)
         checksum = hashlib.sha256(_canonical(body)).hexdigest()
         return _canonical({"sha256": checksum, "manifest": body}) + b"\n"
 
@@ -160,6 +163,15 @@ def write_manifest(folder: FilePath, manifest: Manifest) -> Manifest:
                 read_manifest(folder, version)
                 kept += 1
     return Manifest.decode(content)
+
+
+def _leave_out_defaults(body: dict[str, Any]) -> None:
+    """Leave out later fields where they say nothing, so that earlier manifests keep their hash."""
+    if body["side"] == "image":
+        del body["side"]
+    for source in body["sources"]:
+        if not source["unit"]:
+            del source["unit"]
 
 
 def _canonical(body: dict[str, Any]) -> bytes:

@@ -11,15 +11,15 @@ import numpy as np
 from PIL import Image
 
 from explorer import html
-from explorer.errors import QueryError, SpaceMismatch
+from explorer.errors import ImageError, QueryError, SpaceMismatch
 from explorer.images import name_of, open_image
 from explorer.index import Index
 from explorer.library.contents import Vectors
 from explorer.library.hits import Hits, images_of, load_index, matching
-from explorer.library.segments import OWN_COLUMNS
+from explorer.library.segments import NO_IMAGE, OWN_COLUMNS
 from explorer.library.sources.tars import read_member
 from explorer.library.store import Store
-from explorer.points import Points, Space
+from explorer.points import Points, Side, Space
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +59,11 @@ class Reader:
     def dtype(self) -> str:
         """How its vectors are stored: "float32" or "float16"."""
         return self._store.manifest.dtype
+
+    @property
+    def side(self) -> Side:
+        """Which side all its points are of: "image", or "text" for imported texts."""
+        return self._store.manifest.side
 
     @property
     def model(self) -> str:
@@ -114,7 +119,7 @@ class Reader:
         return Vectors(self._store.contents, self.space.dimension)
 
     def points(self, rows: Sequence[int] | np.ndarray | None = None) -> Points:
-        """Give the image-side points of these rows, or of all, labelled by file name.
+        """Give the points of these rows, or of all, labelled by file name; of its `side`.
 
         Raises:
             QueryError: there is no such row, or the library is empty.
@@ -124,7 +129,7 @@ class Reader:
             raise QueryError(f"The library {self.folder} has no such points: none were asked for.")
         paths, members = (self.rows[name].to_numpy()[chosen] for name in ("path", "member"))
         labels = tuple(_label(m or p) for p, m in zip(paths, members, strict=True))
-        return Points(self.vectors[chosen], self.space, "image", labels)
+        return Points(self.vectors[chosen], self.space, self.side, labels)
 
     def open_image(self, row: int) -> Image.Image:
         """Open the image of a row, upright RGB, from its file or tar.
@@ -135,6 +140,10 @@ class Reader:
         contents = self._store.contents
         position = int(np.flatnonzero(contents.live)[self._checked([row])[0]])
         record = contents.table.slice(position, 1).to_pylist()[0]
+        if record["offset"] == NO_IMAGE:
+            raise ImageError(
+                f"{record['item']} has no image here: it was imported as a vector without a file."
+            )
         if not record["member"]:
             return open_image(fsdecode(record["path"]))
         return open_image(read_member(record))

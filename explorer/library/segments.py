@@ -39,6 +39,7 @@ OWN_COLUMNS = (
     *("item", "path", "member", "sha256", "width", "height", "size", "mtime_ns"),
     *("source", "offset"),
 )
+NO_IMAGE = -2  # the offset of a row that was imported as a vector without a file
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,13 @@ class Row:
     path: bytes  # absolute
     member: bytes  # within a tar, or b""
     item: str  # for people
-    sha256: str  # of the image's bytes
+    sha256: str  # of the image's bytes, or of the bytes of an imported vector
     width: int  # pixels, upright
     height: int
     size: int  # bytes
     mtime_ns: int
     source: str  # which source it came from
-    offset: int  # of its bytes in the tar, or -1
+    offset: int  # of its bytes in the tar, or -1, or NO_IMAGE
     columns: dict[str, Any] = field(default_factory=dict)
     vector: Float[np.ndarray, " D"] = field(default_factory=lambda: np.zeros(0), repr=False)
 
@@ -83,9 +84,9 @@ def write_segment(
     """Write one segment durably; return its record with size and checksum of every file."""
     files: dict[str, bytes] = {}
     if rows:
-        vectors = np.stack([row.vector for row in rows]).astype(np.float32)
+        vectors = np.stack([row.vector for row in rows]).astype(np.float32, copy=False)
         dtype = dtype if _fits(vectors, dtype) else "float32"
-        files[VECTORS] = _npy(vectors.astype(dtype))
+        files[VECTORS] = _npy(vectors.astype(dtype, copy=False))
         files[ROWS] = _parquet(_row_table(rows))
     if failures:
         files[ERRORS] = _parquet(_failure_table(failures))
@@ -102,6 +103,8 @@ def write_segment(
 
 def _fits(vectors: Float[np.ndarray, "N D"], dtype: DType) -> bool:
     """Check that `dtype` keeps every vector to 2⁻¹⁰ of its largest value: no overflow, no zero."""
+    if dtype == "float32":
+        return True
     with np.errstate(over="ignore", under="ignore"):
         error = np.abs(vectors.astype(dtype).astype(np.float32) - vectors).max(axis=1)
     return bool(np.all(error <= 2**-10 * np.abs(vectors).max(axis=1)))

@@ -28,7 +28,7 @@ from explorer.library.manifest import (
     write_manifest,
 )
 from explorer.library.segments import Failure, Row, damage, write_segment
-from explorer.points import Space
+from explorer.points import Side, Space
 
 ORPHAN_SECONDS = 3600.0  # younger unreferenced files may belong to a writer elsewhere
 _OWN_NAMES = {"manifests", "segments", "cache", "lock"}
@@ -156,7 +156,9 @@ def explain_failure(folder: FilePath, saved: int) -> AbstractContextManager[None
     return files.explain_failure(folder, remedy, kind=LibraryError)
 
 
-def create_store(folder: FilePath, space: Space, dtype: DType, model: str) -> Store:
+def create_store(
+    folder: FilePath, space: Space, dtype: DType, model: str, side: Side = "image"
+) -> Store:
     """Create an empty library in a folder that is missing or empty.
 
     Raises:
@@ -165,6 +167,8 @@ def create_store(folder: FilePath, space: Space, dtype: DType, model: str) -> St
     """
     if dtype not in ("float32", "float16"):
         raise LibraryError(f'dtype is {dtype!r}; a library stores "float32" or "float16".')
+    if side not in ("image", "text"):
+        raise LibraryError(f'side is {side!r}; a library holds "image" or "text" points.')
     folder = folder.absolute()
     _check_free(folder)
     with explain_failure(folder, 0):
@@ -173,13 +177,13 @@ def create_store(folder: FilePath, space: Space, dtype: DType, model: str) -> St
             _check_free(folder)
             for name in ("manifests", "segments"):
                 make_folder(folder / name)
-            write_manifest(folder, _first(space, dtype, model))
+            write_manifest(folder, _first(space, dtype, model, side))
     return Store(folder)
 
 
-def _first(space: Space, dtype: DType, model: str) -> Manifest:
+def _first(space: Space, dtype: DType, model: str, side: Side) -> Manifest:
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    return Manifest(1, space, model, dtype, created=created)
+    return Manifest(1, space, model, dtype, created=created, side=side)
 
 
 def _check_free(folder: FilePath) -> None:
@@ -209,6 +213,8 @@ def summary(store: Store, columns: Sequence[str]) -> dict[str, Any]:
         "dimension": manifest.space.dimension,
         "fingerprint": manifest.space.fingerprint,
         "dtype": manifest.dtype,
+        "side": manifest.side,
+        "unit_vectors_from": [name_of(s.path) for s in manifest.sources if s.unit],
         "bytes": sum(file.size for s in manifest.segments for file in s.files.values()),
         "columns": list(columns),
         "errors": len(store.contents.failures),

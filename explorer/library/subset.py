@@ -18,7 +18,7 @@ def write_subset(
 ) -> FilePath:
     """Write a new library of these rows; images stay where they are.
 
-    It has no sources, so adding to it later removes none of these rows.
+    It has no sources but those of vectors, so adding to it later removes none of these rows.
 
     Raises:
         QueryError: no rows, or there is no such row.
@@ -38,7 +38,10 @@ def write_subset(
         )
         for record, vector in zip(records, points.vectors, strict=True)
     ]
-    store = create_store(FilePath(folder), library.space, manifest.dtype, library.model)
+    store = create_store(
+        FilePath(folder), library.space, manifest.dtype, library.model, library.side
+    )
     with WriterLock(store.folder):
-        store.commit(rows=kept)
+        vectors = [source for source in manifest.sources if source.kind == "vectors"]
+        store.commit(rows=kept, sources=vectors)
     return store.folder
