@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from os import PathLike, fsencode, path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from explorer.errors import QueryError
 from explorer.index import Index
@@ -207,7 +207,7 @@ def probe(library: Library, positive: Examples, negative: Examples) -> Probe:
     """Fit a linear probe to examples, and score every image of the library by it.
 
     It is a logistic regression on unit vectors, with both classes weighted alike. Each example is
-    left out once to see whether the others tell it; over 100 examples, in 100 parts.
+    left out once to see whether the others tell it; of over 100 examples, in at most 100 parts.
 
     Args:
         positive, negative: rows, or image files, in the library or not; two of each or more.
@@ -222,9 +222,6 @@ def probe(library: Library, positive: Examples, negative: Examples) -> Probe:
     >>> found.scores.shape == (len(library),), found.folds
     (True, 6)
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import LeaveOneOut, StratifiedKFold, cross_val_predict
-
     if min(len(positive), len(negative)) < 2:
         raise QueryError(
             f"A probe needs two positive and two negative examples at least; there are "
@@ -234,15 +231,22 @@ def probe(library: Library, positive: Examples, negative: Examples) -> Probe:
         raise QueryError(f"{min(both)} is a positive and a negative example: choose one.")
     unit = np.concatenate([_units(library, positive), _units(library, negative)])
     truth = np.arange(len(unit)) < len(positive)
+    return _fitted(unit, truth, library.points().unit)
+
+
+def _fitted(
+    unit: Float[np.ndarray, "E D"], truth: Bool[np.ndarray, " E"], all_units: np.ndarray
+) -> Probe:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import LeaveOneOut, StratifiedKFold, cross_val_predict
+
     model = LogisticRegression(C=10.0, class_weight="balanced", max_iter=1000)
     few = len(unit) <= MAX_FOLDS
     folds = len(unit) if few else min(MAX_FOLDS, int(min(truth.sum(), (~truth).sum())))
-    guessed = cross_val_predict(
-        model, unit, truth, cv=LeaveOneOut() if few else StratifiedKFold(folds)
-    )
+    split = LeaveOneOut() if few else StratifiedKFold(folds)
+    guessed = cross_val_predict(model, unit, truth, cv=split)
     accuracy = (guessed[truth].mean() + (~guessed[~truth]).mean()) / 2
-    model.fit(unit, truth)
-    scores = model.predict_proba(library.points().unit)[:, 1] if len(library) else np.zeros(0)
+    scores = model.fit(unit, truth).predict_proba(all_units)[:, 1]
     return Probe(scores, float(accuracy), folds)
 
 

@@ -11,6 +11,7 @@ from explorer.cli.options import Folder, Json, opened
 from explorer.cli.output import command, report
 
 if TYPE_CHECKING:
+    from explorer.groups import Duplicates
     from explorer.library import Library
 
 
@@ -44,25 +45,30 @@ def duplicates(
     if files_only:
         _print_files(kept, [row for group in groups for row in group.others], null)
         return
-    lines = [] if groups else [f"No two images have a cosine of {least:.4f} or more."]
+    value = {"threshold": least, "groups": [_as_json(group, items) for group in groups]}
+    report(value, as_json, _lines(groups, items, least))
+
+
+def _as_json(group: "Duplicates", items: list[str]) -> dict[str, Any]:
+    pairs = zip(group.others, group.cosines, strict=True)
+    return {
+        "keep": {"item": items[group.keep], "row": group.keep},
+        "others": [
+            {"item": items[row], "row": row, "cosine": round(cosine, 6)} for row, cosine in pairs
+        ],
+    }
+
+
+def _lines(groups: "list[Duplicates]", items: list[str], least: float) -> list[str]:
+    if not groups:
+        return [f"No two images have a cosine of {least:.4f} or more."]
+    lines = []
     for group in groups:
         lines.append(f"keep  {items[group.keep]}")
         pairs = zip(group.others, group.cosines, strict=True)
         lines += [f"      {items[row]}  {cosine:.4f}" for row, cosine in pairs]
-    if groups:
-        count = sum(len(group.others) for group in groups)
-        lines.append(f"{len(groups)} groups, {count} images not kept; cosine {least:.4f} or more")
-    found = [
-        {
-            "keep": {"item": items[group.keep], "row": group.keep},
-            "others": [
-                {"item": items[row], "row": row, "cosine": round(cosine, 6)}
-                for row, cosine in zip(group.others, group.cosines, strict=True)
-            ],
-        }
-        for group in groups
-    ]
-    report({"threshold": least, "groups": found}, as_json, lines)
+    count = sum(len(group.others) for group in groups)
+    return [*lines, f"{len(groups)} groups, {count} images not kept; cosine {least:.4f} or more"]
 
 
 def _print_files(library: "Library", rows: list[int], null: bool) -> None:
