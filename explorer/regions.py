@@ -52,10 +52,10 @@ def name_regions(
         UnknownModel, WeightsMissing: there are no captions and the model cannot be loaded.
 
     >>> import explorer as ex
-    >>> library = ex.sample_library()
-    >>> smiling = library.rows["caption"].str.contains("smiling")
-    >>> names = ex.name_regions(library, smiling)
-    >>> "smil" in names[True]
+    >>> library = ex.sample_library()  # doctest: +SKIP
+    >>> smiling = library.rows["caption"].str.contains("smiling")  # doctest: +SKIP
+    >>> names = ex.name_regions(library, smiling)  # doctest: +SKIP
+    >>> "smil" in names[True]  # doctest: +SKIP
     True
     """
     return {

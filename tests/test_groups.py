@@ -104,6 +104,7 @@ def test_the_command_keeps_clusters_and_scores_as_columns(near):
     assert {hit["cluster"] for hit in json.loads(hits.stdout)} == {0}
 
 
+@pytest.mark.slow  # the sample library
 def test_a_probe_tells_what_its_examples_share():
     library = ex.sample_library()
     faces = library.rows["group"].str.contains("face", case=False).to_numpy()
@@ -117,6 +118,7 @@ def test_a_probe_tells_what_its_examples_share():
     assert np.median(own) > np.quantile(others, 0.8)
 
 
+@pytest.mark.slow  # the sample library
 def test_a_probe_needs_examples_of_both_and_none_in_both():
     library = ex.sample_library()
     with pytest.raises(QueryError, match="there are 1 and 2"):
@@ -125,6 +127,7 @@ def test_a_probe_needs_examples_of_both_and_none_in_both():
         ex.probe(library, [0, 1], [1, 2])
 
 
+@pytest.mark.slow  # the sample library
 def test_captions_name_regions_where_there_are_captions():
     library = ex.sample_library()
     inside = library.rows["caption"].str.contains("clock").to_numpy()
@@ -132,6 +135,7 @@ def test_captions_name_regions_where_there_are_captions():
     assert "clock" in names[True]
 
 
+@pytest.mark.slow  # the sample library
 def test_the_vocabulary_names_regions_without_captions(monkeypatch):
     monkeypatch.setattr(regions, "captions_of", lambda *_: None)
     library = ex.sample_library()
@@ -141,6 +145,7 @@ def test_the_vocabulary_names_regions_without_captions(monkeypatch):
     assert names[True].auc > 0.8
 
 
+@pytest.mark.slow  # the sample library
 def test_regions_drawn_at_random_have_no_name(monkeypatch):
     monkeypatch.setattr(regions, "captions_of", lambda *_: None)
     library = ex.sample_library()
@@ -162,6 +167,7 @@ def test_a_name_is_what_tells_a_region_apart_not_what_is_likely():
     assert names[0] is None or isinstance(names[0], RegionName)
 
 
+@pytest.mark.slow  # the sample library
 def test_labels_that_do_not_fit_are_refused():
     library = ex.sample_library()
     with pytest.raises(QueryError, match="2 labels, but the library has"):
