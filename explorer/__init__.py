@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from explorer.encoder import Encoder
     from explorer.errors import ExplorerError
     from explorer.geometry import analogy, angle, mean, rotate, slerp, text_diff
+    from explorer.groups import cluster, find_duplicates, probe
     from explorer.images import grid, open_image, save_image
     from explorer.library import Hits, Library
     from explorer.models import Model, load
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from explorer.progress_bar import progress
     from explorer.projection import Projection
     from explorer.query import Query
+    from explorer.regions import name_regions
     from explorer.rendering import Rendering
     from explorer.samples import sample_library
     from explorer.settings import Settings
@@ -51,11 +53,15 @@ __all__ = [
     "Space",
     "analogy",
     "angle",
+    "cluster",
     "edits",
+    "find_duplicates",
     "grid",
     "load",
     "mean",
+    "name_regions",
     "open_image",
+    "probe",
     "progress",
     "rotate",
     "sample_library",
@@ -71,6 +77,7 @@ _ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
     "encoder": ("Encoder",),
     "errors": ("ExplorerError",),
     "geometry": ("analogy", "angle", "mean", "rotate", "slerp", "text_diff"),
+    "groups": ("cluster", "find_duplicates", "probe"),
     "images": ("grid", "open_image", "save_image"),
     "library": ("Hits", "Library"),
     "models": ("Model", "load"),
@@ -81,6 +88,7 @@ _ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
     "progress_bar": ("progress",),
     "projection": ("Projection",),
     "query": ("Query",),
+    "regions": ("name_regions",),
     "rendering": ("Rendering",),
     "samples": ("sample_library",),
     "settings": ("Settings",),

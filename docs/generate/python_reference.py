@@ -2,11 +2,13 @@
 
 import explorer
 
+GROUPS = ["name_regions", "find_duplicates", "cluster", "probe"]
+
 # Page -> its title and names. A test holds that every public name is on one page.
 PAGES = {
     "models": ("Models", ["load", "Model", "Encoder", "Prior", "Decoder", "Settings", "Noise"]),
     "edits": ("Edits", ["edits", "Rendering"]),
-    "libraries": ("Libraries", ["Library", "Hits", "Query", "sample_library"]),
+    "libraries": ("Libraries", ["Library", "Hits", "Query", "sample_library", *GROUPS]),
     "points": (
         "Points and geometry",
         ["Space", "Points", "angle", "slerp", "rotate", "text_diff", "analogy", "mean"],

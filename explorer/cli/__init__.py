@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from explorer import __version__
-from explorer.cli import app, decode, demo, edits, importing, library, map, models, search, train
+from explorer.cli import (
+    app,
+    decode,
+    demo,
+    edits,
+    groups,
+    importing,
+    library,
+    map,
+    models,
+    search,
+    train,
+)
 
 unclip = typer.Typer(
     no_args_is_help=True,
@@ -46,6 +58,9 @@ unclip.command()(decode.decode)
 unclip.command()(decode.invert)
 unclip.command()(edits.inpaint)
 unclip.command("map")(map.map_command)
+unclip.command()(groups.duplicates)
+unclip.command()(groups.cluster)
+unclip.command()(groups.probe)
 unclip.add_typer(train.app, name="train")
 unclip.command()(library.info)
 unclip.command()(library.export)

@@ -11,10 +11,13 @@ from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from explorer.encoder import Encoder
 from explorer.errors import LibraryNotFound
 from explorer.library.adding import Progress, add
 from explorer.library.checking import repair, verify
+from explorer.library.columns import set_columns
 from explorer.library.hits import Hits
 from explorer.library.importing.adder import Imported, VectorAdder
 from explorer.library.manifest import DType
@@ -214,6 +217,31 @@ class Library(VectorAdder):
             parsed = query if isinstance(query, Query) else Query.parse(query)
             query = parsed.points(self.encoder)
         return super().search(query, k, where=where, exclude=exclude)
+
+    def set_columns(self, columns: Mapping[str, Sequence[Any] | np.ndarray | None]) -> None:
+        """Keep columns in the library: clusters, scores, tags; all of them, or none.
+
+        They are in `rows`, in hits, in `where`, in maps and in exports. A value stays with its
+        image when more is added; it stays with the file's name if the image changes, and with the
+        content if the file moves.
+
+        Args:
+            columns: name → one value a row, in the order of `rows`, None where there is none. A
+                column that was set before is replaced; None in place of the values removes it.
+
+        Raises:
+            QueryError: a count that is not that of the rows, or a name that is taken.
+            LibraryLocked: another process is writing.
+            LibraryError: the disk is full or refuses; nothing has changed then.
+
+        >>> import tempfile
+        >>> import explorer as ex
+        >>> library = ex.Library.create(tempfile.mkdtemp(), "pocket")
+        >>> library.set_columns({"tag": []})
+        >>> library.columns
+        ['tag']
+        """
+        set_columns(self._store, columns)
 
     def verify(self, read_data: bool = False) -> list[str]:
         """List what is damaged, nothing if all is well.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from explorer.library.manifest import ERRORS, RETIRED, ROWS, Manifest, SegmentRecord
+from explorer.library.manifest import COLUMNS, ERRORS, RETIRED, ROWS, Manifest, SegmentRecord
 from explorer.library.segments import (
     OWN_COLUMNS,
     Failure,
@@ -58,6 +58,12 @@ class Contents:
         if not tables:
             return pa.table({name: pa.nulls(0) for name in OWN_COLUMNS})
         return pa.concat_tables(_of_one_type(tables), promote_options="permissive")
+
+    @cached_property
+    def set_columns(self) -> list[Any]:
+        """The columns that were set, as Arrow tables; later ones come over earlier ones."""
+        segments = [s for s in self._manifest.segments if COLUMNS in s.files]
+        return [read_table(self._folder, segment, COLUMNS) for segment in segments]
 
     @cached_property
     def failures(self) -> dict[Key, Failure]:

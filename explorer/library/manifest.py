@@ -21,6 +21,7 @@ FORMAT = 1
 KEPT_MANIFESTS = 3
 DType = Literal["float32", "float16"]
 VECTORS, ROWS, ERRORS, RETIRED = ("vectors.npy", "rows.parquet", "errors.parquet", "retired.npy")
+COLUMNS = "columns.parquet"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class SegmentRecord:
     files: dict[str, FileRecord]
 
     def __post_init__(self) -> None:
-        known = {VECTORS, ROWS, ERRORS, RETIRED}
+        known = {VECTORS, ROWS, ERRORS, RETIRED, COLUMNS}
         if not re.fullmatch("[0-9a-f]{32}", self.id) or not known.issuperset(self.files):
             raise ValueError(f"segment {self.id!r} has a name that this version does not write")
 

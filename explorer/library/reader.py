@@ -14,6 +14,7 @@ from explorer import html
 from explorer.errors import ImageError, QueryError, SpaceMismatch
 from explorer.images import name_of, open_image
 from explorer.index import Index
+from explorer.library.columns import with_set_columns
 from explorer.library.contents import Vectors
 from explorer.library.hits import Hits, images_of, load_index, matching
 from explorer.library.segments import NO_IMAGE, OWN_COLUMNS
@@ -96,7 +97,8 @@ class Reader:
 
     def _read_rows(self) -> "pd.DataFrame":
         contents = self._store.contents
-        table = contents.table.filter(contents.live).drop_columns(["offset"])
+        table = with_set_columns(contents.table, contents).filter(contents.live)
+        table = table.drop_columns(["offset"])
         return table.to_pandas(integer_object_nulls=True)
 
     @property

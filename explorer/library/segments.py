@@ -4,6 +4,7 @@
     rows.parquet     one row a vector: where the image is, what it was, the user's columns
     errors.parquet   what could not be read, with the reason; an empty reason withdraws a failure
     retired.npy      row numbers of earlier segments that are retired
+    columns.parquet  values that were set for rows of earlier segments
 
 A segment says what has changed since the one before; nothing in it is ever changed.
 """
@@ -23,6 +24,7 @@ from jaxtyping import Float
 from explorer.errors import LibraryDamaged
 from explorer.files import file_sha256, write_folder
 from explorer.library.manifest import (
+    COLUMNS,
     ERRORS,
     RETIRED,
     ROWS,
@@ -80,8 +82,13 @@ def write_segment(
     rows: Sequence[Row],
     failures: Sequence[Failure],
     retired: Sequence[int],
+    columns: Any = None,
 ) -> SegmentRecord:
-    """Write one segment durably; return its record with size and checksum of every file."""
+    """Write one segment durably; return its record with size and checksum of every file.
+
+    Args:
+        columns: an Arrow table of values that were set; see explorer/library/columns.py.
+    """
     files: dict[str, bytes] = {}
     if rows:
         vectors = np.stack([row.vector for row in rows]).astype(np.float32, copy=False)
@@ -92,6 +99,8 @@ def write_segment(
         files[ERRORS] = _parquet(_failure_table(failures))
     if retired:
         files[RETIRED] = _npy(np.array(sorted(retired), dtype=np.int64))
+    if columns is not None:
+        files[COLUMNS] = _parquet(columns)
     identity = uuid.uuid4().hex
     write_folder(folder / "segments" / identity, files)
     records = {
@@ -134,11 +143,12 @@ def _row_table(rows: Sequence[Row]) -> Any:
         for name in OWN_COLUMNS
     }
     names = dict.fromkeys(name for row in rows for name in row.columns)
-    arrays |= {name: _user_array([row.columns.get(name) for row in rows]) for name in names}
+    arrays |= {name: user_array([row.columns.get(name) for row in rows]) for name in names}
     return pa.table(arrays)
 
 
-def _user_array(values: list[Any]) -> Any:
+def user_array(values: list[Any]) -> Any:
+    """Return values as an Arrow array; values of several types become text."""
     import pyarrow as pa
 
     try:

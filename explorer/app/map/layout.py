@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from explorer import name_regions
 from explorer.app import state
-from explorer.app.map.regions import Region, find_regions
+from explorer.app.map.regions import Region, crowds, find_regions, middle_of
 from explorer.app.map.scatter import Colours
 from explorer.library import Library
 from explorer.projection import Projection
@@ -24,7 +25,7 @@ def layout() -> Projection:
 
 
 def regions() -> list[Region]:
-    """Return the crowds of the map and their words; none where no column holds text."""
+    """Return the crowds of the map and their words; without captions, of the vocabulary."""
     library = state.library()
     return _regions(library, layout(), library.cache_key)
 
@@ -74,8 +75,31 @@ def _regions(_library: Library, _map: Projection, key: str) -> list[Region]:  # 
     rows = _library.rows
     texts = [rows[name].fillna("").astype(str) for name in _texts(_library)]
     if not texts:
-        return []
+        return _by_vocabulary(_library, _map)
     return find_regions(_map.xy, [" ".join(words) for words in zip(*texts, strict=True)])
+
+
+def _by_vocabulary(library: Library, places: Projection) -> list[Region]:
+    """Return the crowds that a phrase of the vocabulary tells from the others."""
+    members = crowds(places.xy)
+    if len(members) < 2:
+        return []
+    labels = np.full(len(library), None, dtype=object)
+    for number, rows in enumerate(members):
+        labels[rows] = number
+    names = name_regions(library, labels)
+    return [
+        Region(words, middle_of(places.xy[rows]), rows)
+        for number, rows in enumerate(members)
+        if (words := names[number])
+    ]
+
+
+def name_of_selection(rows: Int[np.ndarray, " K"]) -> str | None:
+    """Return the words that tell these rows of the library from the others; None if none do."""
+    library = state.library()
+    inside = np.isin(np.arange(len(library)), rows)
+    return None if inside.all() or not inside.any() else name_regions(library, inside)[True]
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

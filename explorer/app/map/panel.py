@@ -9,7 +9,13 @@ from jaxtyping import Float
 
 from explorer import mean
 from explorer.app import copying, outputs, state
-from explorer.app.map.layout import distances_to_points, layout, regions, support
+from explorer.app.map.layout import (
+    distances_to_points,
+    layout,
+    name_of_selection,
+    regions,
+    support,
+)
 from explorer.app.map.selection import along, rows_within, write_chosen
 from explorer.app.server.decoding import decoded
 from explorer.edits import decode, interpolate
@@ -77,6 +83,8 @@ def show_lasso(border: tuple[Place, ...]) -> None:
     st.subheader(f"{len(rows):,} images in the lasso")
     if not len(rows):
         return
+    if name := name_of_selection(rows):
+        st.caption(f"What tells them from the others: {outputs.escaped(name)}")
     images, table = st.tabs(["Images", "Table"])
     with images:
         words = [state.caption(int(row)) for row in rows[:MAX_LASSO_TILES]]

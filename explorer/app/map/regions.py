@@ -37,7 +37,17 @@ def find_regions(
     A crowd whose captions have no words is left out. Of many points a sample is looked at, and
     `rows` are of the sample.
 
-    Source: HDBSCAN, Campello et al. 2013; c-TF-IDF, Grootendorst 2022, eq. 2.
+    Source: c-TF-IDF, Grootendorst 2022, eq. 2.
+    """
+    members = crowds(xy, seed=seed)
+    named = zip(_telling_words(members, captions), members, strict=True)
+    return [Region(words, middle_of(xy[own]), own) for words, own in named if words]
+
+
+def crowds(xy: Float[np.ndarray, "N 2"], *, seed: int = 0) -> list[Int[np.ndarray, " K"]]:
+    """Return the rows of each crowd, the largest first; of many points a sample is looked at.
+
+    Source: HDBSCAN, Campello et al. 2013.
     """
     from sklearn.cluster import HDBSCAN
 
@@ -51,12 +61,11 @@ def find_regions(
         return []
     crowd = HDBSCAN(min_cluster_size=smallest, min_samples=5, copy=True).fit_predict(xy[rows])
     members = [rows[crowd == c] for c in range(crowd.max() + 1)]
-    members = sorted(members, key=len, reverse=True)[:MAX_REGIONS]
-    named = zip(_telling_words(members, captions), members, strict=True)
-    return [Region(words, _middle(xy[own]), own) for words, own in named if words]
+    return sorted(members, key=len, reverse=True)[:MAX_REGIONS]
 
 
-def _middle(xy: Float[np.ndarray, "K 2"]) -> tuple[float, float]:
+def middle_of(xy: Float[np.ndarray, "K 2"]) -> tuple[float, float]:
+    """Return the median place."""
     x, y = np.median(xy, axis=0)
     return float(x), float(y)
 
