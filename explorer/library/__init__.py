@@ -11,17 +11,20 @@ from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from explorer.encoder import Encoder
 from explorer.errors import LibraryNotFound
 from explorer.library.adding import Progress, add
 from explorer.library.checking import repair, verify
 from explorer.library.hits import Hits
 from explorer.library.manifest import DType
-from explorer.library.reader import Reader
+from explorer.library.reader import MinScore, Reader
+from explorer.library.relevance import neutral_phrases
 from explorer.library.sources.columns import join_table
 from explorer.library.sources.scan import AnySource
 from explorer.library.store import Store, create_store, summary
-from explorer.points import Points
+from explorer.points import Points, Side
 from explorer.query import Query
 
 if TYPE_CHECKING:
@@ -189,6 +192,7 @@ class Library(Reader):
         *,
         where: Mapping[str, Any] | None = None,
         exclude: Sequence[int] | None = None,
+        min_score: MinScore = None,
     ) -> Hits:
         """Find the `k` images nearest to a query, by cosine; fewer if there are fewer.
 
@@ -197,15 +201,22 @@ class Library(Reader):
                 model encodes.
             where: column → wanted value, or list of values; all columns must match.
             exclude: rows that must not be found.
+            min_score: the lowest cosine; "auto" finds what matches, judged by how common phrases
+                (or, for images, other rows) score in this library. `Hits.matching` counts them.
 
         Raises:
-            QueryError: more than one point (use `search_many`), or no such column.
+            QueryError: more than one point (use `search_many`), or no such column or value.
             SpaceMismatch: the point is of another space.
         """
         if not isinstance(query, Points):
             parsed = query if isinstance(query, Query) else Query.parse(query)
             query = parsed.points(self.encoder)
-        return super().search(query, k, where=where, exclude=exclude)
+        return super().search(query, k, where=where, exclude=exclude, min_score=min_score)
+
+    def _neutral(self, side: Side) -> np.ndarray:
+        if side == "image":
+            return super()._neutral(side)
+        return self.encoder.encode_text(neutral_phrases()).unit
 
     def verify(self, read_data: bool = False) -> list[str]:
         """List what is damaged, nothing if all is well.
