@@ -3,6 +3,7 @@
 import base64
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,30 @@ if TYPE_CHECKING:
 
 NOTHING_FOUND = 1  # exit code
 OWN = ("rank", "score", "item", "row")  # of a hit
+
+
+@dataclass(frozen=True)
+class Showing:
+    """What becomes of the hits."""
+
+    sheet: Annotated[FilePath | None, typer.Option(help="Write the images found as one image.")] = (
+        None
+    )
+    files_only: Annotated[
+        bool, typer.Option("--files-only", help="Print nothing but the files, one a line.")
+    ] = False
+    null: Annotated[
+        bool, typer.Option("-0", "--null", help="Print the files' exact names, for xargs -0.")
+    ] = False
+    preview: Annotated[bool, typer.Option("--preview", help="Show the images in the terminal.")] = (
+        False
+    )
+    open_found: Annotated[
+        bool, typer.Option("--open", help="Open the sheet, or the files found.")
+    ] = False
+
+
+NO_SHOWING = Showing()
 
 
 @command
@@ -34,21 +59,7 @@ def search(
         str | None,
         typer.Option("--min-score", help="Lowest score: a cosine, or auto for what matches."),
     ] = None,
-    sheet: Annotated[
-        FilePath | None, typer.Option(help="Write the images found as one image.")
-    ] = None,
-    files_only: Annotated[
-        bool, typer.Option("--files-only", help="Print nothing but the files, one a line.")
-    ] = False,
-    null: Annotated[
-        bool, typer.Option("-0", "--null", help="Print the files' exact names, for xargs -0.")
-    ] = False,
-    preview: Annotated[
-        bool, typer.Option("--preview", help="Show the images in the terminal.")
-    ] = False,
-    open_found: Annotated[
-        bool, typer.Option("--open", help="Open the sheet, or the files found.")
-    ] = False,
+    how: Showing = NO_SHOWING,
     as_json: Json = False,
 ) -> None:
     """Find the images nearest to a query; exit code 1 if there is none.
@@ -58,16 +69,20 @@ def search(
     from explorer.errors import QueryError
     from explorer.rendering import check_output
 
-    if sheet is not None:
-        check_output(sheet, video=False)
-    if as_json and (files_only or null or preview):
+    if how.sheet is not None:
+        check_output(how.sheet, video=False)
+    if as_json and (how.files_only or how.null or how.preview):
         raise QueryError("--json stands alone: leave --files-only, -0 and --preview out.")
     hits = _found(library, query, k, conditions(where or []), _lowest(min_score))
-    if len(hits) and sheet is not None:
-        hits.save(sheet)
-    if null or files_only:
-        print_files(_files(hits), b"\0" if null else b"\n")
-    elif preview:
+    _show(hits, how, as_json)
+
+
+def _show(hits: "Hits", how: Showing, as_json: bool) -> None:
+    if len(hits) and how.sheet is not None:
+        hits.save(how.sheet)
+    if how.null or how.files_only:
+        print_files(_files(hits), b"\0" if how.null else b"\n")
+    elif how.preview:
         for position, hit in enumerate(hits):
             say(_line(hit))
             print(preview_lines(hits.open_image(int(hits.rows[position]))))
@@ -76,11 +91,11 @@ def search(
     notes = [f"note: {hits.note}"] if hits.note else []
     verdict = hits.verdict or ("" if len(hits) else "nothing was found")
     for line in [*notes, verdict] if verdict else notes:
-        say(line, sys.stderr if null or files_only or as_json else None)
+        say(line, sys.stderr if how.null or how.files_only or as_json else None)
     if not len(hits):
         raise typer.Exit(NOTHING_FOUND)
-    if open_found:
-        open_files([os.fsencode(sheet)] if sheet is not None else _files(hits))
+    if how.open_found:
+        open_files([os.fsencode(how.sheet)] if how.sheet is not None else _files(hits))
 
 
 def _found(
