@@ -5,6 +5,7 @@ therefore holds whole content or nothing. What the disk refuses becomes one sent
 Knows bytes, files and folders only.
 """
 
+import difflib
 import hashlib
 import os
 import shutil
@@ -200,3 +201,19 @@ def _free_space(target: FilePath) -> str:
         return f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free on its disk. "
     except OSError:
         return ""
+
+
+def no_such_file(file: str | os.PathLike[str]) -> str:
+    """Say that there is no such file, and which name in its folder is nearest to it."""
+    name = os.path.expanduser(os.fspath(file))
+    folder, base = os.path.split(name)
+    try:
+        others = os.listdir(folder or ".")
+    except OSError:
+        others = []
+    near = difflib.get_close_matches(base, others, n=1)
+    if near:
+        shown = os.path.join(os.path.dirname(os.fspath(file)), near[0])
+        return f"There is no file {os.fspath(file)!r}; did you mean {shown!r}?"
+    where = f"the working folder is {os.getcwd()!r}"
+    return f"There is no file {os.fspath(file)!r}; {where}. Correct the path."

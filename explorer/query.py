@@ -8,6 +8,7 @@ A query is parsed from text and formatted as the same text. It becomes Points th
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -16,10 +17,12 @@ import numpy as np
 
 from explorer.encoder import Encoder
 from explorer.errors import QueryError, SideMismatch
+from explorer.files import no_such_file
 from explorer.points import Points, Side
 from explorer.prior import Prior
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+FILE_SUFFIXES = (*IMAGE_SUFFIXES, ".heic", ".heif", ".npy", ".npz", ".parquet")
 
 _CANCELLED = 1e-5  # relative to the sum of weights; the rounding of float32 stays below
 _WEIGHT = re.compile(
@@ -54,7 +57,7 @@ class Term:
         amount = abs(float(self.weight))
         shown = repr(int(amount)) if amount == int(amount) < 1e15 else repr(amount)
         text = self.name or self.text
-        if not _reads_bare(text):
+        if not _reads_bare(text, self.is_image):
             text = '"' + text.replace('"', '""') + '"'
         return text if amount == 1 else f"{shown}:{text}"
 
@@ -104,7 +107,9 @@ class Query:
         Terms are separated by + and -, alone or at the start of a word. A number and a colon at the
         start of a term are its weight: `0.5:red car`. Successive words form one phrase. Text in
         quotes is taken literally: `"2001: a space odyssey"`; within double quotes, two double
-        quotes mean one. A term is an image if a file of that name exists.
+        quotes mean one. A term is an image if a file of that name exists. What ends like a file
+        but is none is an error, unless it stands in quotes: `"cta.png"` is words. A shell takes
+        quotes away, so there they come in pairs: `'"cta.png"'`.
 
         Raises:
             QueryError: there is no term, a sign without a term, a weight that is zero or not
@@ -112,7 +117,7 @@ class Query:
         """
         texts = [tokens] if isinstance(tokens, str) else list(tokens)
         read = " ".join(texts)
-        signs, weights, phrases = [""], [""], [list[str]()]
+        signs, weights, phrases = [""], [""], [list[tuple[str, bool]]()]
         for kind, value in _pieces(texts):
             if kind == "sign":
                 signs.append(value)
@@ -121,7 +126,7 @@ class Query:
             elif kind == "weight":
                 weights[-1] = value
             else:
-                phrases[-1].append(value)
+                phrases[-1].append((value, kind == "quoted"))
         if not phrases[0] and not weights[0] and len(phrases) > 1:  # it starts with a sign
             signs, weights, phrases = signs[1:], weights[1:], phrases[1:]
         groups = zip(signs, weights, phrases, strict=True)
@@ -208,7 +213,8 @@ def _pieces(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
                 at_start = False
                 is_file = os.path.isfile(os.path.expanduser(rest))  # its name may hold spaces
                 position += len(rest) if is_file else piece.end()
-                yield "word", rest if is_file else _unquoted(piece)
+                bare = is_file or piece["bare"] is not None
+                yield "word" if bare else "quoted", rest if is_file else _unquoted(piece)
 
 
 def _unquoted(piece: re.Match[str]) -> str:
@@ -217,8 +223,9 @@ def _unquoted(piece: re.Match[str]) -> str:
     return piece["bare"] or piece["single"]
 
 
-def _term(sign: str, weight: str, words: list[str], read: str) -> Term:
-    if not words:
+def _term(sign: str, weight: str, pieces: list[tuple[str, bool]], read: str) -> Term:
+    """Build a term of its pieces, each with whether it stood in quotes."""
+    if not pieces:
         if not sign and not weight:
             raise QueryError("The query is empty. Write words or image files: 2:cat - night")
         what = f"weight {weight}" if weight else f"sign {sign}"
@@ -226,32 +233,34 @@ def _term(sign: str, weight: str, words: list[str], read: str) -> Term:
             f"In the query {read!r} nothing follows the {what}. Write a term as sign, weight, "
             "words: - 2:night. Put words that start with a sign in double quotes."
         )
-    text = " ".join(words)
+    text = " ".join(piece for piece, _ in pieces)
     is_image = os.path.isfile(os.path.expanduser(text))
-    if not is_image and len(words) > 1 and any(map(_looks_like_image, words)):
+    files = [piece for piece, quoted in pieces if not quoted and _looks_like_file(piece)]
+    if not is_image and len(pieces) > 1 and any(map(_is_surely_file, files)):
         raise QueryError(
             f"In the query {read!r} there is no + or - between words and an image: {text!r}. "
             "Write one between them."
         )
-    if not is_image and _looks_like_image(text):
-        raise QueryError(
-            f"There is no file {text!r}; the working folder is {os.getcwd()!r}. Correct the path."
-        )
+    if not is_image and files:
+        quoted = shlex.quote(f'"{files[0]}"')
+        raise QueryError(f"{no_such_file(files[0])} If it is meant as words, write {quoted}.")
     return Term(text, float(weight or 1) * (-1 if sign == "-" else 1), is_image)
 
 
-def _looks_like_image(word: str) -> bool:
-    has_folder = "/" in word or os.sep in word
-    is_file = os.path.isfile(os.path.expanduser(word))
-    return word.lower().endswith(IMAGE_SUFFIXES) and (has_folder or is_file)
+def _looks_like_file(word: str) -> bool:
+    return word.lower().endswith(FILE_SUFFIXES) and word.lower() not in FILE_SUFFIXES
 
 
-def _reads_bare(text: str) -> bool:
+def _is_surely_file(word: str) -> bool:
+    return "/" in word or os.sep in word or os.path.isfile(os.path.expanduser(word))
+
+
+def _reads_bare(text: str, is_image: bool) -> bool:
     """Return whether `parse` reads a term's text back unchanged without quotes."""
     words = text.split(" ")
     return (
         words == text.split()
         and not any(word[0] in "+-\"'" for word in words)
         and not _WEIGHT.match(text)
-        and (len(words) == 1 or not any(map(_looks_like_image, words)))
+        and ((is_image and len(words) == 1) or not any(map(_looks_like_file, words)))
     )

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from explorer.errors import QueryError, UnknownModel
+from explorer.files import no_such_file
 from explorer.images import grid, read_recipe, save_image
 from explorer.library import Library
 from explorer.library.sheet import TILE, thumbnail
@@ -255,7 +256,7 @@ def recipe_values(file: str | PathLike[str]) -> dict[str, Any]:
     """
     file = FilePath(file)
     if not file.is_file():
-        raise QueryError(f"There is no file {file}.")
+        raise QueryError(no_such_file(file))
     suffix = file.suffix.lower()
     values = None if suffix in SUFFIXES and suffix not in STILL_SUFFIXES else read_recipe(file)
     if values is None and suffix in SUFFIXES:

@@ -190,7 +190,7 @@ def test_the_table_keeps_a_column_named_x(tmp_path):
     shelf.rows = shelf.rows[["item"]].assign(x=7)
     shelf.columns = ["x"]
     table = pd.read_parquet(write_map(shelf, shelf.projection(), tmp_path / "map.parquet"))
-    assert table.columns.tolist() == ["map_x", "map_y", "item", "x"] and (table["x"] == 7).all()
+    assert table.columns.tolist() == ["x", "y", "item", "given_x"] and (table["given_x"] == 7).all()
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,6 @@ def test_a_term_is_a_image_if_its_file_exists(folder: pathlib.Path) -> None:
         Term("./dog.png", 1.0, is_image=True),
         Term("red.png", -1.0, is_image=True),
     )
-    assert not Query.parse("absent.png").terms[0].is_image  # a bare name may be words
 
 
 @pytest.mark.parametrize("name", ["my dog.png", "a - b.png", "it's 2:1.png"])
@@ -185,6 +184,24 @@ def test_a_missing_image_file_is_named(folder: pathlib.Path) -> None:
         Query.parse("cat - ./absent.png")
     with pytest.raises(QueryError, match=r"no file '/x/ABSENT.JPEG'"):
         Query.parse(["/x/ABSENT.JPEG"])
+
+
+def test_a_misspelt_file_is_an_error_with_the_nearest_name(folder: pathlib.Path) -> None:
+    with pytest.raises(QueryError, match=r"no file 'dgo.png'; did you mean 'dog.png'\?"):
+        Query.parse("dgo.png")
+    with pytest.raises(QueryError, match=r"no file 'nosuch.npy'; the working folder"):
+        Query.parse(["cat", "-", "nosuch.npy"])
+    with pytest.raises(QueryError, match=r"no file './dgo.png'; did you mean './dog.png'\?"):
+        Query.parse("./dgo.png")
+    with pytest.raises(QueryError, match="no file 'dgo.png'"):
+        Query.parse("a drawing of dgo.png")
+
+
+def test_quotes_make_the_name_of_a_file_words(folder: pathlib.Path) -> None:
+    query = Query.parse(['2:"dgo.png"', "+", "'a.npy'"])
+    assert query.terms == (Term("dgo.png", 2.0), Term("a.npy"))
+    assert Query.parse(str(query)) == query
+    assert Query.parse(".png").terms == (Term(".png"),)
 
 
 def test_a_image_beside_words_needs_a_sign(folder: pathlib.Path) -> None:

@@ -18,6 +18,7 @@ A query is an algebra: words and image files with `+`, `-` and weights, such as
 | exit code | meaning |
 |---|---|
 | 0 | done |
+| 1 | a search found nothing |
 | 2 | wrong usage, or an error that is explained in one line |
 | 10 | there is no library |
 | 11 | another process is writing to the library |

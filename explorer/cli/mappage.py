@@ -24,6 +24,7 @@ from explorer.cli.mapimage import draw_map
 from explorer.errors import ImageError, QueryError
 from explorer.files import write_file
 from explorer.images import name_of
+from explorer.library.reserved import with_given_names
 from explorer.projection import Projection
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def write_map(
     """Write the map of a library; the suffix says as what.
 
     `.html` is one page that opens offline, with up to 5,000 of the images. `.parquet` has x and y
-    (map_x and map_y if the user has such columns) before all columns of `library.rows`.
+    before all columns of `library.rows`; a column of the user's called x becomes given_x.
 
     Args:
         projection: of all points of the library, in the order of its rows.
@@ -133,10 +134,9 @@ def _tells_groups(column: dict[str, Any]) -> bool:
 
 
 def _table(rows: "pd.DataFrame", xy: Float[np.ndarray, "N 2"]) -> bytes:
-    table = rows.reset_index(drop=True)
-    prefix = "map_" if {"x", "y"} & set(table.columns) else ""
+    table = with_given_names(rows.reset_index(drop=True))
     for position, axis in enumerate("xy"):
-        table.insert(position, prefix + axis, xy[:, position])
+        table.insert(position, axis, xy[:, position])
     content = io.BytesIO()
     table.to_parquet(content, index=False)
     return content.getvalue()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.output import OptionGroup, progress
+from explorer.cli.output import OptionGroup, progress, say
 from explorer.errors import QueryError
 from explorer.settings import Settings
 
@@ -187,7 +187,7 @@ def opened(folder: str | FilePath) -> "Library":
 
     library = Library.open(folder)
     for warning in library.warnings:
-        print(f"unclip: warning: {warning}", file=sys.stderr)
+        say(f"unclip: warning: {warning}", sys.stderr)
     return library
 
 

@@ -2,17 +2,23 @@
 
 import functools
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TextIO, TypeVar, get_type_hints
 
 import typer
 
 from explorer.errors import ExplorerError
 
 T = TypeVar("T")
+
+# control characters, line separators, marks that reorder text, halves of surrogate pairs
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 )
             function(**values)
         except ExplorerError as error:
-            print(f"unclip: {error}", file=sys.stderr)
+            say(f"unclip: {error}", sys.stderr)
             raise typer.Exit(error.exit_code) from None
 
     vars(wrapped)["__signature__"] = Signature(shown)
@@ -82,10 +88,32 @@ def _group(hint: Any) -> OptionGroup | None:
 def report(value: Any, as_json: bool, lines: Iterable[str]) -> None:
     """Print the value as JSON, or the lines for people."""
     if as_json:
-        print(json.dumps(value, ensure_ascii=False))
+        text = json.dumps(value, ensure_ascii=not _writes_unicode(sys.stdout))
+        print(_UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text))
     else:
         for line in lines:
-            print(line)
+            say(line)
+
+
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Print one line: control characters are escaped, and what the terminal cannot write is ?."""
+    stream = stream or sys.stdout
+    coding = getattr(stream, "encoding", None) or "utf-8"
+    print(printable(line).encode(coding, "replace").decode(coding), file=stream)
+
+
+def printable(text: str) -> str:
+    r"""Return text with control characters, and those that reorder a line, escaped.
+
+    >>> printable("a\x1b]0;b\x07\nunclip: done")
+    'a\\x1b]0;b\\x07\\nunclip: done'
+    """
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def _writes_unicode(stream: TextIO) -> bool:
+    coding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "")
+    return coding.startswith("utf")
 
 
 def progress(items: Iterable[T], total: int | None, doing: str) -> Iterator[T]:

@@ -1,12 +1,47 @@
 """The command search: the images of a library nearest to a query."""
 
+import base64
+import os
+import sys
+from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from explorer.cli.options import Folder, Json, opened
-from explorer.cli.output import command, report
+from explorer.cli.output import command, report, say
+from explorer.cli.showing import open_files, preview_lines, print_files
+
+if TYPE_CHECKING:
+    from explorer.library import Hits
+
+NOTHING_FOUND = 1  # exit code
+OWN = ("rank", "score", "item", "row")  # of a hit
+
+
+@dataclass(frozen=True)
+class Showing:
+    """What becomes of the hits."""
+
+    sheet: Annotated[FilePath | None, typer.Option(help="Write the images found as one image.")] = (
+        None
+    )
+    files_only: Annotated[
+        bool, typer.Option("--files-only", help="Print nothing but the files, one a line.")
+    ] = False
+    null: Annotated[
+        bool, typer.Option("-0", "--null", help="Print the files' exact names, for xargs -0.")
+    ] = False
+    preview: Annotated[bool, typer.Option("--preview", help="Show the images in the terminal.")] = (
+        False
+    )
+    open_found: Annotated[
+        bool, typer.Option("--open", help="Open the sheet, or the files found.")
+    ] = False
+
+
+NO_SHOWING = Showing()
 
 
 @command
@@ -20,29 +55,84 @@ def search(
         list[str] | None,
         typer.Option(help="COLUMN=VALUE; with several values of one column, any of them."),
     ] = None,
-    sheet: Annotated[
-        FilePath | None, typer.Option(help="Write the images found as one image.")
+    min_score: Annotated[
+        str | None,
+        typer.Option("--min-score", help="Lowest score: a cosine, or auto for what matches."),
     ] = None,
+    how: Showing = NO_SHOWING,
     as_json: Json = False,
 ) -> None:
-    """Find the images nearest to a query.
+    """Find the images nearest to a query; exit code 1 if there is none.
 
     Example: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
     """
-    from explorer.models import load
-    from explorer.query import Query
+    from explorer.errors import QueryError
     from explorer.rendering import check_output
 
-    if sheet is not None:
-        check_output(sheet, video=False)
-    kept, parsed, wanted = opened(library), Query.parse(query), conditions(where or [])
-    encoder = load(kept.model).encoder
-    hits = kept.search(parsed.points(encoder), k, where=wanted)
-    if sheet is not None:
-        hits.save(sheet)
-    lines = [f"{hit['score']:.3f}  {hit['item']}{_columns(hit)}" for hit in hits]
-    note = [f"note: {hits.note}"] if hits.note else []
-    report(list(hits), as_json, [*lines, *note])
+    if how.sheet is not None:
+        check_output(how.sheet, video=False)
+    if as_json and (how.files_only or how.null or how.preview):
+        raise QueryError("--json stands alone: leave --files-only, -0 and --preview out.")
+    hits = _found(library, query, k, conditions(where or []), _lowest(min_score))
+    _show(hits, how, as_json)
+
+
+def _show(hits: "Hits", how: Showing, as_json: bool) -> None:
+    if len(hits) and how.sheet is not None:
+        hits.save(how.sheet)
+    if how.null or how.files_only:
+        print_files(_files(hits), b"\0" if how.null else b"\n")
+    elif how.preview:
+        for position, hit in enumerate(hits):
+            say(_line(hit))
+            print(preview_lines(hits.open_image(int(hits.rows[position]))))
+    else:
+        report(records(hits), as_json, map(_line, hits))
+    notes = [f"note: {hits.note}"] if hits.note else []
+    verdict = hits.verdict or ("" if len(hits) else "nothing was found")
+    for line in [*notes, verdict] if verdict else notes:
+        say(line, sys.stderr if how.null or how.files_only or as_json else None)
+    if not len(hits):
+        raise typer.Exit(NOTHING_FOUND)
+    if how.open_found:
+        open_files([os.fsencode(how.sheet)] if how.sheet is not None else _files(hits))
+
+
+def _found(
+    folder: FilePath,
+    words: list[str],
+    k: int,
+    wanted: dict[str, list[str]],
+    lowest: Any,
+) -> "Hits":
+    from explorer.errors import QueryError
+    from explorer.query import Query
+
+    library, parsed = opened(folder), Query.parse(words)
+    if not len(library):
+        raise QueryError(
+            f"The library {folder} holds no images: unclip index FOLDER --library {folder}"
+        )
+    return library.search(parsed, k, where=wanted, min_score=lowest)
+
+
+def _lowest(text: str | None) -> Any:
+    """Read --min-score.
+
+    Raises:
+        QueryError: it is neither auto nor a cosine.
+    """
+    from explorer.errors import QueryError
+
+    if text is None or text == "auto":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = 2.0
+    if not -1 <= value <= 1:
+        raise QueryError(f"--min-score {text!r} is neither auto nor a cosine from -1 to 1.")
+    return value
 
 
 def conditions(where: list[str]) -> dict[str, list[str]]:
@@ -62,7 +152,41 @@ def conditions(where: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _columns(hit: dict[str, Any]) -> str:
-    own = ("rank", "score", "item", "row")
-    shown = [str(value) for name, value in hit.items() if name not in own and value is not None]
-    return "  (" + "; ".join(shown) + ")" if shown else ""
+def records(hits: "Hits") -> list[dict[str, Any]]:
+    """Return the hits for JSON, each with the exact name of its file.
+
+    `path` is the name as Python decodes it (`os.fsdecode`): a byte that is not UTF-8 becomes
+    U+DC80 to U+DCFF. Such a name comes as `path_base64` too, its bytes in base64.
+    """
+    found = []
+    for hit, path, member in zip(hits, hits.table["path"], hits.table["member"], strict=True):
+        names = {"path": os.fsdecode(path)}
+        if not _is_utf8(path):
+            names["path_base64"] = base64.b64encode(path).decode()
+        if member:
+            names["member"] = os.fsdecode(member)
+        users = {name: value for name, value in hit.items() if name not in OWN}
+        found.append({name: hit[name] for name in OWN} | names | users)
+    return found
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _files(hits: "Hits") -> list[bytes]:
+    """Return the files of the hits; those within tars are none, and are counted on stderr."""
+    in_tars = int((hits.table["member"] != b"").sum())
+    if in_tars:
+        say(f"unclip: {in_tars} of the images lie in tars, and are left out", sys.stderr)
+    return list(hits.table["path"][hits.table["member"] == b""])
+
+
+def _line(hit: dict[str, Any]) -> str:
+    shown = [str(value) for name, value in hit.items() if name not in OWN and value is not None]
+    columns = "  (" + "; ".join(shown) + ")" if shown else ""
+    return f"{hit['score']:.3f}  {hit['item']}{columns}"

@@ -8,8 +8,9 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from explorer.errors import QueryError
-from explorer.files import writing
+from explorer.files import no_such_file, writing
 from explorer.library import Library
+from explorer.library.reserved import with_given_names
 from explorer.noise import Noise
 from explorer.points import Points, Space
 from explorer.recipe import Recipe
@@ -23,6 +24,8 @@ def read_vectors(file: FilePath, space: Space) -> Points:
     Raises:
         QueryError: the file cannot be read, or its vectors are not of the space's dimension.
     """
+    if not file.is_file():
+        raise QueryError(no_such_file(file))
     try:
         if file.suffix == ".npy":
             array = np.load(file, allow_pickle=False)
@@ -55,7 +58,7 @@ def write_vectors(library: Library, file: FilePath) -> FilePath:
         if file.suffix == ".npy":
             np.save(temporary, points.vectors)
         else:
-            table = library.rows.copy()
+            table = with_given_names(library.rows)
             table[COLUMN] = list(points.vectors)
             table.to_parquet(temporary, index=False)
     return file

@@ -9,7 +9,8 @@ from pathlib import Path as FilePath
 from PIL import Image
 
 from explorer import geometry
-from explorer.errors import QueryError
+from explorer.errors import ImageError, QueryError
+from explorer.files import no_such_file
 from explorer.images import open_image
 from explorer.masks import Mask, as_grey
 from explorer.models import Model
@@ -45,6 +46,8 @@ def keyframes_of(
     elif isinstance(what, Image.Image):
         found = [_of_image(model, what, "image")]
     elif isinstance(what, PathLike):
+        if not os.path.exists(what):
+            raise ImageError(no_such_file(os.fspath(what)))
         found = [_of_image(model, open_image(what), os.path.basename(os.fspath(what)))]
     else:
         query = what if isinstance(what, Query) else Query.parse(what)

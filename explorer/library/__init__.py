@@ -21,6 +21,8 @@ from explorer.library.columns import set_columns
 from explorer.library.hits import Hits
 from explorer.library.importing.adder import Imported, VectorAdder
 from explorer.library.manifest import DType
+from explorer.library.reader import MinScore, Reader
+from explorer.library.relevance import neutral_phrases
 from explorer.library.sources.columns import join_table
 from explorer.library.sources.scan import AnySource
 from explorer.library.store import Store, create_store, summary
@@ -200,6 +202,7 @@ class Library(VectorAdder):
         *,
         where: Mapping[str, Any] | None = None,
         exclude: Sequence[int] | None = None,
+        min_score: MinScore = None,
     ) -> Hits:
         """Find the `k` images nearest to a query, by cosine; fewer if there are fewer.
 
@@ -208,15 +211,22 @@ class Library(VectorAdder):
                 model encodes.
             where: column → wanted value, or list of values; all columns must match.
             exclude: rows that must not be found.
+            min_score: the lowest cosine; "auto" finds what matches, judged by how common phrases
+                (or, for images, other rows) score in this library. `Hits.matching` counts them.
 
         Raises:
-            QueryError: more than one point (use `search_many`), or no such column.
+            QueryError: more than one point (use `search_many`), or no such column or value.
             SpaceMismatch: the point is of another space.
         """
         if not isinstance(query, Points):
             parsed = query if isinstance(query, Query) else Query.parse(query)
             query = parsed.points(self.encoder)
-        return super().search(query, k, where=where, exclude=exclude)
+        return super().search(query, k, where=where, exclude=exclude, min_score=min_score)
+
+    def _neutral(self, side: Side) -> np.ndarray:
+        if side == "image":
+            return super()._neutral(side)
+        return self.encoder.encode_text(neutral_phrases()).unit
 
     def set_columns(self, columns: Mapping[str, Sequence[Any] | np.ndarray | None]) -> None:
         """Keep columns in the library: clusters, scores, tags; all of them, or none.

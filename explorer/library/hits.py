@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from explorer import html
 from explorer.errors import ImageError, LibraryDamaged, QueryError
 from explorer.index import Index
 from explorer.library.contents import Vectors
+from explorer.library.reserved import given_names, with_given_names
 from explorer.library.segments import OWN_COLUMNS
 from explorer.library.sheet import write_sheet
 from explorer.points import Points
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CHUNK = 4096  # vectors
+MAX_NAMED = 8  # values of a column in a message
+MAX_COMPARED = 20_000  # values of a column that a misspelt one is compared with
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +34,11 @@ class Hits:
 
     `scores` are cosines, `rows` count the library's rows from 0, `table` has their columns,
     `points` their image-side points (None if K is 0), `open_image` opens the image of a row,
-    and `note` says what the user should know.
+    and `note` says what the user should know. `matching` counts the images of the library that
+    reach the lowest score which was asked for, shown or not; None if none was.
 
-    Iterating gives a dict a hit: rank (from 1), score, item, row, and the user's columns.
+    Iterating gives a dict a hit: rank (from 1), score, item, row, and the user's columns. One of
+    those that is called like a column of ours, such as `score`, becomes `given_score`.
     """
 
     scores: Float[np.ndarray, " K"]
@@ -42,20 +48,22 @@ class Hits:
     points: Points | None
     open_image: Callable[[int], Image.Image]
     note: str = ""
+    matching: int | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         columns = [name for name in self.table.columns if name not in OWN_COLUMNS]
-        records = self.table[columns].to_dict("records")
-        for position, record in enumerate(records):
+        names = given_names(columns)
+        for position, record in enumerate(self.table[columns].to_dict("records")):
+            users = {names[str(name)]: value for name, value in record.items()}
             yield {
                 "rank": position + 1,
                 "score": float(self.scores[position]),
                 "item": self.items[position],
                 "row": int(self.rows[position]),
-                **{str(name): None if _missing(v) else v for name, v in record.items()},
+                **{name: None if _missing(value) else value for name, value in users.items()},
             }
 
     def _repr_html_(self) -> str:
@@ -64,16 +72,24 @@ class Hits:
         )
 
     @property
+    def verdict(self) -> str:
+        """How many images match, in words; "" if no lowest score was asked for."""
+        if self.matching is None:
+            return ""
+        if not self.matching:
+            return "nothing here matches"
+        return f"about {self.matching:,} of these match"
+
+    @property
     def captions(self) -> list[str]:
         """A line for each: its score, and its caption if it has one, else its file."""
-        named = self.table["caption"] if "caption" in self.table.columns else self.items
+        captions = self.table["caption"] if "caption" in self.table.columns else self.items
+        named = [i if _missing(c) else c for c, i in zip(captions, self.items, strict=True)]
         return [f"{score:.3f} {name}" for score, name in zip(self.scores, named, strict=True)]
 
     def to_pandas(self) -> "pd.DataFrame":
         """Give one row a hit: rank, score, row, then all columns of the library."""
-        table = self.table.copy()
-        for name in [n for n in ("rank", "score", "row") if n in table.columns]:
-            table = table.rename(columns={name: f"given_{name}"})
+        table = with_given_names(self.table)
         table.insert(0, "rank", np.arange(1, len(self) + 1))
         table.insert(1, "score", self.scores)
         table.insert(2, "row", self.rows)
@@ -91,9 +107,8 @@ class Hits:
 
     def caption(self, rank: int) -> str:
         """Return what a hit is called: its caption if it has one, else its file's name."""
-        row = self.table.iloc[rank]
-        has_caption = "caption" in self.table.columns
-        return str(row["caption"]) if has_caption else FilePath(self.items[rank]).name
+        caption = self.table.iloc[rank].get("caption")
+        return FilePath(self.items[rank]).name if _missing(caption) else str(caption)
 
 
 def images_of(
@@ -117,7 +132,8 @@ def matching(
     Values are compared as they are, and as text where their types differ. None finds empty cells.
 
     Raises:
-        QueryError: there is no such column; the message lists those there are.
+        QueryError: there is no such column, or no row has such a value in it; the message names
+            the columns that there are, or the nearest values.
     """
     if not where and exclude is None:
         return None
@@ -127,7 +143,11 @@ def matching(
             known = ", ".join(map(str, table.columns))
             raise QueryError(f"The library has no column {name!r}; its columns are {known}.")
         several = isinstance(wanted, list | tuple | set | frozenset | np.ndarray)
-        allowed &= _among(table[name], list(wanted) if several else [wanted])
+        values = list(wanted) if several else [wanted]
+        found = _among(table[name], values)
+        if not found.any() and len(table):
+            raise QueryError(_no_such_value(table[name], name, values))
+        allowed &= found
     if exclude is not None:
         allowed[np.asarray(exclude, dtype=np.int64)] = False
     return allowed
@@ -138,6 +158,20 @@ def _among(column: "pd.Series", wanted: list[Any]) -> Bool[np.ndarray, " N"]:
     texts = {_as_text(value) for value in wanted if not _missing(value)}
     found = column.map(_as_text).isin(texts).to_numpy(dtype=bool) & ~empty
     return found | (empty if any(_missing(value) for value in wanted) else False)
+
+
+def _no_such_value(column: "pd.Series", name: str, values: list[Any]) -> str:
+    known = list(dict.fromkeys(map(_as_text, column.dropna())))
+    wanted = [_as_text(value) for value in values if not _missing(value)]
+    by_lower = {text.lower(): text for text in known[:MAX_COMPARED]}
+    near = [n for w in wanted for n in get_close_matches(w.lower(), by_lower, 3, 0.5)]
+    shown = [by_lower[n] for n in dict.fromkeys(near)] or known[:MAX_NAMED]
+    what = (
+        "the nearest" if near else "it has" if len(known) <= MAX_NAMED else "it has, among others"
+    )
+    values_text = " or ".join(map(repr, wanted)) or "no value"
+    found = ", ".join(repr(text[:60]) for text in shown) or "no values"
+    return f"No image has {values_text} in the column {name!r}; {what}: {found}."
 
 
 def _as_text(value: Any) -> str:
@@ -161,10 +195,15 @@ def load_index(file: FilePath, key: str, vectors: Vectors) -> tuple[Index, str]:
         note = ""
     except (LibraryDamaged, OSError) as error:
         note = f"The index is damaged, so the search is exact, over all vectors: {error}"
-    return Index(_units(vectors), vectors.dimension), note
+    return Index(units(vectors), vectors.dimension), note
 
 
-def _units(vectors: Vectors) -> Iterator[Float[np.ndarray, "N D"]]:
+def units(vectors: Vectors) -> Iterator[Float[np.ndarray, "N D"]]:
+    """Yield all vectors at length 1, part by part.
+
+    Raises:
+        LibraryDamaged: one has no direction.
+    """
     for start in range(0, len(vectors), _CHUNK):
         part = vectors[start : start + _CHUNK]
         norms = np.linalg.norm(part.astype(np.float64), axis=1, keepdims=True)

@@ -5,18 +5,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import fsdecode
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
 
 from explorer import html
-from explorer.errors import ImageError, QueryError, SpaceMismatch
+from explorer.errors import DiskError, ImageError, QueryError, SpaceMismatch
 from explorer.images import name_of, open_image
 from explorer.index import Index
 from explorer.library.columns import with_set_columns
 from explorer.library.contents import Vectors
-from explorer.library.hits import Hits, images_of, load_index, matching
+from explorer.library.hits import Hits, images_of, load_index, matching, units
+from explorer.library.relevance import NEUTRAL_ROWS, RELEVANCE_VERSION, Relevance
 from explorer.library.segments import NO_IMAGE, OWN_COLUMNS
 from explorer.library.sources.tars import read_member
 from explorer.library.store import Store
@@ -24,6 +26,8 @@ from explorer.points import Points, Side, Space
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MinScore = float | Literal["auto"] | None
 
 
 class Reader:
@@ -157,11 +161,12 @@ class Reader:
         *,
         where: Mapping[str, Any] | None = None,
         exclude: Sequence[int] | None = None,
+        min_score: MinScore = None,
     ) -> Hits:
         """Find the `k` images nearest to one point; see `Library.search`."""
         if len(query) != 1:
             raise QueryError(f"search takes one point, not {len(query)}; use search_many.")
-        return self.search_many(query, k, where=where, exclude=exclude)[0]
+        return self.search_many(query, k, where=where, exclude=exclude, min_score=min_score)[0]
 
     def search_many(
         self,
@@ -170,6 +175,7 @@ class Reader:
         *,
         where: Mapping[str, Any] | None = None,
         exclude: Sequence[int] | None = None,
+        min_score: MinScore = None,
     ) -> list[Hits]:
         """Find the `k` nearest images of every point; see `search`."""
         self._check(points.space)
@@ -178,13 +184,54 @@ class Reader:
             excluded = None if exclude is None else self._checked(exclude)
             allowed = matching(self.rows, where or {}, excluded)
         index, note = self._derive("index", self._load_index)
-        scores, rows = index.search(points.unit, k, allowed)
-        return [self._hits(s, r, note) for s, r in zip(scores, rows, strict=True)]
+        if min_score is None:
+            scores, rows = index.search(points.unit, k, allowed)
+            return [self._hits(s, r, note) for s, r in zip(scores, rows, strict=True)]
+        found = []
+        for unit in points.unit:
+            enough = self._enough(unit, points.side, min_score)
+            enough = enough if allowed is None else enough & allowed
+            scores, rows = index.search(unit[None], k, enough)
+            found.append(self._hits(scores[0], rows[0], note, int(enough.sum())))
+        return found
 
-    def _hits(self, scores: np.ndarray, rows: np.ndarray, note: str) -> Hits:
+    def _enough(self, unit: np.ndarray, side: Side, min_score: MinScore) -> np.ndarray:
+        """Say which rows reach the lowest score."""
+        parts = [part @ unit for part in units(self.vectors)]
+        scores = np.concatenate([np.zeros(0, np.float32), *parts])
+        if not isinstance(min_score, str):
+            return np.asarray(scores >= np.float32(min_score or 0))
+        if min_score != "auto":
+            raise QueryError(f"The lowest score is a number or auto, not {min_score!r}.")
+        return self._relevance(side).matching(scores) if len(scores) else scores > 1
+
+    def _relevance(self, side: Side) -> Relevance:
+        return self._derive(f"relevance-{side}", lambda: self._measure(side))
+
+    def _measure(self, side: Side) -> Relevance:
+        file = self.cache_folder / f"relevance-{side}-{RELEVANCE_VERSION}-{self.cache_key}.npz"
+        with suppress(OSError, ValueError, KeyError, BadZipFile):
+            return Relevance.load(file, len(self))
+        measured = Relevance.fit(units(self.vectors), self._neutral(side))
+        for old in self.cache_folder.glob(f"relevance-{side}-*"):
+            old.unlink(missing_ok=True)
+        with suppress(DiskError):  # a cache: what the disk refuses is measured again
+            measured.save(file)
+        return measured
+
+    def _neutral(self, side: Side) -> np.ndarray:
+        """Queries that stand for any: on the image side rows, spread over the library."""
+        del side
+        chosen = np.linspace(0, len(self) - 1, min(NEUTRAL_ROWS, len(self))).astype(int)
+        return self.points(chosen).unit
+
+    def _hits(
+        self, scores: np.ndarray, rows: np.ndarray, note: str, count: int | None = None
+    ) -> Hits:
         table = self.rows.iloc[rows].reset_index(drop=True)
         points = self.points(rows) if len(rows) else None
-        return Hits(scores, rows, tuple(table["item"]), table, points, self.open_image, note)
+        items = tuple(table["item"])
+        return Hits(scores, rows, items, table, points, self.open_image, note, count)
 
     def save_index(self) -> None:
         """Write the search index to the cache folder. Building an exact one is about as fast."""

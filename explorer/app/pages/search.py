@@ -12,6 +12,7 @@ from explorer.app import copying, outputs, state
 from explorer.app.inputs import Input, ask, take
 from explorer.app.server.decoding import decoded, planned
 from explorer.library import Hits
+from explorer.library.reader import MinScore
 from explorer.query import Query
 from explorer.settings import Settings
 
@@ -31,6 +32,12 @@ def page() -> None:
         terms = _terms()
         with st.expander("Results"):
             count = st.slider("Number of images", 4, 60, 12, key="k", bind="query-params")
+            auto = st.toggle(
+                "Only what matches",
+                key="auto",
+                bind="query-params",
+                help="Leaves out what scores no better than for common phrases.",
+            )
             least = st.slider("Lowest score", -1.0, 1.0, -1.0, 0.01, key="least",
                               bind="query-params")  # fmt: skip
             where = _filters()
@@ -40,7 +47,7 @@ def page() -> None:
             st.info("Type words, or choose an image. A weight below zero subtracts.")
             return
         above = st.container()
-        _results(terms, count, least, where)
+        _results(terms, count, least, where, auto)
         if drawing:  # last, since it takes longest
             with above:
                 _decode(terms)
@@ -80,15 +87,22 @@ def _filters() -> dict[str, list[Any]]:
     return where
 
 
-def _results(terms: Terms, count: int, least: float, where: dict[str, list[Any]]) -> None:
+def _results(
+    terms: Terms, count: int, least: float, where: dict[str, list[Any]], auto: bool = False
+) -> None:
     library, query = state.library(), query_of(terms)
     point = query.points(state.model().encoder)
-    ranked = library.search(point, max(HISTOGRAM_HITS, count), where=where)
+    lowest: MinScore = "auto" if auto else None
+    ranked = library.search(point, max(HISTOGRAM_HITS, count), where=where, min_score=lowest)
     k = min(count, int((ranked.scores >= least).sum()))
+    if ranked.verdict:
+        st.caption(f"{ranked.verdict[0].upper()}{ranked.verdict[1:]}.")
+    if not k and auto and not ranked.matching:
+        return
     if not k:
         st.info("No image scores that high: lower the score, or remove filters.")
         return
-    hits = library.search(point, k, where=where)
+    hits = library.search(point, k, where=where, min_score=lowest)
     if hits.note:
         st.caption(hits.note)
     outputs.found(hits, ("More like this", _more))
