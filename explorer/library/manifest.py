@@ -68,12 +68,15 @@ class Manifest:
     created: str = ""
     sources: tuple[SourceRecord, ...] = ()
     segments: tuple[SegmentRecord, ...] = ()
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)  # source → suffix → files
     sha256: str = field(default="", compare=False)
 
     def encode(self) -> bytes:
         """Return the file's content: JSON with the hash of the manifest that it holds."""
         body = {"format": FORMAT, **asdict(self)}
         del body["sha256"]
+        if not self.left_out:  # as libraries were written before there was such a field
+            del body["left_out"]
         checksum = hashlib.sha256(_canonical(body)).hexdigest()
         return _canonical({"sha256": checksum, "manifest": body}) + b"\n"
 
