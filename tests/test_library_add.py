@@ -76,7 +76,7 @@ def test_a_bad_image_stops_nothing_and_is_tried_again_only_once_changed(
     asked = []
     embed = ColourEncoder.embed
 
-    def listening(self, sources, *, workers=None):
+    def listening(self, sources, *, workers=None, **more):
         return embed(self, (asked.append(s) or s for s in sources), workers=workers)
 
     monkeypatch.setattr(ColourEncoder, "embed", listening)
@@ -103,7 +103,7 @@ def test_closing_or_interrupting_keeps_what_is_done(library, images, encoder, mo
     assert len(Library.open(library.folder)) == 3
     embed = ColourEncoder.embed
 
-    def interrupted(self, sources, *, workers=None):
+    def interrupted(self, sources, *, workers=None, **more):
         for result in embed(self, sources, workers=workers):
             if result.index == 2:
                 raise KeyboardInterrupt

@@ -1,22 +1,28 @@
 """Commands about libraries: index, info, export."""
 
+import re
 import sys
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
 from explorer.cli.options import Folder, Json, opened
 from explorer.cli.output import command, plain, report
+from explorer.errors import QueryError
 
 if TYPE_CHECKING:
     from explorer.library import Library
+    from explorer.library.adding import AddOptions
 
 
 @command
 def index(
     sources: Annotated[
-        list[str], typer.Argument(help="Folders, images, webdataset tars or tables of files.")
+        list[str],
+        typer.Argument(
+            help="Folders, images, videos, webdataset tars, or tables of files, URLs or images."
+        ),
     ],
     library: Annotated[
         FilePath, typer.Option("--library", help="The library; created if there is none.")
@@ -36,6 +42,18 @@ def index(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read images; default: all cores.")
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", help="Leave out names or paths like this; may be repeated."),
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option(help="Index videos, a frame each so long: 2s, 500ms, 1m."),
+    ] = None,
+    max_megapixels: Annotated[
+        float | None,
+        typer.Option(help="Refuse larger images; default: 128, and 485 MB of memory."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Index images: create a library, or bring it up to date.
@@ -45,8 +63,29 @@ def index(
     Example: unclip index ~/Pictures --library photos.lib
     """
     kept = _open_or_create(library, model, source, half)
-    summary = add(kept, sources, columns, workers)
+    summary = add(
+        kept,
+        sources,
+        columns,
+        workers=workers,
+        exclude=tuple(exclude or ()),
+        every=None if every is None else seconds(every),
+        max_megapixels=max_megapixels,
+    )
     report(summary, as_json, summary_lines(kept, summary))
+
+
+def seconds(text: str) -> float:
+    """Read a length of time: 2s, 0.5s, 500ms, 1m, 2.
+
+    Raises:
+        QueryError: it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|min)?", text.strip())
+    value = float(found[1]) * {"ms": 0.001, "m": 60, "min": 60}.get(found[2], 1) if found else 0
+    if value < 0.001:
+        raise QueryError(f"--every {text!r} is not a length of time; use one like 2s or 500ms.")
+    return value
 
 
 def _open_or_create(
@@ -108,7 +147,7 @@ def add(
     library: "Library",
     sources: Any,
     columns: FilePath | None = None,
-    workers: int | None = None,
+    **options: "Unpack[AddOptions]",
 ) -> dict[str, Any]:
     """Run `Library.adding` under a progress bar and count what it did."""
     from rich.console import Console
@@ -129,7 +168,7 @@ def add(
     )
     with Progress(*look, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading images", total=None)
-        for last in library.adding(sources, columns=columns, workers=workers):
+        for last in library.adding(sources, columns=columns, **options):
             bar.update(task, completed=last.done, total=last.total)
     counted = ("embedded", "unchanged", "failed", "removed")
     return {
@@ -137,6 +176,8 @@ def add(
         **{name: getattr(last, name, 0) for name in counted},
         "images": len(library),
         "before": before,
+        "left_out": library.left_out,
+        "excluded": library.excluded,
         "errors": library.errors.to_dict("records"),
     }
 
@@ -148,6 +189,7 @@ def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -
         f"({summary['embedded']} embedded, {summary['unchanged']} unchanged, "
         f"{summary['removed']} removed, {summary['failed']} unreadable)"
     ]
+    lines += counted_lines(summary["left_out"], summary["excluded"])
     errors = summary["errors"]
     lines += [_failure(error) for error in errors[:most]]
     if len(errors) > most:
@@ -155,6 +197,23 @@ def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -
             f"  … and {len(errors) - most} more: unclip info {summary['library']} --errors"
         )
     return lines + [f"  note: {warning}" for warning in library.warnings]
+
+
+def counted_lines(left_out: dict[str, int], excluded: dict[str, int]) -> list[str]:
+    """Return what was not read, by suffix, and what was passed over, by pattern, in words."""
+    from explorer.images.formats import remedy
+
+    lines = []
+    if left_out:
+        each = (
+            f"{files} {suffix}" + (f" — {remedy(suffix)}" if remedy(suffix) else "")
+            for suffix, files in left_out.items()
+        )
+        lines.append(f"  left out: {', '.join(each)}")
+    if excluded:
+        names = (f"{count} {pattern}" for pattern, count in excluded.items())
+        lines.append(f"  excluded: {', '.join(names)}")
+    return lines
 
 
 @command
@@ -170,7 +229,9 @@ def info(
 
     kept = Library.open(library)
     value = kept.info() | ({"unreadable": kept.errors.to_dict("records")} if errors else {})
-    lines = [f"{name}: {plain(content)}" for name, content in value.items() if name != "unreadable"]
+    special = ("unreadable", "left_out")
+    lines = [f"{name}: {plain(content)}" for name, content in value.items() if name not in special]
+    lines += [line.strip() for line in counted_lines(kept.left_out, {})]
     lines += [_failure(error) for error in value.get("unreadable", [])]
     report(value, as_json, lines + [f"note: {warning}" for warning in kept.warnings])
 

@@ -9,23 +9,23 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from explorer.encoder import Encoder
 from explorer.errors import LibraryNotFound
-from explorer.library.adding import Progress, add
+from explorer.library.adding import AddOptions, AddSettings, Progress, add
 from explorer.library.checking import repair, verify
 from explorer.library.columns import set_columns
 from explorer.library.hits import Hits
 from explorer.library.importing.adder import Imported, VectorAdder
 from explorer.library.manifest import DType
-from explorer.library.reader import MinScore, Reader
+from explorer.library.reader import MinScore
 from explorer.library.relevance import neutral_phrases
 from explorer.library.sources.columns import join_table
-from explorer.library.sources.scan import AnySource
-from explorer.library.store import Store, create_store, summary
+from explorer.library.sources.items import AnySource
+from explorer.library.store import Store, create_store, left_out, summary
 from explorer.points import Points, Side
 from explorer.query import Query
 
@@ -149,7 +149,7 @@ class Library(VectorAdder):
         *,
         encoder: Encoder | None = None,
         columns: "str | PathLike[str] | pd.DataFrame | None" = None,
-        workers: int | None = None,
+        **options: Unpack[AddOptions],
     ) -> Added:
         """Bring the library up to date with the sources, and return what was done.
 
@@ -159,13 +159,17 @@ class Library(VectorAdder):
         the same call goes on from there.
 
         Args:
-            sources: folders, images, webdataset tars, or tables of paths (CSV, TSV, Parquet,
-                JSON lines); one or several.
+            sources: folders, images, videos, webdataset tars, tables of paths or URLs (CSV,
+                TSV, Parquet, JSON lines, COCO), or Parquet and Arrow files with the images
+                inside; one or several.
             encoder: None takes that of the library's own model.
             columns: a table whose file column names the images, relative to the table's folder
                 or to the source, or by file name; its other columns become the library's. A
                 captions.* or metadata.* at the top of a folder is used by itself.
             workers: see `Encoder.embed`.
+            exclude: globs of names or paths within a source that are left out.
+            every: seconds between frames of videos; None leaves videos out.
+            max_megapixels: see `open_image`.
 
         Raises:
             SpaceMismatch: the encoder is of another space.
@@ -173,7 +177,7 @@ class Library(VectorAdder):
             LibraryLocked: another process is writing.
             LibraryError: the disk is full or refuses; what was committed is safe.
         """
-        *_, last = self.adding(sources, encoder=encoder, columns=columns, workers=workers)
+        *_, last = self.adding(sources, encoder=encoder, columns=columns, **options)
         return Added(last.embedded, last.unchanged, last.failed, last.removed, last.total)
 
     def adding(
@@ -182,7 +186,7 @@ class Library(VectorAdder):
         *,
         encoder: Encoder | None = None,
         columns: "str | PathLike[str] | pd.DataFrame | None" = None,
-        workers: int | None = None,
+        **options: Unpack[AddOptions],
     ) -> Generator[Progress]:
         """Do what `add` does, and yield how far it is, at least once.
 
@@ -191,9 +195,8 @@ class Library(VectorAdder):
         """
         encoder = encoder or self.encoder
         self._check(encoder.space)
-        return add(
-            self._store, sources, encoder, None if columns is None else join_table(columns), workers
-        )
+        given = None if columns is None else join_table(columns)
+        return add(self._store, sources, encoder, given, AddSettings(**options))
 
     def search(
         self,
@@ -252,6 +255,16 @@ class Library(VectorAdder):
         ['tag']
         """
         set_columns(self._store, columns)
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """How many files and folders the last `add` passed over, by the pattern that says so."""
+        return self._store.excluded
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many files of each suffix its sources hold that are not read."""
+        return left_out(self._store.manifest)
 
     def verify(self, read_data: bool = False) -> list[str]:
         """List what is damaged, nothing if all is well.

@@ -5,17 +5,18 @@ import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from os import fsdecode
+from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from explorer.encoder import Encoder
-from explorer.errors import LibraryError
+from explorer.errors import LibraryError, QueryError
 from explorer.library import changes
 from explorer.library.changes import Change
 from explorer.library.existing import ExistingRows
-from explorer.library.segments import Key
 from explorer.library.sources.columns import Join
-from explorer.library.sources.scan import AnySource, Item, Scan, scan
+from explorer.library.sources.exclusion import Exclusion
+from explorer.library.sources.items import AnySource, Item, Options, Scan
+from explorer.library.sources.scan import scan
 from explorer.library.store import Store
 from explorer.library.writer import writing_to
 
@@ -38,12 +39,37 @@ class Progress:
     current: str  # the item that was last dealt with
 
 
+class AddOptions(TypedDict, total=False):
+    """What `Library.add` takes by name; see there."""
+
+    workers: int | None
+    exclude: Sequence[str]
+    every: float | None
+    max_megapixels: float | None
+
+
+@dataclass(frozen=True)
+class AddSettings:
+    """How sources are read: the options of `Library.add`, checked."""
+
+    workers: int | None = None
+    exclude: Sequence[str] = ()
+    every: float | None = None
+    max_megapixels: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("every", "max_megapixels"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise QueryError(f"{name} is {value}, but must be a positive number.")
+
+
 def add(
     store: Store,
     sources: Sequence[AnySource] | AnySource,
     encoder: Encoder,
     given: Join | None,
-    workers: int | None,
+    settings: AddSettings,
 ) -> Generator[Progress]:
     """Run one `add` under the writer's lock; see `Library.add`."""
     with writing_to(store):
@@ -52,13 +78,16 @@ def add(
                 f"The library {store.folder} holds points of the text side; index images into "
                 "another one."
             )
-        found = scan(sources, os.fsencode(store.folder), given)
+        exclusion = Exclusion(settings.exclude)
+        options = Options(exclusion, settings.every, os.fsencode(store.folder))
+        found = scan(sources, options, given)
         store.warnings += found.warnings
-        with closing(_run(store, found, encoder, workers)) as steps:
+        store.excluded = dict(exclusion.counts)
+        with closing(_run(store, found, encoder, settings)) as steps:
             yield from steps
 
 
-def _run(store: Store, found: Scan, encoder: Encoder, workers: int | None) -> Generator[Progress]:
+def _run(store: Store, found: Scan, encoder: Encoder, settings: AddSettings) -> Generator[Progress]:
     """Settle what needs no embedding, then embed the rest; what is done is kept, always."""
     existing = ExistingRows(store.contents)
     existing.look_for_moved(found.items)
@@ -77,7 +106,7 @@ def _run(store: Store, found: Scan, encoder: Encoder, workers: int | None) -> Ge
         for change in changes.remove_missing(existing, found, kinds):
             journal.take(change)
         yield journal.progress("")
-        with closing(_embed(waiting, existing, encoder, workers)) as embedding:
+        with closing(_embed(waiting, existing, encoder, settings)) as embedding:
             for item, change in embedding:
                 journal.take(change)
                 yield journal.progress(item.name)
@@ -87,28 +116,20 @@ def _run(store: Store, found: Scan, encoder: Encoder, workers: int | None) -> Ge
 
 
 def _embed(
-    waiting: Sequence[Item], existing: ExistingRows, encoder: Encoder, workers: int | None
+    waiting: Sequence[Item], existing: ExistingRows, encoder: Encoder, settings: AddSettings
 ) -> Generator[tuple[Item, Change]]:
     """Embed items that are new or changed; yield each with what becomes of it."""
-    unread: dict[Key, str] = {}
-
-    def content(item: Item) -> str | bytes:
-        """Give the encoder a file's name, or the bytes of a tar's member."""
-        if not item.member:
-            return fsdecode(item.path)
-        try:
-            return item.read()
-        except OSError as error:
-            unread[item.key] = f"{item.name} cannot be read: {error.strerror}."
-            return b""
-
-    results = encoder.embed(map(content, waiting), workers=workers)
+    if settings.workers is None and any(item.member.startswith(b"@") for item in waiting):
+        settings = replace(settings, workers=min(16, os.cpu_count() or 1))  # FFmpeg may crash
+    results = encoder.embed(
+        (item.content for item in waiting),
+        workers=settings.workers,
+        max_megapixels=settings.max_megapixels,
+    )
     try:
         for result in results:
             item = waiting[result.index]
-            reason = unread.get(item.key) if result.vector is None else None
-            failed = changes.fail(item, existing, reason) if reason else None
-            yield item, failed or changes.embed(item, existing, result)
+            yield item, changes.embed(item, existing, result)
     finally:
         if isinstance(results, Generator):
             results.close()  # stops its workers
@@ -157,10 +178,16 @@ class _Journal:
         failures = [change.failure for change in waiting if change.failure is not None]
         retired = [change.retired for change in waiting if change.retired is not None]
         records = [r for r in self.found.records if r not in self.store.manifest.sources]
-        if rows or failures or retired or records:
+        left_out = self.store.manifest.left_out | {
+            source: dict(files) for source, files in self.found.left_out.items() if files
+        }
+        for source in (s for s, files in self.found.left_out.items() if not files):
+            left_out.pop(source, None)
+        news = left_out != self.store.manifest.left_out
+        if rows or failures or retired or records or news:
             version, warnings = self.store.manifest.version, self.store.warnings
             try:
-                self.store.commit(rows, failures, retired, records)
+                self.store.commit(rows, failures, retired, records, left_out)
             except LibraryError:
                 self.disk_failed = True
                 raise

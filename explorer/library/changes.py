@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from explorer.encoder import Embedded
+from explorer.errors import ImageError
 from explorer.library.existing import ExistingRows
 from explorer.library.segments import Failure, Key, Row
-from explorer.library.sources.scan import Item, Scan
+from explorer.library.sources.items import Item, Scan
 
 Outcome = Literal["embedded", "unchanged", "failed", "removed", "forgiven"]
 
@@ -55,7 +56,7 @@ def settle(item: Item, existing: ExistingRows) -> Change | None:
         return None
     try:
         sha256 = hashlib.sha256(item.read()).hexdigest()
-    except OSError:
+    except ImageError:
         return None  # the encoder says why
     if index is not None and existing.get("sha256", index) == sha256:
         return _keep(item, existing, index)
@@ -87,7 +88,7 @@ def embed(item: Item, existing: ExistingRows, result: Embedded) -> Change:
     old = {} if index is None else existing.columns(index)
     own = {
         "sha256": result.sha256,
-        "size": result.size,
+        "size": item.size if item.member else result.size,
         "width": result.width,
         "height": result.height,
         "columns": {**old, **(item.columns or {})},

@@ -5,7 +5,7 @@ from typing import Any
 
 from explorer.library.contents import Contents
 from explorer.library.segments import OWN_COLUMNS, Key
-from explorer.library.sources.scan import Item
+from explorer.library.sources.items import Item
 
 
 class ExistingRows:

@@ -71,6 +71,7 @@ class Manifest:
     sources: tuple[SourceRecord, ...] = ()
     segments: tuple[SegmentRecord, ...] = ()
     side: Side = "image"  # of all its points
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)  # source → suffix → files
     sha256: str = field(default="", compare=False)
 
     def encode(self) -> bytes:
@@ -170,6 +171,8 @@ def _leave_out_defaults(body: dict[str, Any]) -> None:
     """Leave out later fields where they say nothing, so that earlier manifests keep their hash."""
     if body["side"] == "image":
         del body["side"]
+    if not body["left_out"]:
+        del body["left_out"]
     for source in body["sources"]:
         if not source["unit"]:
             del source["unit"]

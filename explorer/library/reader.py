@@ -20,7 +20,7 @@ from explorer.library.contents import Vectors
 from explorer.library.hits import Hits, images_of, load_index, matching, units
 from explorer.library.relevance import NEUTRAL_ROWS, RELEVANCE_VERSION, Relevance
 from explorer.library.segments import NO_IMAGE, OWN_COLUMNS
-from explorer.library.sources.tars import read_member
+from explorer.library.sources.members import read_member
 from explorer.library.store import Store
 from explorer.points import Points, Side, Space
 
@@ -134,7 +134,7 @@ class Reader:
         if not len(chosen):
             raise QueryError(f"The library {self.folder} has no such points: none were asked for.")
         paths, members = (self.rows[name].to_numpy()[chosen] for name in ("path", "member"))
-        labels = tuple(_label(m or p) for p, m in zip(paths, members, strict=True))
+        labels = tuple(_label(p, m) for p, m in zip(paths, members, strict=True))
         return Points(self.vectors[chosen], self.space, self.side, labels)
 
     def open_image(self, row: int) -> Image.Image:
@@ -150,9 +150,9 @@ class Reader:
             raise ImageError(
                 f"{record['item']} has no image here: it was imported as a vector without a file."
             )
-        if not record["member"]:
-            return open_image(fsdecode(record["path"]))
-        return open_image(read_member(record))
+        source = read_member(record) if record["member"] else fsdecode(record["path"])
+        megapixels = record["width"] * record["height"] / 1e6  # what was indexed may be opened
+        return open_image(source, max_megapixels=megapixels if megapixels > 16 else None)
 
     def search(
         self,
@@ -273,5 +273,6 @@ class Reader:
         return chosen
 
 
-def _label(path: bytes) -> str:
-    return name_of(fsdecode(os.path.basename(path)))
+def _label(path: bytes, member: bytes) -> str:
+    is_part = member.startswith((b"@", b"#"))  # a frame, or a row of a table
+    return name_of(fsdecode(os.path.basename(path + member if is_part else member or path)))

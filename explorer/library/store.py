@@ -5,6 +5,7 @@ manifests/00000007.json    segments/<uuid>/…    cache/    lock    quarantine/ 
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
@@ -45,6 +46,7 @@ class Store:
     def __init__(self, folder: FilePath) -> None:
         self.folder = folder.absolute()
         self.warnings: list[str] = []
+        self.excluded: dict[str, int] = {}  # by the last `add`: pattern → files and folders
         self.refresh()
 
     def refresh(self) -> None:
@@ -97,11 +99,13 @@ class Store:
         failures: Sequence[Failure] = (),
         retired: Sequence[int] = (),
         sources: Sequence[SourceRecord] = (),
+        left_out: dict[str, dict[str, int]] | None = None,
     ) -> None:
         """Write the next version, durably: it is on disk when this returns. The lock must be held.
 
         Args:
             retired: numbers of living rows.
+            left_out: files that were not read, source → suffix → how many; None: as before.
 
         Raises:
             LibraryError: the disk is full or refuses; the version before is still the newest.
@@ -120,6 +124,7 @@ class Store:
                 next_row=old.next_row + len(rows),
                 sources=tuple(dict.fromkeys((*old.sources, *sources))),
                 segments=segments,
+                left_out=old.left_out if left_out is None else left_out,
             )
             self.publish(new)
 
@@ -202,6 +207,14 @@ def _check_free(folder: FilePath) -> None:
         )
 
 
+def left_out(manifest: Manifest) -> dict[str, int]:
+    """Return how many files of each suffix the sources hold that are not read, most first."""
+    counts: Counter[str] = Counter()
+    for of_source in manifest.left_out.values():
+        counts.update(of_source)
+    return dict(counts.most_common())
+
+
 def summary(store: Store, columns: Sequence[str]) -> dict[str, Any]:
     """Return what `Library.info` shows."""
     manifest, living = store.manifest, len(store.contents.living)
@@ -219,6 +232,7 @@ def summary(store: Store, columns: Sequence[str]) -> dict[str, Any]:
         "columns": list(columns),
         "errors": len(store.contents.failures),
         "sources": [name_of(source.path) for source in manifest.sources],
+        "left_out": left_out(manifest),
         "version": manifest.version,
         "versions": versions(store.folder),
         "segments": len(manifest.segments),

@@ -42,7 +42,7 @@ def uploaded(label: str, *, key: str, several: bool = False) -> list[Upload]:
 
     What cannot be read is said below the field, and left out.
     """
-    kinds = [kind.lower() for kind in FORMATS] + ["jpg", "tif"]
+    kinds = [*(kind.lower() for kind in FORMATS), "jpg", "tif", "heic", "jp2"]
     files = st.file_uploader(label, kinds, key=key, accept_multiple_files=several,
                              max_upload_size=MAX_FILE_MEGABYTES)  # fmt: skip
     pasting = st.components.v2.component(

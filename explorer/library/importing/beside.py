@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.errors import QueryError
 from explorer.images import name_of
-from explorer.library.sources.columns import as_records, read_records
+from explorer.library.sources.columns import as_records
+from explorer.library.sources.tables import read_records
 
 if TYPE_CHECKING:
     import pandas as pd

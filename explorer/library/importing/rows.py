@@ -18,7 +18,8 @@ from explorer.library.contents import Contents
 from explorer.library.importing.parts import Part, Record, chunks
 from explorer.library.manifest import SourceRecord
 from explorer.library.segments import NO_IMAGE, OWN_COLUMNS, Key, Row
-from explorer.library.sources.columns import as_name, clean, file_column
+from explorer.library.sources.columns import as_name, clean
+from explorer.library.sources.tables import file_column
 from explorer.library.store import Store
 from explorer.library.writer import writing_to
 from explorer.points import Side

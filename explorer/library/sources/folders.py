@@ -6,27 +6,26 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from explorer.images import name_of
-
-IMAGE_SUFFIXES = frozenset(b".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .avif".split())
+from explorer.images.formats import is_image
+from explorer.library.sources.exclusion import Exclusion
 
 Found = tuple[bytes, os.stat_result | None, str]
 """A file's absolute path and its status, or None and the reason why there is none."""
 
 
-def is_image(name: bytes) -> bool:
-    """Check whether a file name has an image suffix."""
-    return os.path.splitext(name.lower())[1] in IMAGE_SUFFIXES
-
-
 class Walk:
     """Iterate over the images below a folder, in the order of their names.
 
-    Hidden names are skipped. Links are followed last, and only to files and folders not yet seen:
-    a loop ends, and an image keeps its real path where it has one below this folder.
+    What `exclusion` names is skipped, other files are noted. Links are followed last, and only to
+    files and folders not yet seen: a loop ends, and an image keeps its real path where it has one
+    below this folder.
     """
 
-    def __init__(self, root: bytes, library: bytes) -> None:
+    def __init__(self, root: bytes, library: bytes, exclusion: Exclusion) -> None:
         self._root = root
+        self._exclusion = exclusion
+        self.texts: list[bytes] = []
+        self.others: list[bytes] = []  # files that are no images, texts too
         self._seen: set[tuple[int, int]] = set()
         self._linked_files: list[bytes] = []
         self._linked_folders: list[bytes] = []
@@ -61,7 +60,7 @@ class Walk:
     def _folders(self, entries: list[os.DirEntry[bytes]]) -> list[bytes]:
         real = []
         for entry in entries:
-            if not entry.name.startswith(b".") and _is_folder(entry):
+            if _is_folder(entry) and not self._is_excluded(entry.path, folder=True):
                 if entry.is_symlink():
                     self._linked_folders.append(entry.path)
                 else:
@@ -70,13 +69,24 @@ class Walk:
 
     def _files(self, entries: list[os.DirEntry[bytes]]) -> Iterator[Found]:
         for entry in entries:
-            hidden = entry.name.startswith(b".")
-            if hidden or not is_image(entry.name) or _is_folder(entry):
+            if _is_folder(entry) or self._is_excluded(entry.path):
                 continue
-            if entry.is_symlink():
+            if not is_image(entry.name):
+                self._note_other(entry)
+            elif entry.is_symlink():
                 self._linked_files.append(entry.path)
             else:
                 yield from self._look(entry.path, linked=False)
+
+    def _is_excluded(self, path: bytes, folder: bool = False) -> bool:
+        return self._exclusion.excludes(os.path.relpath(path, self._root), folder=folder)
+
+    def _note_other(self, entry: os.DirEntry[bytes]) -> None:
+        with suppress(OSError):
+            if entry.is_file():
+                self.others.append(entry.path)
+                if entry.name.lower().endswith(b".txt"):
+                    self.texts.append(entry.path)
 
     def _look(self, path: bytes, linked: bool) -> Iterator[Found]:
         try:

@@ -1,108 +1,47 @@
 """Sources: folders, files, webdataset tars and tables of paths become one list of items.
 
-Paths are bytes, since a file system allows any bytes; `name` is for display. Images are not
-opened here.
+Images are not opened here; of videos, only the length is read.
 """
 
 import os
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from os import PathLike, fsdecode
 from typing import Any
 
-from explorer.errors import QueryError
+from explorer.errors import ImageError, QueryError
 from explorer.images import name_of
+from explorer.images.formats import VIDEO_SUFFIXES, suffix_of
 from explorer.library.manifest import SourceRecord
 from explorer.library.segments import Key
-from explorer.library.sources.columns import (
-    FILE_COLUMNS,
+from explorer.library.sources.columns import Join, clean
+from explorer.library.sources.embedded import SHARD_SUFFIXES, image_column
+from explorer.library.sources.folders import Walk
+from explorer.library.sources.items import (
+    AnySource,
+    Options,
+    Scan,
+    broken_item,
+    item_of,
+)
+from explorer.library.sources.tables import (
     TABLE_SUFFIXES,
-    Join,
-    as_name,
-    clean,
+    columns_seen,
     file_column,
     read_records,
 )
-from explorer.library.sources.folders import Walk
-from explorer.library.sources.tars import list_tar
+from explorer.library.sources.tabular import add_rows, scan_table
+from explorer.library.sources.tars import SIDECAR_BYTES, list_tar
+from explorer.library.sources.videos import MAX_FRAMES, frame_name, frame_times
 
 _AUTOMATIC_TABLES = (b"captions", b"metadata")
 
-AnySource = str | bytes | PathLike[str]
 
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One image that a source names, or (with `problem`) something that cannot be one."""
-
-    path: bytes  # absolute
-    relative: bytes  # to the source
-    source: str
-    size: int
-    mtime_ns: int
-    changed_ns: int
-    member: bytes = b""
-    offset: int = -1
-    columns: dict[str, Any] | None = None
-    problem: str = ""
-
-    @property
-    def key(self) -> Key:
-        """The file and the member: what identifies the item."""
-        return self.path, self.member
-
-    @property
-    def name(self) -> str:
-        """The absolute path for display; a tar's member follows the path of the tar."""
-        path = self.path + b"/" + self.member if self.member else self.path
-        return name_of(fsdecode(path))
-
-    def read(self) -> bytes:
-        """Read the image's bytes.
-
-        Raises:
-            OSError: the file is gone.
-        """
-        with open(self.path, "rb") as handle:
-            if self.offset < 0:
-                return handle.read()
-            handle.seek(self.offset)
-            return handle.read(self.size)
-
-
-@dataclass
-class Scan:
-    """The items and records that the sources hold now."""
-
-    records: list[SourceRecord] = field(default_factory=list)
-    items: dict[Key, Item] = field(default_factory=dict)
-    unknown: list[bytes] = field(default_factory=list)  # folders and tars only partly read
-    warnings: list[str] = field(default_factory=list)
-
-    def covers(self, path: bytes, kind: str, source: str) -> bool:
-        """Check whether an item of this path would be among `items` if it still existed."""
-        if any(path == u or path.startswith(u + b"/") for u in self.unknown):
-            return False
-        for record in self.records:
-            root = os.fsencode(record.path)
-            if record.kind == "folder" and kind in ("folder", "file"):
-                covered = path == root or path.startswith(root.rstrip(b"/") + b"/")
-            else:
-                covered = record.kind == kind and record.path == source
-            if covered:
-                return True
-        return False
-
-    def add(self, item: Item) -> None:
-        """Add an item, unless an earlier source holds it."""
-        self.items.setdefault(item.key, item)
-
-
-def scan(sources: Sequence[AnySource] | AnySource, library: bytes, given: Join | None) -> Scan:
+def scan(sources: Sequence[AnySource] | AnySource, options: Options, given: Join | None) -> Scan:
     """List what the sources hold.
 
     Args:
-        library: the library's own folder, which is never searched.
         given: the user's table; its values win over those of tables beside the images.
 
     Raises:
@@ -115,8 +54,9 @@ def scan(sources: Sequence[AnySource] | AnySource, library: bytes, given: Join |
         path = os.path.abspath(os.fsencode(source))
         record = SourceRecord(_kind(path), fsdecode(path))
         found.records.append(record)
-        read = {"folder": _scan_folder, "tar": _scan_tar, "table": _scan_table, "file": _scan_file}
-        read[record.kind](found, path, library)
+        read = {"folder": _scan_folder, "tar": _scan_tar, "table": scan_table, "file": _scan_file}
+        found.left_out[record.path] = Counter()
+        read[record.kind](found, path, options)
     if given is not None:
         _join(found, given)
         if found.items and not given.matched:
@@ -130,117 +70,137 @@ def _kind(path: bytes) -> Any:
         return "folder"
     if not os.path.exists(path):
         raise QueryError(
-            f"There is no {name}. Pass folders, images, tars, or tables of paths "
+            f"There is no {name}. Pass folders, images, videos, tars, or tables of paths "
             f"({', '.join(TABLE_SUFFIXES)})."
         )
     suffix = os.path.splitext(path.lower())[1]
-    if suffix == b".tar":
+    if path.lower().endswith((b".tar", b".tar.gz", b".tgz")):
         return "tar"
+    if suffix == b".arrow":
+        return "table"
     return "table" if fsdecode(suffix) in TABLE_SUFFIXES else "file"
 
 
-def _item(path: bytes, relative: bytes, source: bytes, status: os.stat_result, **more: Any) -> Item:
-    fingerprint = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return Item(path, relative, fsdecode(source), *fingerprint, **more)
+def _scan_file(found: Scan, path: bytes, options: Options) -> None:
+    if suffix_of(path) in VIDEO_SUFFIXES:
+        _add_video(found, path, os.path.basename(path), path, options)
+        return
+    found.add(item_of(path, os.path.basename(path), path, os.stat(path)))
 
 
-def _broken(path: bytes, relative: bytes, source: bytes, reason: str, member: bytes = b"") -> Item:
+def _add_video(found: Scan, path: bytes, relative: bytes, source: bytes, options: Options) -> None:
+    """Add a video's frames; without `every`, leave it out, and what it gave before as it is."""
+    if options.every is None:
+        found.leave_out(source, suffix_of(path))
+        found.unknown.append(path)
+        return
     try:
-        status = os.stat(path)
-        fingerprint = status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    except (OSError, ValueError):  # ValueError: a NUL in the name
-        fingerprint = 0, 0, 0
-    return Item(path, relative, fsdecode(source), *fingerprint, member=member, problem=reason)
+        status, times = os.stat(path), frame_times(path, options.every)
+    except (OSError, ImageError) as error:
+        found.add(broken_item(path, relative, source, str(error)))
+        return
+    for seconds in times:
+        found.add(item_of(path, relative, source, status, member=frame_name(seconds)))
+    if len(times) == MAX_FRAMES:
+        name = name_of(fsdecode(path))
+        found.warnings.append(f"Of {name} only the first {MAX_FRAMES:,} frames are indexed.")
 
 
-def _scan_file(found: Scan, path: bytes, library: bytes) -> None:
-    found.add(_item(path, os.path.basename(path), path, os.stat(path)))
-
-
-def _scan_folder(found: Scan, root: bytes, library: bytes) -> None:
+def _scan_folder(found: Scan, root: bytes, options: Options) -> None:
     before = set(found.items)
-    walk = Walk(root, library)
+    walk = Walk(root, options.library, options.exclusion)
     for path, status, reason in walk:
         relative = os.path.relpath(path, root)
         if status is None:
-            found.add(_broken(path, relative, root, reason))
+            found.add(broken_item(path, relative, root, reason))
         else:
-            found.add(_item(path, relative, root, status))
+            found.add(item_of(path, relative, root, status))
     found.unknown += walk.unreadable
     new = [key for key in found.items if key not in before]
-    for name in [] if root in walk.unreadable else sorted(os.listdir(root)):
-        stem, suffix = os.path.splitext(name)
-        if stem.lower() in _AUTOMATIC_TABLES and fsdecode(suffix).lower() in TABLE_SUFFIXES:
-            _use_automatic_table(found, os.path.join(root, name), new)
-    if not new and not before:
+    used = _use_texts(found, set(walk.texts), new)
+    automatic = [path for path in sorted(walk.others) if _is_automatic_table(path, root)]
+    for path in sorted(walk.others):
+        suffix = suffix_of(path)
+        if suffix in VIDEO_SUFFIXES:
+            _add_video(found, path, os.path.relpath(path, root), root, options)
+        elif path in used or path in automatic:
+            continue
+        elif suffix in SHARD_SUFFIXES and (column := image_column(path)) is not None:
+            add_rows(found, path, column, root)
+        else:
+            found.leave_out(root, suffix)
+    for path in [] if root in walk.unreadable else automatic:
+        _use_automatic_table(found, path, new)
+    if set(found.items) == before and not before:
         found.warnings.append(f"There are no images in {name_of(fsdecode(root))}.")
+
+
+def _is_automatic_table(path: bytes, root: bytes) -> bool:
+    stem, suffix = os.path.splitext(os.path.basename(path).lower())
+    at_top = os.path.dirname(path) == root.rstrip(b"/")
+    return at_top and stem in _AUTOMATIC_TABLES and fsdecode(suffix) in TABLE_SUFFIXES
+
+
+def _use_texts(found: Scan, texts: set[bytes], keys: list[Key]) -> set[bytes]:
+    """Caption x.jpg with the text of x.txt beside it; return the texts that were used."""
+    used = set()
+    for key in keys:
+        item = found.items[key]
+        text = os.path.splitext(item.path)[0] + b".txt"
+        if text in texts and not item.problem:
+            try:
+                with open(text, "rb") as handle:
+                    caption = handle.read(SIDECAR_BYTES).decode("utf-8-sig", "replace").strip()
+            except OSError as error:
+                found.warnings.append(
+                    f"{name_of(fsdecode(text))} cannot be read: {error.strerror}."
+                )
+                continue
+            columns = clean({"caption": caption})
+            found.items[key] = replace(item, columns={**(item.columns or {}), **columns})
+            used.add(text)
+    return used
 
 
 def _use_automatic_table(found: Scan, file: bytes, keys: list[Key]) -> None:
     try:
-        records = read_records(file)
+        records = read_records(file, found.warnings)
     except QueryError as error:
         found.warnings.append(str(error))
         return
     column = file_column(records)
     if column is None:
         name = name_of(fsdecode(file))
-        found.warnings.append(f"{name} was ignored: none of its columns names the images.")
+        found.warnings.append(
+            f"{name} was ignored: none of its columns names the images; its columns are "
+            f"{columns_seen(records)}."
+        )
         return
     _join(found, Join(records, column, os.path.dirname(file)), keys)
 
 
 def _join(found: Scan, join: Join, keys: list[Key] | None = None) -> None:
+    for item in found.items.values():
+        join.claim(*item.names)
     for key in list(found.items) if keys is None else keys:
         item = found.items[key]
-        if not item.problem and (columns := join.find(*item_names(item))):
+        if not item.problem and (columns := join.find(*item.names)):
             found.items[key] = replace(item, columns={**(item.columns or {}), **columns})
 
 
-def item_names(item: Item) -> tuple[bytes, bytes, bytes]:
-    """Return the names by which a table may refer to an item."""
-    return item.path, item.relative, item.member
-
-
-def _scan_table(found: Scan, file: bytes, library: bytes) -> None:
-    records = read_records(file)
-    column = file_column(records)
-    if column is None:
-        raise QueryError(
-            f"The table {name_of(fsdecode(file))} has no column that names images; it needs "
-            f"one of {', '.join(FILE_COLUMNS)}."
-        )
-    folder, again = os.path.dirname(file), 0
-    for record in records:
-        if not record.get(column):
-            continue
-        relative = as_name(record[column])
-        path = os.path.normpath(os.path.join(folder, relative))
-        again += (path, b"") in found.items
-        try:
-            item = _item(path, relative, file, os.stat(path), columns=clean(record, column))
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            item = _broken(path, relative, file, f"{name_of(fsdecode(path))}: {reason}.")
-        found.add(item)
-    if again:
-        found.warnings.append(
-            f"{again:,} rows of {name_of(fsdecode(file))} name an image again; the first "
-            "row counts."
-        )
-
-
-def _scan_tar(found: Scan, tar: bytes, library: bytes) -> None:
+def _scan_tar(found: Scan, tar: bytes, options: Options) -> None:
     status = os.stat(tar)
-    listing = list_tar(tar)
+    listing = list_tar(tar, options.exclusion)
+    for suffix, files in listing.left_out.items():
+        found.leave_out(tar, suffix, files)
     for member in listing.members:
         more: dict[str, Any] = {"member": member.name, "offset": member.offset}
         more |= {"columns": member.columns, "problem": member.problem}
-        item = _item(tar, member.name, tar, status, **more)
+        item = item_of(tar, member.name, tar, status, **more)
         item = replace(item, size=member.size)
         if item.key in found.items:
             found.warnings.append(f"{item.name} is in the tar twice; the first counts.")
         found.add(item)
     if listing.problem:
         found.unknown.append(tar)
-        found.add(_broken(tar, os.path.basename(tar), tar, listing.problem))
+        found.add(broken_item(tar, os.path.basename(tar), tar, listing.problem))

@@ -3,18 +3,22 @@
 Members are read in place and never unpacked, so a member called ../x is just a name.
 """
 
-import hashlib
+import gzip
 import json
 import os
+import sys
 import tarfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from explorer.errors import ImageError
 from explorer.images import name_of
+from explorer.images.formats import is_image, suffix_of
+from explorer.images.reading import MAX_BYTES
 from explorer.library.sources.columns import clean
-from explorer.library.sources.folders import is_image
+from explorer.library.sources.exclusion import Exclusion
 
 SIDECAR_BYTES = 1_000_000  # larger than any caption
 
@@ -36,30 +40,35 @@ class TarListing:
 
     members: list[Member] = field(default_factory=list)
     problem: str = ""
+    left_out: Counter[str] = field(default_factory=Counter)  # suffix → members that are no images
 
 
-def list_tar(tar: bytes) -> TarListing:
-    """List the images of a tar; a truncated one is listed up to the damage."""
+def list_tar(tar: bytes, exclusion: Exclusion) -> TarListing:
+    """List the images of a tar or tar.gz; a truncated one is listed up to the damage."""
     listing, name = TarListing(), name_of(os.fsdecode(tar))
     columns: dict[str, dict[str, Any]] = {}
     keys: dict[int, str] = {}
     try:
-        size = os.path.getsize(tar)
-        with tarfile.open(tar, "r:", errors="surrogateescape") as archive:
+        packed = tar.lower().endswith((b".gz", b".tgz"))
+        size = os.path.getsize(tar) if not packed else sys.maxsize
+        unpacked = gzip.open(tar) if packed else open(tar, "rb")  # noqa: SIM115
+        with unpacked, tarfile.open(None, "r:", unpacked, errors="surrogateescape") as archive:
             for member in _members(archive):
                 key, _, suffix = member.name.rpartition("/")[2].partition(".")
                 key = f"{member.name.rpartition('/')[0]}/{key}"
                 if member.offset_data + member.size > size:
                     listing.problem = f"{name} is truncated: it is read up to {member.name!r}."
                     break
-                if not member.isreg():
+                if not member.isreg() or exclusion.excludes_member(os.fsencode(member.name)):
                     continue
                 if is_image(os.fsencode(member.name)):
                     keys[len(listing.members)] = key
                     listing.members.append(_image(member))
                 elif suffix.lower() in ("txt", "json") and member.size <= SIDECAR_BYTES:
                     columns.setdefault(key, {}).update(_sidecar(archive, member, suffix.lower()))
-    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+                else:
+                    listing.left_out[suffix_of(member.name)] += 1
+    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
         listing.problem = f"{name} cannot be read to its end: {error}."
     for position, member_key in keys.items():
         listing.members[position].columns = clean(columns.get(member_key, {}))
@@ -84,6 +93,8 @@ def _ends_properly(archive: tarfile.TarFile) -> bool:
 def _image(member: tarfile.TarInfo) -> Member:
     name = os.fsencode(member.name)
     problem = f"{name_of(member.name)} is a sparse file." if member.issparse() else ""
+    if member.size > MAX_BYTES:
+        problem = f"{name_of(member.name)} is too large: {member.size / 1e6:.0f} MB."
     return Member(name, member.offset_data, member.size, problem=problem)
 
 
@@ -97,20 +108,3 @@ def _sidecar(archive: tarfile.TarFile, member: tarfile.TarInfo, suffix: str) -> 
     except (ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
-
-
-def read_member(record: Mapping[str, Any]) -> bytes:
-    """Read the bytes of a stored row's image in place.
-
-    Raises:
-        ImageError: the tar is gone or has changed.
-    """
-    try:
-        with open(record["path"], "rb") as handle:
-            handle.seek(record["offset"])
-            content = handle.read(record["size"])
-    except OSError as error:
-        raise ImageError(f"{record['item']} cannot be read: {error.strerror}.") from None
-    if hashlib.sha256(content).hexdigest() != record["sha256"]:
-        raise ImageError(f"{record['item']} has changed; add its tar to the library again.")
-    return content

@@ -1,0 +1,107 @@
+"""Tables as sources: of paths, of URLs, and with the images inside."""
+
+import os
+from os import fsdecode
+from typing import Any
+
+from explorer.errors import QueryError
+from explorer.images import name_of
+from explorer.images.formats import suffix_of
+from explorer.library.sources.columns import as_name, clean
+from explorer.library.sources.embedded import SHARD_SUFFIXES, image_column, other_columns
+from explorer.library.sources.fetching import fetch_all
+from explorer.library.sources.items import (
+    Options,
+    Scan,
+    broken_item,
+    item_of,
+)
+from explorer.library.sources.tables import (
+    FILE_COLUMNS,
+    TABLE_SUFFIXES,
+    URL_COLUMNS,
+    columns_seen,
+    file_column,
+    read_records,
+)
+
+
+def scan_table(found: Scan, file: bytes, options: Options) -> None:
+    """Add the images that a table names, by path or URL, or holds.
+
+    Raises:
+        QueryError: it cannot be read, or names no images.
+    """
+    if suffix_of(file) in SHARD_SUFFIXES and (cells := image_column(file)) is not None:
+        add_rows(found, file, cells, file)
+        return
+    if suffix_of(file) not in TABLE_SUFFIXES:
+        raise QueryError(f"{name_of(fsdecode(file))} has no column of images (bytes).")
+    records = read_records(file, found.warnings)
+    column = file_column(records)
+    if column is None and (url := file_column(records, URL_COLUMNS)) is not None:
+        _add_urls(found, file, records, url, options)
+        return
+    if column is None:
+        raise QueryError(
+            f"The table {name_of(fsdecode(file))} has no column that names images; it needs "
+            f"one of {', '.join((*FILE_COLUMNS, *URL_COLUMNS))}; its columns are "
+            f"{columns_seen(records)}."
+        )
+    _add_files(found, file, records, column)
+
+
+def _add_files(found: Scan, file: bytes, records: list[dict[str, Any]], column: str) -> None:
+    """Add the images that a table names by path."""
+    folder, again = os.path.dirname(file), 0
+    for record in records:
+        if not record.get(column):
+            continue
+        given = record[column]
+        relative = as_name(given.strip() if isinstance(given, str) else given)
+        path = os.path.normpath(os.path.join(folder, relative))
+        again += (path, b"") in found.items
+        try:
+            item = item_of(path, relative, file, os.stat(path), columns=clean(record, column))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            item = broken_item(path, relative, file, f"{name_of(fsdecode(path))}: {reason}.")
+        found.add(item)
+    if again:
+        found.warnings.append(
+            f"{again:,} rows of {name_of(fsdecode(file))} name an image again; the first "
+            "row counts."
+        )
+
+
+def _add_urls(
+    found: Scan, file: bytes, records: list[dict[str, Any]], column: str, options: Options
+) -> None:
+    """Fetch the images that a table names by URL, and add their files."""
+    rows = {str(record[column]).strip(): record for record in records if record.get(column)}
+    for (url, record), (path, problem) in zip(
+        rows.items(), fetch_all(list(rows), options.fetched), strict=True
+    ):
+        columns = {**clean(record, column), "url": url}
+        if problem:
+            reason = f"{name_of(url[:200])} cannot be fetched: {problem}."
+            found.add(broken_item(path, os.path.basename(path), file, reason))
+        else:
+            status, name = os.stat(path), os.path.basename(path)
+            found.add(item_of(path, name, file, status, columns=columns))
+
+
+def add_rows(found: Scan, file: bytes, column: str, source: bytes) -> None:
+    """Add the images inside a table, each with the other cells of its row."""
+    status, name = os.stat(file), name_of(fsdecode(file))
+    try:
+        for number, (row, path, has_bytes) in enumerate(other_columns(file, column)):
+            relative = os.fsencode(path) if path else os.path.basename(file)
+            more: dict[str, Any] = {"member": b"#%d" % number, "columns": clean(row)}
+            if not has_bytes:
+                more["problem"] = f"{name}#{number} has no image."
+            found.add(item_of(file, relative, source, status, **more))
+    except (OSError, ValueError) as error:
+        found.unknown.append(file)
+        reason = f"{name} cannot be read to its end: {error}."
+        found.add(broken_item(file, os.path.basename(file), source, reason))
