@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from explorer.cli.options import Folder, Json, opened
+from explorer.cli.options import Folder, Json, Trust, opened, trust_folders
 from explorer.cli.output import command, report
 
 
@@ -23,6 +23,7 @@ def search(
     sheet: Annotated[
         FilePath | None, typer.Option(help="Write the images found as one image.")
     ] = None,
+    trust: Trust = None,
     as_json: Json = False,
 ) -> None:
     """Find the images nearest to a query.
@@ -30,13 +31,15 @@ def search(
     Example: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
     """
     from explorer.models import load
+    from explorer.models.trust import check_named
     from explorer.query import Query
     from explorer.rendering import check_output
 
+    trust_folders(trust)
     if sheet is not None:
         check_output(sheet, video=False)
     kept, parsed, wanted = opened(library), Query.parse(query), conditions(where or [])
-    encoder = load(kept.model).encoder
+    encoder = load(check_named(kept.model, f"The library {library}")).encoder
     hits = kept.search(parsed.points(encoder), k, where=wanted)
     if sheet is not None:
         hits.save(sheet)
