@@ -46,8 +46,9 @@ def _points(value: Any) -> bool:
     if not isinstance(value, dict) or not _packed(value.get("points")):
         return False
     space, labels = value.get("space"), value.get("labels", ())
-    named = isinstance(space, list) and len(space) == 3
-    named = named and _text(space[0]) and _whole(space[1]) and _text(space[2])
+    if not isinstance(space, list) or len(space) != 3:
+        return False
+    named = _text(space[0]) and _whole(space[1]) and _text(space[2])
     texts = isinstance(labels, list | tuple) and all(map(_text, labels))
     return named and texts and value.get("side", "image") == "image"
 

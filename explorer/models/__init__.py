@@ -113,19 +113,14 @@ def load(
         WeightsMissing: the weights are not on this machine and cannot be downloaded.
         SpaceMismatch: the decoder or prior is of another space.
 
-    >>> model = load("pocket", device="cpu")
-    >>> model.name, model.space.dimension
-    ('pocket', 256)
+    >>> load("pocket", device="cpu").space.dimension
+    256
     """
     from explorer.models.trust import remember_named
 
     prior_from = os.fspath(prior) if isinstance(prior, str | PathLike) else ""
-    family, _, variant = name.partition(":")
-    module = module_of(family)
-    variant = _absolute(str(source)) if source is not None else _absolute(variant)
     device = best_device(device)
-    model: Model = module.build(variant, device)
-    model = replace(model, name=f"{family}:{variant}" if variant else family)
+    model = _built(name, source, device)
     if isinstance(decoder, str | PathLike):
         came_from = os.fspath(decoder) if _is_name(decoder) else os.path.abspath(decoder)
         decoder = decoder_of(came_from, model.space, device)
@@ -134,6 +129,15 @@ def load(
         prior = prior_of(prior, model.encoder, device)
     remember_named(model.name, model.decoder_from, prior_from)
     return replace(model, decoder=decoder or model.decoder, prior=prior or model.prior)
+
+
+def _built(name: str, source: str | PathLike[str] | None, device: str) -> Model:
+    """Return a model with its own parts, under its full name."""
+    family, _, variant = name.partition(":")
+    module = module_of(family)
+    variant = _absolute(str(source)) if source is not None else _absolute(variant)
+    model: Model = module.build(variant, device)
+    return replace(model, name=f"{family}:{variant}" if variant else family)
 
 
 def decoder_of(what: str | PathLike[str], space: Space, device: str = "auto") -> Decoder:

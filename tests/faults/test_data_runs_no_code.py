@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import explorer
 from explorer import edits
-from explorer.cli import app as unclip
+from explorer.cli import unclip
 from explorer.errors import ExplorerError, WeightsMissing
 from explorer.library import manifest
 from explorer.models import trust

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import explorer
 from explorer import edits
-from explorer.cli import app as unclip
+from explorer.cli import unclip
 from explorer.errors import ExplorerError, QueryError
 from explorer.images import save_image
 from explorer.recipe import Recipe

@@ -57,6 +57,16 @@ def _only(rules: Mapping[str, Rule]) -> Rule:
     )
 
 
+@cache
+def _timm_names() -> frozenset[str]:
+    """Return the image towers of timm that open_clip's own models have."""
+    import open_clip
+
+    configs = (open_clip.get_model_config(name) or {} for name in open_clip.list_models())
+    names = (config.get("vision_cfg", {}).get("timm_model_name") for config in configs)
+    return frozenset(name for name in names if name)
+
+
 _FLAG = one_of(True, False, None)
 _COUNT, _SHARE = whole(1, MOST_WIDTH), number(0, 1)
 _TOWER: dict[str, Rule] = {
@@ -137,16 +147,6 @@ _WORD = {
 }
 
 
-@cache
-def _timm_names() -> frozenset[str]:
-    """Return the image towers of timm that open_clip's own models have."""
-    import open_clip
-
-    configs = (open_clip.get_model_config(name) or {} for name in open_clip.list_models())
-    names = (config.get("vision_cfg", {}).get("timm_model_name") for config in configs)
-    return frozenset(name for name in names if name)
-
-
 def check_open_clip(config: Any, file: FilePath) -> dict[str, Any]:
     """Return an open_clip_config.json, if every key and value in it is on the list.
 
@@ -161,7 +161,7 @@ def check_open_clip(config: Any, file: FilePath) -> dict[str, Any]:
     _check(towers["vision_cfg"], _VISION, "vision_cfg", file)
     _check(towers["text_cfg"], _TEXT, "text_cfg", file)
     _check(pixels, _PIXELS, "preprocess_cfg", file)
-    return config  # type: ignore[no-any-return]
+    return config
 
 
 _LAYOUT = "It needs model_cfg with embed_dim, vision_cfg and text_cfg, and preprocess_cfg."
