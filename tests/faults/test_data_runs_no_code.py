@@ -18,7 +18,7 @@ from explorer import edits
 from explorer.cli import unclip
 from explorer.errors import ExplorerError, WeightsMissing
 from explorer.library import manifest
-from explorer.models import trust
+from explorer.models import trained, trust
 from explorer.models.openclip import load_folder
 from explorer.models.shared.checked_config import check_open_clip
 from explorer.recipe import Recipe
@@ -115,6 +115,19 @@ def test_a_decoder_folder_does_not_choose_a_model(tmp_path, marker):
     assert not marker.exists()
 
 
+MANIFESTS = [{}, {"sha256": []}, {"sha256": {}, "space": 3}, {"sha256": {}, "space": {"name": 1}}]
+SPACE = {"name": "x", "dimension": 4, "fingerprint": "0f"}
+MANIFESTS += [{"sha256": {}, "model": "pocket", "space": SPACE, "steps": "x"}]
+
+
+@pytest.mark.parametrize("values", MANIFESTS)
+def test_a_decoder_folder_with_gaps_is_one_sentence(values, tmp_path):
+    (tmp_path / "decoder.json").write_text(json.dumps(values))
+    with pytest.raises(WeightsMissing) as caught:
+        trained.load_decoder(tmp_path, "cpu")
+    assert "\n" not in str(caught.value)
+
+
 def test_who_names_a_folder_is_not_asked_again_until_it_changes(tmp_path):
     clip = tmp_path / "clip"
     clip.mkdir()
@@ -183,11 +196,9 @@ def test_a_configuration_that_is_no_object_is_one_sentence(text, tmp_path):
         load_folder(tmp_path)
 
 
-VALUES = some.recursive(
-    some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=9),
-    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(), inner, max_size=3),
-    max_leaves=6,
-)
+LEAF = some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=9)
+FLAT = LEAF | some.lists(LEAF, max_size=3) | some.dictionaries(some.text(), LEAF, max_size=3)
+VALUES = FLAT | some.lists(FLAT, max_size=3) | some.dictionaries(some.text(), FLAT, max_size=3)
 KEYS = some.sampled_from(
     [
         *((name,) for name in CONFIG),
