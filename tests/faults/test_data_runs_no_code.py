@@ -164,7 +164,7 @@ def test_no_released_family_runs_code_of_its_folder(family, tmp_path, marker):
         points = model.encoder.encode_images([DOG])
         list(model.decoder.decode(points, explorer.Settings(steps=2)))
         if model.prior is not None:
-            model.prior.sample(["a dog"], 0)
+            model.prior.sample(["a dog"])
     except ExplorerError:
         pass  # refused in one sentence, as it may be
     assert not marker.exists()
