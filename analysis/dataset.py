@@ -17,6 +17,7 @@ from explorer.decoder import Decoder
 from explorer.errors import ExplorerError, QueryError
 from explorer.library import Library
 from explorer.models import Model, load
+from explorer.models.trust import check_named
 from explorer.points import Points
 from explorer.prior import Prior
 from explorer.sampler import batches
@@ -85,7 +86,8 @@ class Dataset:
             other: the folder of a second library.
         """
         library = Library.open(folder)
-        loaded = load(model or library.model, decoder=decoder, prior=prior)
+        name = model or check_named(library.model, f"The library {folder}")
+        loaded = load(name, decoder=decoder, prior=prior)
         if caption is None and "caption" in library.columns:
             caption = "caption"
         second = None if other is None else Library.open(other)

@@ -18,6 +18,7 @@ from explorer.geometry import angle
 from explorer.noise import Noise
 from explorer.path import Path
 from explorer.points import Points
+from explorer.recipe_checks import LIMIT, check_fields
 from explorer.recipe_values import (
     FORMAT,
     PLAIN,
@@ -30,6 +31,7 @@ from explorer.recipe_values import (
 )
 from explorer.settings import Settings
 
+_FORGED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 Way = Literal["points", "rotate", "through"]
 
 
@@ -143,14 +145,18 @@ class Recipe:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
+    def from_dict(cls, values: Mapping[str, Any], limit: float = LIMIT) -> "Recipe":
         """Read what `to_dict` wrote, of this format or an older one.
+
+        Args:
+            limit: frames × steps × megapixels that it may ask for.
 
         Raises:
             QueryError: these are not the values of a recipe that this version reads.
         """
         try:
             values = up_to_date(values)
+            check_fields(values, limit)
             noise, mask = values["noise"], from_plain(values["mask"])
             return cls(
                 **{name: values[name] for name in PLAIN},
@@ -162,7 +168,7 @@ class Recipe:
                 ends=from_plain(values["ends"]),
                 noise=None if noise is None else Noise(unpack(noise, "float16")),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, ExplorerError) as error:
+        except (*_FORGED, ExplorerError) as error:
             raise QueryError(
                 f"The recipe in this file cannot be used ({error}). Only images and videos that "
                 "unclip wrote, and that no other program changed since, can be replayed."

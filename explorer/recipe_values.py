@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,8 +62,11 @@ def pack(array: np.ndarray, dtype: str) -> dict[str, Any]:
 
 def unpack(packed: Mapping[str, Any], dtype: str) -> np.ndarray:
     """Read what `pack` wrote, as float32."""
+    shape = packed["shape"]
+    if len(packed["data"]) != -(-math.prod(shape) * np.dtype(dtype).itemsize * 5 // 4):
+        raise ValueError(f"an array of shape {shape} has other data than its shape says")
     data = base64.b85decode(packed["data"])
-    array = np.frombuffer(data, dtype=f"<{np.dtype(dtype).str[1:]}").reshape(packed["shape"])
+    array = np.frombuffer(data, dtype=f"<{np.dtype(dtype).str[1:]}").reshape(shape)
     return array.astype(np.float32)
 
 

@@ -25,6 +25,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.encoder",
         "explorer.index",
         "explorer.noise",
+        "explorer.recipe_checks",
         "explorer.recipe_values",
     },
     {

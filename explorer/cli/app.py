@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from explorer.cli.options import Trust, trust_folders
 from explorer.cli.output import command
 
 AllowRemote = Annotated[
@@ -36,6 +37,7 @@ def app(
     no_browser: NoBrowser = False,
     decoder: Decoder = "",
     prior: Prior = "",
+    trust: Trust = None,
 ) -> None:
     """Open the dashboard in a browser: map, search, text diffs and more.
 
@@ -44,9 +46,12 @@ def app(
     from explorer.app.server import launch
     from explorer.app.state import AppConfig
     from explorer.library import Library
+    from explorer.models.trust import check_named
 
+    trust_folders(trust)
     if library is not None:
-        Library.open(library)  # report now what is wrong with it
+        kept = Library.open(library)  # report now what is wrong with it
+        check_named(kept.model, f"The library {library}")
     given = AppConfig("" if library is None else str(library.absolute()), decoder, prior)
 
     def started(address: str) -> None:

@@ -9,15 +9,18 @@ from explorer.cli.options import (
     Json,
     ModelOptions,
     Out,
+    Trust,
     decode_all,
     numbers,
     open_library,
     opened,
     read_options,
     settings_options,
+    trust_folders,
 )
 from explorer.cli.output import command, report
 from explorer.errors import QueryError
+from explorer.recipe_checks import LIMIT
 from explorer.settings import Settings
 
 if TYPE_CHECKING:
@@ -165,6 +168,11 @@ def replay(
     decoder: Annotated[
         str | None, typer.Option("--decoder", help="Where its decoder is now, if it was moved.")
     ] = None,
+    limit: Annotated[
+        float,
+        typer.Option("--limit", help="Frames × steps × megapixels that the file may ask for."),
+    ] = LIMIT,
+    trust: Trust = None,
     as_json: Json = False,
 ) -> None:
     """Recreate an image or video from its recipe.
@@ -172,13 +180,15 @@ def replay(
     Example: unclip replay dog.mp4 -o again.mp4
     """
     from explorer.edits import from_recipe
-    from explorer.recipe import Recipe
+    from explorer.edits.replaying import recipes_in
     from explorer.rendering import check_output, recipe_values, save_comparison
 
+    trust_folders(trust)
     values = recipe_values(file)
-    recipes = [Recipe.from_dict(each) for each in values.get("sheet", [values])]
+    recipes = recipes_in(values, limit)
     check_output(out, video=recipes[0].way != "points")
-    library = opened(values["library"]) if values.get("library") else None
+    kept = values.get("library")
+    library = opened(kept) if isinstance(kept, str) and kept and "\0" not in kept else None
     renderings = [decode_all(from_recipe(recipe, decoder)) for recipe in recipes]
     if "sheet" in values:
         save_comparison(renderings, out)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
-from explorer.cli.options import Folder, Json, opened
+from explorer.cli.options import Folder, Json, Trust, opened, trust_folders
 from explorer.cli.output import command, plain, report
 from explorer.errors import QueryError
 
@@ -54,6 +54,7 @@ def index(
         float | None,
         typer.Option(help="Refuse larger images; default: 128, and 485 MB of memory."),
     ] = None,
+    trust: Trust = None,
     as_json: Json = False,
 ) -> None:
     """Index images: create a library, or bring it up to date.
@@ -62,6 +63,7 @@ def index(
 
     Example: unclip index ~/Pictures --library photos.lib
     """
+    trust_folders(trust)
     kept = _open_or_create(library, model, source, half)
     summary = add(
         kept,
@@ -133,12 +135,15 @@ def _check_options(library: "Library", model: str | None, source: str | None, ha
     """
     from explorer.errors import QueryError
     from explorer.models import same_model
+    from explorer.models.trust import remember_named
 
     holds = f"{library.folder} holds {len(library):,} images embedded with {library.model}"
     other = "Leave the option out, or index into another library: --library OTHER"
     wanted = f"openclip:{source}" if source and model in (None, "openclip") else model
     if wanted is not None and not same_model(wanted, library.model):
         raise QueryError(f"{holds}, not with {wanted}. {other} --model {wanted}.")
+    if wanted is not None:
+        remember_named(wanted)
     if half and library.dtype != "float16":
         raise QueryError(f"{holds}, stored as {library.dtype}. {other} --half.")
 

@@ -23,6 +23,13 @@ Out = Annotated[
     FilePath, typer.Option("-o", "--out", help="Output file; the suffix selects the format.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Trust = Annotated[
+    list[FilePath] | None,
+    typer.Option(
+        "--trust",
+        help="A folder of weights that a library or file may name; it is remembered as it is now.",
+    ),
+]
 
 SETTINGS: dict[str, Any] = {  # one option for each field of Settings
     "steps": Annotated[int | None, typer.Option("--steps", help="Denoising steps.")],
@@ -55,6 +62,18 @@ SETTINGS: dict[str, Any] = {  # one option for each field of Settings
         typer.Option("--option", help='NAME=VALUE for the decoder, as prompt="an oil painting".'),
     ],
 }
+
+
+def trust_folders(folders: list[FilePath] | None) -> None:
+    """Remember the folders of --trust.
+
+    Raises:
+        WeightsMissing: one cannot be read.
+    """
+    from explorer.models.trust import remember
+
+    for folder in folders or ():
+        remember(folder)
 
 
 def settings_options(*names: str) -> OptionGroup:
@@ -111,6 +130,8 @@ class ModelOptions:
         bool, typer.Option("--low-memory", help="Keep only the network in use on the device.")
     ] = False
 
+    trust: Trust = None
+
     def open(self) -> "Model":
         """Load the model with the one decoder that was asked for.
 
@@ -127,9 +148,15 @@ class ModelOptions:
 
     def _open(self, decoder: str | None) -> "Model":
         from explorer.models import home_of, load
+        from explorer.models.trust import check_named
+
+        trust_folders(self.trust)
 
         part = decoder or self.prior
-        name = self.model_name or (home_of(part) if part else "pocket")
+        home = home_of(part) if part else "pocket"
+        if part not in (None, home):  # a file in the folder says so, not the person
+            home = check_named(home, f"The folder {part}")
+        name = self.model_name or home
         if self.source and not self.model_name:
             raise QueryError("--source says where a model's weights are; say which with --model.")
         own = decoder if decoder != name else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.options import Folder, Json, opened
+from explorer.cli.options import Folder, Json, Trust, opened, trust_folders
 from explorer.cli.output import command, report, say
 from explorer.cli.showing import open_files, preview_lines, print_files
 
@@ -60,6 +60,7 @@ def search(
         typer.Option("--min-score", help="Lowest score: a cosine, or auto for what matches."),
     ] = None,
     how: Showing = NO_SHOWING,
+    trust: Trust = None,
     as_json: Json = False,
 ) -> None:
     """Find the images nearest to a query; exit code 1 if there is none.
@@ -69,6 +70,7 @@ def search(
     from explorer.errors import QueryError
     from explorer.rendering import check_output
 
+    trust_folders(trust)
     if how.sheet is not None:
         check_output(how.sheet, video=False)
     if as_json and (how.files_only or how.null or how.preview):

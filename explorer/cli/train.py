@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.options import Folder, Json, opened
+from explorer.cli.options import Folder, Json, Trust, opened, trust_folders
 from explorer.cli.output import command, report
 
 if TYPE_CHECKING:
@@ -37,11 +37,14 @@ class TrainingOptions:
     seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed.")] = 0
     rate: Annotated[float, typer.Option("--rate", help="Factor on the usual learning rate.")] = 1.0
 
+    trust: Trust = None
+
     def plan(self, minutes: float) -> "Plan":
         """Return the plan of a training of that length."""
         from explorer.models import best_device
         from explorer.training.loop import Plan
 
+        trust_folders(self.trust)
         return Plan(minutes, rate=self.rate, seed=self.seed, device=best_device(self.device))
 
 

@@ -134,7 +134,9 @@ class Library(VectorAdder):
             SpaceMismatch: the library was made with other weights of it.
         """
         if self._encoder is None:
-            encoder = _loaded(self.model).encoder
+            from explorer.models.trust import check_named
+
+            encoder = _loaded(check_named(self.model, f"The library {self.folder}")).encoder
             self._check(encoder.space)
             self._encoder = encoder
         return self._encoder

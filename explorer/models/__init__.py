@@ -8,6 +8,7 @@
     stable_unclip_small  the same for ViT-L/14
     ip_adapter           IP-Adapter on Stable Diffusion 1.5: encoder, decoder
     ip_adapter_sdxl      IP-Adapter on SDXL: encoder, decoder
+    trust                which folders data may name
     trained              decoders and priors that `unclip train` wrote
     shared/              what several families use
 
@@ -98,7 +99,8 @@ def load(
 ) -> Model:
     """Load a model by name: "pocket", "openclip:ViT-B-32/laion2b_s34b_b79k", "openclip:/a/folder".
 
-    The variant follows the colon; its meaning depends on the family.
+    The variant follows the colon; its meaning depends on the family. A folder that is named here is
+    remembered by its checksum: libraries and recipes may name it too.
 
     Args:
         device: a torch device; "auto" takes CUDA, else Apple's MPS, else the CPU.
@@ -111,23 +113,31 @@ def load(
         WeightsMissing: the weights are not on this machine and cannot be downloaded.
         SpaceMismatch: the decoder or prior is of another space.
 
-    >>> model = load("pocket", device="cpu")
-    >>> model.name, model.space.dimension
-    ('pocket', 256)
+    >>> load("pocket", device="cpu").space.dimension
+    256
     """
-    family, _, variant = name.partition(":")
-    module = module_of(family)
-    variant = _absolute(str(source)) if source is not None else _absolute(variant)
+    from explorer.models.trust import remember_named
+
+    prior_from = os.fspath(prior) if isinstance(prior, str | PathLike) else ""
     device = best_device(device)
-    model: Model = module.build(variant, device)
-    model = replace(model, name=f"{family}:{variant}" if variant else family)
+    model = _built(name, source, device)
     if isinstance(decoder, str | PathLike):
         came_from = os.fspath(decoder) if _is_name(decoder) else os.path.abspath(decoder)
         decoder = decoder_of(came_from, model.space, device)
         model = replace(model, decoder_from=came_from)
     if isinstance(prior, str | PathLike):
         prior = prior_of(prior, model.encoder, device)
+    remember_named(model.name, model.decoder_from, prior_from)
     return replace(model, decoder=decoder or model.decoder, prior=prior or model.prior)
+
+
+def _built(name: str, source: str | PathLike[str] | None, device: str) -> Model:
+    """Return a model with its own parts, under its full name."""
+    family, _, variant = name.partition(":")
+    module = module_of(family)
+    variant = _absolute(str(source)) if source is not None else _absolute(variant)
+    model: Model = module.build(variant, device)
+    return replace(model, name=f"{family}:{variant}" if variant else family)
 
 
 def decoder_of(what: str | PathLike[str], space: Space, device: str = "auto") -> Decoder:

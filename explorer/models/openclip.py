@@ -3,7 +3,6 @@
 A folder has `open_clip_config.json` and `open_clip_model.safetensors`, and can have a tokenizer.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -17,6 +16,7 @@ from jaxtyping import Float
 from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
+from explorer.models.shared.checked_config import check_open_clip, check_tokenizer, read_json
 from explorer.models.shared.fingerprint import of_open_clip
 from explorer.models.shared.hub import Release
 from explorer.models.shared.openclip_tags import (
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
 _PREPROCESS = ("mean", "std", "interpolation", "resize_mode", "size", "fill_color")
+_MISMATCH = (
+    *(RuntimeError, ValueError, TypeError, LookupError, AttributeError, OSError),
+    *(AssertionError, ArithmeticError, MemoryError),
+)
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
@@ -175,13 +179,16 @@ def load_folder(
             f"{folder} has no {WEIGHTS}.{unsafe} Save the weights with safetensors.torch.save_file."
         )
     vocabulary = _own_vocabulary(folder, config["model_cfg"])
-    own = {"bpe_path": str(vocabulary)} if vocabulary else {}
+    # of transformers, whose tokenizers would run the folder's own code if they were asked to
+    hub = bool(config["model_cfg"]["text_cfg"].get("hf_tokenizer_name"))
+    own: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True} if hub else {}
+    own |= {"bpe_path": str(vocabulary)} if vocabulary else {}
     try:
         with quiet():
             module = open_clip.create_model(f"local-dir:{folder}", device=device)
             tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}", **own)
-    except (RuntimeError, ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+    except (*_MISMATCH, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsMissing(
             f"The weights in {folder} do not match {CONFIG}: {reason} Save both from one model."
         ) from error
@@ -189,17 +196,15 @@ def load_folder(
 
 
 def _read_config(folder: FilePath) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        if isinstance(config["model_cfg"]["embed_dim"], int):
-            return config
-        reason = "embed_dim is not a whole number"
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        reason = f"{type(error).__name__} {error}"
-    raise WeightsMissing(
-        f"{folder} is not a folder in open_clip's layout: {CONFIG} is not valid ({reason}). "
-        f"It needs {CONFIG} with model_cfg and preprocess_cfg, and {WEIGHTS}."
-    )
+    if not (folder / CONFIG).is_file():
+        raise WeightsMissing(
+            f"{folder} is not a folder in open_clip's layout: it has no {CONFIG}. It needs "
+            f"{CONFIG} with model_cfg and preprocess_cfg, and {WEIGHTS}."
+        )
+    config = check_open_clip(read_json(folder / CONFIG), folder / CONFIG)
+    if config["model_cfg"]["text_cfg"].get("hf_tokenizer_name"):
+        check_tokenizer(folder)
+    return config
 
 
 def _own_vocabulary(folder: FilePath, model_config: dict[str, Any]) -> FilePath | None:
@@ -228,7 +233,10 @@ def _encoder_of_tag(variant: str, device: str) -> OpenClipEncoder:
             force_quick_gelu=quick,
             force_preprocess_cfg={k: v for k, v in config.items() if k in _PREPROCESS},
         )
-        tokenizer = open_clip.get_tokenizer(architecture)
+        hub = open_clip.get_model_config(architecture)["text_cfg"].get("hf_tokenizer_name")
+        tokenizer = open_clip.get_tokenizer(
+            architecture, **({"trust_remote_code": False} if hub else {})
+        )
     module.eval().requires_grad_(False)
     model_config = open_clip.get_model_config(architecture)
     space = _space(f"openclip:{architecture}/{tag}", model_config, module)

@@ -1,10 +1,12 @@
 """Decoders and priors that `unclip train` wrote: one folder each, for one Space."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any
 
 from explorer.encoder import Encoder
-from explorer.errors import UnknownModel
+from explorer.errors import ExplorerError, UnknownModel, WeightsMissing
 from explorer.models.openclip import OpenClipEncoder
 from explorer.models.shared.manifest import read_manifest
 from explorer.models.shared.patch_decoder import PatchDecoder
@@ -25,7 +27,8 @@ def load_decoder(folder: FilePath, device: str) -> PatchDecoder:
         WeightsMissing: there is none, or a file is damaged.
     """
     manifest = read_manifest(folder / DECODER, _REMEDY.format("decoder"))
-    return PatchDecoder(folder, Space(**manifest["space"]), manifest, device)
+    with _explained(folder / DECODER):
+        return PatchDecoder(folder, Space(**manifest["space"]), manifest, device)
 
 
 def load_prior(folder: FilePath, encoder: Encoder) -> TokenPrior:
@@ -37,11 +40,14 @@ def load_prior(folder: FilePath, encoder: Encoder) -> TokenPrior:
         UnknownModel: the encoder is not one of open_clip.
     """
     manifest = read_manifest(folder / PRIOR, _REMEDY.format("prior"))
-    made_for = f"The prior {folder} was trained for {manifest['model']!r}: load that model."
-    encoder.space.check(Space(**manifest["space"]), made_for)
+    with _explained(folder / PRIOR):
+        made_for = f"The prior {folder} was trained for {manifest['model']!r}: load that model."
+        space = Space(**manifest["space"])
+    encoder.space.check(space, made_for)
     if not isinstance(encoder, OpenClipEncoder):
         raise UnknownModel(f"The prior {folder} needs an open_clip model. Load one with openclip:…")
-    return TokenPrior(folder, encoder, manifest)
+    with _explained(folder / PRIOR):
+        return TokenPrior(folder, encoder, manifest)
 
 
 def model_of(folder: FilePath) -> str:
@@ -52,4 +58,19 @@ def model_of(folder: FilePath) -> str:
     """
     kind = "prior" if (folder / PRIOR).is_file() else "decoder"
     manifest: dict[str, Any] = read_manifest(folder / f"{kind}.json", _REMEDY.format(kind))
-    return str(manifest["model"])
+    with _explained(folder / f"{kind}.json"):
+        return str(manifest["model"])
+
+
+@contextmanager
+def _explained(file: FilePath) -> Iterator[None]:
+    """Say in one sentence that a field of a manifest is missing, or holds something else."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        if isinstance(error, ExplorerError):
+            raise
+        raise WeightsMissing(
+            f"{file} or a configuration beside it is not valid ({type(error).__name__} {error}). "
+            + _REMEDY.format(file.stem)
+        ) from error

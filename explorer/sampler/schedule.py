@@ -14,6 +14,12 @@ SCHEDULE_KEYS = (
     *("thresholding", "dynamic_thresholding_ratio", "sample_max_value"),
 )
 
+SCHEDULERS = (  # the classes that a scheduler_config.json may name
+    *("DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "UnCLIPScheduler", "LCMScheduler"),
+    *("DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "HeunDiscreteScheduler"),
+    *("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "LMSDiscreteScheduler"),
+)
+
 
 def resolved(config: dict[str, Any]) -> dict[str, Any]:
     """Give what the solvers read of a config; what it leaves out is as in the class that it names.
@@ -69,13 +75,12 @@ def _own(config: dict[str, Any]) -> Any:
     import diffusers
 
     name = str(config.get("_class_name"))
-    kind = getattr(diffusers, name, None) if name.endswith("Scheduler") else None
-    if kind is None:
+    if name not in SCHEDULERS:
         raise QueryError(
-            f"The decoder's scheduler config names no scheduler of diffusers ({name}), so there "
+            f"The decoder's scheduler config names no scheduler that is known ({name}), so there "
             'is no solver "own". Choose "ddim", "dpm" or "unipc".'
         )
-    return kind.from_config(config)
+    return getattr(diffusers, name).from_config(config)
 
 
 def _cut(scheduler: Any, steps: int, solver: str, train_steps: int) -> bool:

@@ -15,6 +15,7 @@ from explorer.errors import QueryError, UnknownModel, WeightsMissing
 from explorer.files import make_folder, write_file
 from explorer.library import Library
 from explorer.models import Model, load
+from explorer.models.trust import check_named
 from explorer.training.checkpoints import explained
 from explorer.training.loop import Plan
 
@@ -38,7 +39,8 @@ def model_of(library: Library, device: str) -> Model:
             "unclip index FOLDER --library LIBRARY"
         )
     try:
-        model = load(library.model, device=device)
+        name = check_named(library.model, f"The library {library.folder}")
+        model = load(name, device=device)
     except (UnknownModel, WeightsMissing) as error:
         raise WeightsMissing(
             f"The library {library.folder} was made with {library.model!r}, which cannot be "

@@ -6,6 +6,8 @@ huggingface_hub does not do; that is used for listings, the cache and small file
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -72,6 +74,7 @@ class Release:
         """
         from httpx2 import HTTPError
 
+        check_download(name)
         try:
             for url, blob, size in self._large():
                 if not blob.exists():
@@ -148,6 +151,32 @@ class Release:
             **self._file_patterns,
         )
         return FilePath(folder)
+
+
+_allowed: ContextVar[bool] = ContextVar("downloads", default=True)
+
+
+@contextmanager
+def without_downloads() -> Iterator[None]:
+    """Refuse downloads inside the block: what a file names is never fetched unasked."""
+    token = _allowed.set(False)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+def check_download(name: str) -> None:
+    """Refuse to download the weights of a model inside `without_downloads`.
+
+    Raises:
+        WeightsMissing: it names the command that downloads them.
+    """
+    if not _allowed.get():
+        raise WeightsMissing(
+            f"The weights of {name} are not on this machine, and a file that names a model does "
+            f"not start a download. To fetch them: unclip models get {name}"
+        )
 
 
 def releases_of(name: str) -> tuple[Release, ...]:

@@ -21,10 +21,12 @@ def read_manifest(file: FilePath, remedy: str) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(file.read_text("utf-8"))
         recorded: dict[str, str] = manifest["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsMissing(
             f"{file.parent} has no valid weights: {file.name} cannot be read ({error}). {remedy}"
         ) from error
+    if not isinstance(recorded, dict):
+        raise WeightsMissing(f"{file} lists no checksums. {remedy}")
     for name, digest in recorded.items():
         weights = file.parent / name
         if not weights.is_file() or sha256(weights) != digest:

@@ -10,6 +10,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from explorer.errors import UnknownModel, WeightsMissing
+from explorer.models.shared.hub import check_download
 
 
 def architecture_and_tag(variant: str) -> tuple[str, str]:
@@ -57,6 +58,7 @@ def weights_of_tag(architecture: str, tag: str, config: dict[str, Any]) -> FileP
         cached = try_to_load_from_cache(repository, candidate)
         if isinstance(cached, str):
             return FilePath(cached)
+    check_download(f"openclip:{architecture}/{tag}")
     try:
         with quiet():
             if not constants.HF_HUB_OFFLINE:

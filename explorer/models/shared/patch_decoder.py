@@ -4,7 +4,6 @@ Its folder has `unet/`, `draft/`, `image_normalizer/` and `scheduler/`, in diffu
 there is one, and a manifest with defaults.
 """
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from explorer.decoder import Decoder
+from explorer.models.shared.checked_config import read_json
 from explorer.models.shared.preprocess import Preprocess
 from explorer.points import Points, Space
 
@@ -43,12 +43,12 @@ class PatchDecoder(Decoder):
         self.space, self.device, self.model = space, device, manifest["model"]
         self._folder = folder
         self.dtype = "bfloat16" if device.startswith("cuda") else "float32"
-        self.scheduler_config = json.loads((folder / "scheduler/scheduler_config.json").read_text())
+        self.scheduler_config = read_json(folder / "scheduler/scheduler_config.json")
         self.steps, self.guidance = manifest["steps"], manifest["guidance"]
         self.solver = manifest["solver"]
         self.norms = (manifest["norm_mean"], manifest["norm_std"])
         self.fingerprint = manifest["sha256"][UNET]
-        config = json.loads((folder / "unet/config.json").read_text())
+        config = read_json(folder / "unet/config.json")
         cells, channels = config["sample_size"], config["out_channels"]
         self._patch = round((channels // 3) ** 0.5)
         self.latent_shape = (channels, cells, cells)
