@@ -182,12 +182,13 @@ def decode_all(rendering: "Rendering") -> "Rendering":
 
 
 def opened(folder: str | FilePath) -> "Library":
-    """Open a library, and print what is damaged or was skipped in it."""
+    """Open a library, and print what is damaged, was skipped or means nothing to its model."""
     from explorer.library import Library
 
     library = Library.open(folder)
     for warning in library.warnings:
         print(f"unclip: warning: {warning}", file=sys.stderr)
+    library.note_unlike()
     return library
 
 

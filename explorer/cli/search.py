@@ -30,14 +30,17 @@ def search(
     Example: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
     """
     from explorer.models import load
+    from explorer.models.shared.blindness import note_unlike
     from explorer.query import Query
     from explorer.rendering import check_output
 
     if sheet is not None:
         check_output(sheet, video=False)
     kept, parsed, wanted = opened(library), Query.parse(query), conditions(where or [])
-    encoder = load(kept.model).encoder
-    hits = kept.search(parsed.points(encoder), k, where=wanted)
+    model = load(kept.model)
+    point = parsed.points(model.encoder)
+    note_unlike(model.support, point)
+    hits = kept.search(point, k, where=wanted)
     if sheet is not None:
         hits.save(sheet)
     lines = [f"{hit['score']:.3f}  {hit['item']}{_columns(hit)}" for hit in hits]

@@ -27,6 +27,7 @@ from explorer.models.shared.openclip_tags import (
     weights_of_tag,
 )
 from explorer.models.shared.preprocess import Preprocess
+from explorer.models.shared.text_notes import note_cut
 from explorer.points import Space
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class OpenClipEncoder(Encoder):
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "N D"]:
         import torch
 
+        note_cut(texts, self.tokenizer, self.space.name)
         clean = clean_texts(texts, self.tokenizer.context_length)
         with torch.inference_mode():
             tokens = self.tokenizer(clean).to(self.device)
