@@ -231,7 +231,7 @@ def decoder_of(model: Model) -> "Decoder":
         raise UnknownModel(
             f"{model.name} has no decoder. Use a model with one, as --model pocket, or give one "
             "that was trained for it: --decoder FOLDER (see `unclip train decoder`). "
-            + no_decoder(model.name)
+            f"{no_decoder(model.name)}".rstrip()
         )
     return model.decoder
 

@@ -6,7 +6,10 @@ Run it after the weights have changed; without it, or with the file of other wei
 
 import argparse
 import json
+import random
+from collections.abc import Sequence
 from pathlib import Path as FilePath
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,6 +17,7 @@ from PIL import Image
 from explorer.models import Model, load
 from explorer.models.pocket import FOLDER, MANIFEST
 from explorer.models.shared.blindness import FILE, write_support
+from explorer.models.shared.text_notes import is_unknown
 from explorer.points import Points
 from explorer.support import Support
 from explorer.training.checkpoints import write_manifest
@@ -24,6 +28,38 @@ HELD_OUT_IMAGES = 300
 MEASURED_IMAGES = 600  # of each kind, other than those in the file
 NEIGHBOURS = 1
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+ENGLISH = [
+    "a dog on a beach",
+    "a photo of a cat",
+    "red car",
+    "a man riding a horse",
+    "blue house with a garden",
+    "woman in a green dress",
+    "two birds on a tree",
+    "sunset over the mountains",
+    "a plate of food",
+    "children playing football",
+    "a black and white dog",
+    "an old train",
+    "a bottle of milk",
+    "apple",
+]
+EASTERN = [
+    "猫",
+    "狗在沙滩上",
+    "红色的汽车",
+    "一只猫",
+    "你好世界",
+    "山上的日落",
+    "🐱",
+    "🐶",
+    "犬",
+    "寿司",
+    "赤い車",
+    "海",
+]
+CYRILLIC = ["кошка", "собака на пляже", "красная машина", "человек", "дом", "привет мир", "солнце"]
 
 
 def fit(model: Model, images: data.Images) -> Support:
@@ -57,6 +93,23 @@ def measure(model: Model, images: data.Images, folders: list[FilePath]) -> dict[
     return shares
 
 
+def measure_words(tokenizer: Any, glyphs: Sequence[data.Glyph]) -> dict[str, float]:
+    """Measure the share said to be unknown: of the glyphs' own words, of others, of nonsense."""
+    rng = random.Random(0)
+    kinds = {
+        "names": sorted({glyph.name for glyph in glyphs}),
+        "keywords": sorted({word for glyph in glyphs for word in glyph.keywords}),
+        "English": ENGLISH,
+        "Chinese, Japanese, emoji": EASTERN,
+        "Cyrillic": CYRILLIC,
+        "nonsense": ["".join(rng.choices(LETTERS, k=rng.randint(6, 12))) for _ in range(300)],
+    }
+    return {
+        kind: round(sum(is_unknown(text, tokenizer) for text in texts) / len(texts), 4)
+        for kind, texts in kinds.items()
+    }
+
+
 def main() -> None:
     """Read the command line; write the file, or measure."""
     parser = argparse.ArgumentParser("python -m pocket.blindness", description=__doc__)
@@ -67,7 +120,9 @@ def main() -> None:
     given = parser.parse_args()
     model, images = load(f"pocket:{given.weights}", device="cpu"), data.load(given.data)
     if given.photos is not None:
-        print(json.dumps(measure(model, images, given.photos), indent=2))
+        shares = measure(model, images, given.photos)
+        words = measure_words(vars(model.encoder)["tokenizer"], images.glyphs)
+        print(json.dumps({"images": shares, "words": words}, indent=2, ensure_ascii=False))
         return
     write_support(given.weights / FILE, fit(model, images))
     manifest = json.loads((given.weights / MANIFEST).read_text("utf-8"))

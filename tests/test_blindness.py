@@ -82,6 +82,20 @@ def test_a_text_over_the_context_length_is_said_to_be_cut(pocket):
     assert notes == []
 
 
+@pytest.mark.parametrize("text", ["猫", "кошка", "собака на пляже", "🐱", "zxqvkrtpw"])
+def test_words_that_pocket_does_not_have_are_named(pocket, text):
+    with collecting() as notes:
+        pocket.encoder.encode_text([text])
+    assert len(notes) == 1 and "pocket has no such words" in notes[0]
+
+
+@pytest.mark.parametrize("text", ["a dog on a beach", "fox", "axe", "SC", "10:30"])
+def test_words_that_pocket_has_are_not(pocket, text):
+    with collecting() as notes:
+        pocket.encoder.encode_text([text])
+    assert notes == []
+
+
 def test_short_names_are_names():
     assert same_model("vit-b-32", "openclip:ViT-B-32/laion2b_s34b_b79k")
     for name, short in SHORT_NAMES.items():
