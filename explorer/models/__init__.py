@@ -103,8 +103,7 @@ def load(
 ) -> Model:
     """Load a model by name: "pocket", "vit-b-32", "openclip:ARCHITECTURE/TAG", "openclip:FOLDER".
 
-    `unclip models` lists the short names. The variant follows the colon; its meaning depends on
-    the family.
+    `unclip models` lists short names. What follows the colon depends on the family.
 
     Args:
         device: a torch device; "auto" takes CUDA, else Apple's MPS, else the CPU.
