@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 import explorer as ex
@@ -17,22 +16,6 @@ from explorer.points import Points, Space
 from explorer.support import Support
 
 
-def photograph(seed):
-    """Smooth colours over the whole image, as of a landscape, with fine grain."""
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 255, (5, 5, 3), dtype=np.uint8))
-    smooth = np.asarray(coarse.resize((160, 120), Image.Resampling.BICUBIC)).astype(float)
-    return Image.fromarray((smooth + rng.normal(0, 12, smooth.shape)).clip(0, 255).astype(np.uint8))
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    for i in range(12):
-        photograph(i).save(folder / f"{i}.png")
-    return folder
-
-
 def unclip(*words):
     return CliRunner().invoke(cli.unclip, [str(word) for word in words])
 
@@ -43,21 +26,6 @@ def test_pocket_ships_points_of_its_own_weights_and_knows_emoji(pocket, sample):
     assert pocket.support.outside(points).mean() < 0.2
     assert unlike(pocket.support, points) == ""
     assert support_of("pocket", Space("pocket", 256, "other weights")) is None
-
-
-def test_a_library_of_photographs_in_pocket_is_said_to_be_meaningless(photos, tmp_path):
-    folder = tmp_path / "photos.lib"
-    indexed = unclip("index", photos, "--library", folder, "--model", "pocket")
-    assert "These 12 images are unlike the emoji that pocket was trained on" in indexed.stderr
-    assert "vit-b-32" in unclip("info", folder).stderr
-    found = unclip("search", folder, photos / "3.png")
-    assert found.exit_code == 0 and "This image is unlike the emoji" in found.stderr
-
-
-def test_edits_say_it_too(pocket, photos):
-    with collecting() as notes:
-        ex.edits.redraw(pocket, photos / "1.png")
-    assert [note for note in notes if "unlike the emoji" in note]
 
 
 def test_a_sample_of_training_points_survives_its_file(tmp_path):
