@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import explorer as ex
 from explorer import cli
 from explorer.errors import UnknownModel
 from explorer.models import MODELS, load, module_of, same_model, support_of
