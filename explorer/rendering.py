@@ -15,6 +15,7 @@ from explorer.images import grid, read_recipe, save_image
 from explorer.library import Library
 from explorer.library.sheet import TILE, thumbnail
 from explorer.models import Model
+from explorer.models.shared.short_names import no_decoder
 from explorer.points import Points
 from explorer.recipe import Recipe
 from explorer.video import SUFFIXES, read_video_recipe, write_video
@@ -230,7 +231,8 @@ def decoder_of(model: Model) -> "Decoder":
     if model.decoder is None:
         raise UnknownModel(
             f"{model.name} has no decoder. Use a model with one, as --model pocket, or give one "
-            "that was trained for it: --decoder FOLDER (see `unclip train decoder`)."
+            "that was trained for it: --decoder FOLDER (see `unclip train decoder`). "
+            f"{no_decoder(model.name)}".rstrip()
         )
     return model.decoder
 

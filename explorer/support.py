@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from explorer.errors import QueryError
 from explorer.index import Index
@@ -17,6 +17,7 @@ from explorer.points import Points
 if TYPE_CHECKING:
     import pandas as pd
 
+OUTSIDE_PERCENTILE = 3.0  # of held-out real points, below which a point counts as outside
 MEASURES = ("nearest", "likelihood", "conformity")
 
 
@@ -83,13 +84,29 @@ class Support:
             columns |= {name: values, f"{name} percentile": 50 * below / len(real)}
         return pd.DataFrame(columns)
 
-    def _measure(self, points: Points) -> dict[str, Float[np.ndarray, " N"]]:
+    def outside(self, points: Points) -> Bool[np.ndarray, " N"]:
+        """Return which points lie outside: farther from their neighbours than 97 % of real points.
+
+        Raises:
+            SpaceMismatch: the points are of another space.
+        """
+        self.reference.space.check(points.space)
+        return self._nearest(points) < self._least_near
+
+    def _nearest(self, points: Points) -> Float[np.ndarray, " N"]:
         cosines, _ = self._index.search(points.unit, self.neighbours)
+        return cosines[:, -1]
+
+    @cached_property
+    def _least_near(self) -> float:
+        return float(np.percentile(self._nearest(self.held_out), OUTSIDE_PERCENTILE))
+
+    def _measure(self, points: Points) -> dict[str, Float[np.ndarray, " N"]]:
         mean, whiten = self._whitening
         squares = (((points.vectors - mean) @ whiten) ** 2).sum(1)
         likelihood = -(points.space.dimension * np.log(2 * np.pi) + squares) / 2
         conformity = points.unit @ self.reference.unit.mean(0)  # the mean of the cosines, exactly
-        return dict(zip(MEASURES, (cosines[:, -1], likelihood, conformity), strict=True))
+        return dict(zip(MEASURES, (self._nearest(points), likelihood, conformity), strict=True))
 
     @cached_property
     def _held_out_measures(self) -> dict[str, Float[np.ndarray, " N"]]:

@@ -16,6 +16,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.font",
         "explorer.html",
         "explorer.metadata",
+        "explorer.notes",
         "explorer.progress_bar",
     },
     {"explorer.points", "explorer.images", "explorer.masks", "explorer.settings"},

@@ -16,6 +16,7 @@ from PIL import Image
 from explorer.app import state
 from explorer.errors import ExplorerError
 from explorer.library import Hits
+from explorer.notes import collecting
 from explorer.rendering import Rendering
 
 TILE = 160  # pixels
@@ -39,7 +40,13 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
     @functools.wraps(page)
     def calm() -> None:
         try:
-            page()
+            with collecting() as notes:
+                try:
+                    page()
+                    state.library().note_unlike()
+                finally:
+                    for each in notes:
+                        st.warning(escaped(each))
         except ExplorerError as error:
             st.error(escaped(error))
         except Exception:

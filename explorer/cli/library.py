@@ -74,6 +74,7 @@ def index(
         every=None if every is None else seconds(every),
         max_megapixels=max_megapixels,
     )
+    kept.note_unlike()
     report(summary, as_json, summary_lines(kept, summary))
 
 
@@ -109,6 +110,7 @@ def _create(folder: FilePath, model: str | None, source: str | None, half: bool)
     from explorer.errors import QueryError, WeightsMissing
     from explorer.library import Library
     from explorer.models import DEFAULT_MODEL, load
+    from explorer.models.shared.short_names import no_decoder
 
     if source is not None and model is None:
         raise QueryError("--source is the folder of the weights of --model: name the model too.")
@@ -124,6 +126,8 @@ def _create(folder: FilePath, model: str | None, source: str | None, half: bool)
             "open_clip_model.safetensors: --model openclip:FOLDER. For emoji and icons: "
             "--model pocket, which ships with the package."
         ) from None
+    if model is not None and (sentence := no_decoder(loaded.name)):
+        print(f"unclip: {sentence}", file=sys.stderr)
     return Library.create(folder, loaded, dtype="float16" if half else "float32")
 
 
@@ -233,6 +237,7 @@ def info(
     from explorer.library import Library
 
     kept = Library.open(library)
+    kept.note_unlike()
     value = kept.info() | ({"unreadable": kept.errors.to_dict("records")} if errors else {})
     special = ("unreadable", "left_out")
     lines = [f"{name}: {plain(content)}" for name, content in value.items() if name not in special]

@@ -1,5 +1,6 @@
 """Commands about models: which there are, and fetching, finding and removing their weights."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,8 @@ from explorer.cli.output import command, plain, report
 
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
+
+    from explorer.models.shared.short_names import ShortName
 
 models = typer.Typer(invoke_without_command=True)
 
@@ -20,10 +23,14 @@ Name = Annotated[str, typer.Argument(help="A model's name, as `unclip models` li
 def list_models(context: typer.Context, as_json: Json = False) -> None:
     """List the models, and whether their weights are here; or get, find and remove weights."""
     from explorer.models import describe
+    from explorer.models.shared.short_names import SHORT_NAMES
 
     if context.invoked_subcommand is not None:
         return
-    cards = [dict(card) for card in describe()]
+    cards: list[dict[str, object]] = [dict(card) for card in describe()]
+    short = [
+        {"name": name, "weights_here": None, **asdict(each)} for name, each in SHORT_NAMES.items()
+    ]
     shown = [{k: plain(v) for k, v in card.items()} for card in cards]
     lines = [
         f"{card['name']}\n  space: {card['space']}; dimensions: {card['dimension']}; "
@@ -31,7 +38,16 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
         f"licence: {card['licence']}; weights here: {card['weights_here']}"
         for card in shown
     ]
-    report(cards, as_json, lines)
+    lines += [_short_line(name, each) for name, each in SHORT_NAMES.items()]
+    report([*cards, *short], as_json, lines)
+
+
+def _short_line(name: str, each: "ShortName") -> str:
+    speed = "" if each.slowness == 1 else f" {each.slowness} times the compute of vit-b-32;"
+    return (
+        f"{name}\n  {each.purpose}; words: {each.languages};{speed} {each.megabytes:,} MB; "
+        f"{each.licence}\n  {each.model}; decoded by: {', '.join(each.decoders) or '—'}"
+    )
 
 
 @models.command()

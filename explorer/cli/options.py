@@ -209,12 +209,13 @@ def decode_all(rendering: "Rendering") -> "Rendering":
 
 
 def opened(folder: str | FilePath) -> "Library":
-    """Open a library, and print what is damaged or was skipped in it."""
+    """Open a library, and print what is damaged, was skipped or means nothing to its model."""
     from explorer.library import Library
 
     library = Library.open(folder)
     for warning in library.warnings:
         say(f"unclip: warning: {warning}", sys.stderr)
+    library.note_unlike()
     return library
 
 

@@ -12,6 +12,7 @@ from typing import Any, TextIO, TypeVar, get_type_hints
 import typer
 
 from explorer.errors import ExplorerError
+from explorer.notes import collecting
 
 T = TypeVar("T")
 
@@ -69,7 +70,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 values[name] = group.build(
                     **{option: values.pop(option) for option in group.options}
                 )
-            function(**values)
+            with collecting() as notes:
+                try:
+                    function(**values)
+                finally:
+                    for note in notes:
+                        print(f"unclip: warning: {note}", file=sys.stderr)
         except ExplorerError as error:
             say(f"unclip: {error}", sys.stderr)
             raise typer.Exit(error.exit_code) from None

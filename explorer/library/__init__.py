@@ -226,7 +226,14 @@ class Library(VectorAdder):
         if not isinstance(query, Points):
             parsed = query if isinstance(query, Query) else Query.parse(query)
             query = parsed.points(self.encoder)
+            self._note_unlike_query(query)
         return super().search(query, k, where=where, exclude=exclude, min_score=min_score)
+
+    def _note_unlike_query(self, query: Points) -> None:
+        from explorer.models import support_of
+        from explorer.models.shared.blindness import note_unlike
+
+        note_unlike(support_of(self.model, self.space), query)
 
     def _neutral(self, side: Side) -> np.ndarray:
         if side == "image":

@@ -137,6 +137,18 @@ class Reader:
         labels = tuple(_label(p, m) for p, m in zip(paths, members, strict=True))
         return Points(self.vectors[chosen], self.space, self.side, labels)
 
+    def note_unlike(self) -> None:
+        """Note in one sentence if most images are unlike those that its model was trained on."""
+        from explorer.models import support_of
+        from explorer.models.shared.blindness import SAMPLE_ROWS, note_unlike
+
+        support = support_of(self.model, self.space) if len(self) else None
+        if support is not None:
+            some = min(len(self), SAMPLE_ROWS)
+            rows = np.linspace(0, len(self) - 1, some).astype(int)
+            vectors = np.asarray(self.vectors[rows], dtype=np.float32)
+            note_unlike(support, Points(vectors, self.space, "image"), len(self))
+
     def open_image(self, row: int) -> Image.Image:
         """Open the image of a row, upright RGB, from its file or tar.
 

@@ -29,8 +29,10 @@ from typing import TypedDict
 from explorer.decoder import Decoder
 from explorer.encoder import Encoder
 from explorer.errors import UnknownModel
+from explorer.models.shared.short_names import SHORT_NAMES, long_name
 from explorer.points import Space
 from explorer.prior import Prior
+from explorer.support import Support
 
 DEFAULT_MODEL = "openclip:ViT-B-32/laion2b_s34b_b79k"
 """The CLIP of a new library of photographs: MIT, 605 MB, fast on a CPU."""
@@ -54,6 +56,8 @@ class Model:
     Args:
         name: what `load` takes.
         decoder_from: the folder or model name of the decoder, if it is not the model's own.
+        support: what images it was trained on, to ask how typical a point is of them; None where
+            a model ships none.
 
     Raises:
         SpaceMismatch: a part is of another Space.
@@ -69,6 +73,7 @@ class Model:
     prior: Prior | None = None
     decoder: Decoder | None = None
     decoder_from: str = ""
+    support: Support | None = None
 
     def __post_init__(self) -> None:
         for part in (self.encoder, self.prior, self.decoder):
@@ -97,10 +102,10 @@ def load(
     decoder: Decoder | str | PathLike[str] | None = None,
     prior: Prior | str | PathLike[str] | None = None,
 ) -> Model:
-    """Load a model by name: "pocket", "openclip:ViT-B-32/laion2b_s34b_b79k", "openclip:/a/folder".
+    """Load a model by name: "pocket", "vit-b-32", "openclip:ARCHITECTURE/TAG", "openclip:FOLDER".
 
-    The variant follows the colon; its meaning depends on the family. A folder that is named here is
-    remembered by its checksum: libraries and recipes may name it too.
+    `unclip models` lists short names. What follows the colon depends on the family. A folder that
+    is named here is remembered by its checksum: libraries and recipes may name it too.
 
     Args:
         device: a torch device; "auto" takes CUDA, else Apple's MPS, else the CPU.
@@ -133,7 +138,7 @@ def load(
 
 def _built(name: str, source: str | PathLike[str] | None, device: str) -> Model:
     """Return a model with its own parts, under its full name."""
-    family, _, variant = name.partition(":")
+    family, _, variant = long_name(name).partition(":")
     module = module_of(family)
     variant = _absolute(str(source)) if source is not None else _absolute(variant)
     model: Model = module.build(variant, device)
@@ -199,7 +204,7 @@ def same_model(name: str, other: str) -> bool:
 
 
 def _spelled(name: str) -> str:
-    family, _, variant = name.partition(":")
+    family, _, variant = long_name(name).partition(":")
     folder = _absolute(variant)
     return f"{family}:{folder if os.path.isabs(folder) else folder.lower().replace('-', '_')}"
 
@@ -209,6 +214,18 @@ def describe() -> list[Card]:
     return [module_of(name).card() for name in MODELS]
 
 
+def support_of(name: str, space: Space) -> Support | None:
+    """Return what images a model was trained on, without loading it; None if it does not say.
+
+    Args:
+        space: of the points to ask about; None is returned if the model's weights are others.
+    """
+    family, _, variant = long_name(name).partition(":")
+    find = getattr(module_of(family), "support", None) if family in MODELS else None
+    support: Support | None = find(variant, space) if find else None
+    return support
+
+
 def module_of(name: str) -> ModuleType:
     """Return the module of a family.
 
@@ -216,14 +233,15 @@ def module_of(name: str) -> ModuleType:
         UnknownModel: no family has that name.
     """
     if name not in MODELS:
-        close = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
+        names = [*MODELS, *SHORT_NAMES]
+        close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UnknownModel(f"There is no model {name!r}. Use one of {', '.join(MODELS)}.{hint}")
+        raise UnknownModel(f"There is no model {name!r}. Use one of {', '.join(names)}.{hint}")
     return importlib.import_module(MODELS[name])
 
 
 def _is_name(what: str | PathLike[str]) -> bool:
-    return os.fspath(what).partition(":")[0] in MODELS
+    return long_name(os.fspath(what)).partition(":")[0] in MODELS
 
 
 def _absolute(variant: str) -> str:

@@ -27,6 +27,7 @@ from explorer.models.shared.openclip_tags import (
     weights_of_tag,
 )
 from explorer.models.shared.preprocess import Preprocess
+from explorer.models.shared.text_notes import note_cut, note_unknown
 from explorer.points import Space
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class OpenClipEncoder(Encoder):
         import torch
 
         clean = clean_texts(texts, self.tokenizer.context_length)
+        note_cut(clean, self.tokenizer, self.space.name)
+        note_unknown(clean, self.tokenizer, self.space.name)
         with torch.inference_mode():
             tokens = self.tokenizer(clean).to(self.device)
             return self.module.encode_text(tokens, normalize=False).float().cpu().numpy()

@@ -9,9 +9,12 @@ from pathlib import Path as FilePath
 
 from explorer.models import Card, Model
 from explorer.models.openclip import encoder_of_folder
+from explorer.models.shared.blindness import FILE, read_support
 from explorer.models.shared.manifest import read_manifest
 from explorer.models.shared.patch_decoder import PatchDecoder
 from explorer.models.shared.token_prior import TokenPrior
+from explorer.points import Space
+from explorer.support import Support
 
 FOLDER = FilePath(__file__).parent.parent / "weights" / "pocket"
 MANIFEST = "pocket.json"
@@ -30,7 +33,13 @@ def build(variant: str, device: str) -> Model:
     encoder = encoder_of_folder(folder, name, device)
     prior = TokenPrior(folder, encoder, manifest)
     decoder = PatchDecoder(folder, encoder.space, manifest | {"model": name}, device)
-    return Model(name, encoder.space, encoder, prior, decoder)
+    known = read_support(folder / FILE, encoder.space)
+    return Model(name, encoder.space, encoder, prior, decoder, support=known)
+
+
+def support(variant: str, space: Space) -> Support | None:
+    """Return the training points of pocket, or of a folder, if they are of this space."""
+    return read_support((FilePath(variant) if variant else FOLDER) / FILE, space)
 
 
 def card() -> Card:

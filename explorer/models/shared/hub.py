@@ -15,6 +15,7 @@ from typing import Any
 from explorer.errors import WeightsMissing
 from explorer.models import Card, module_of
 from explorer.models.shared.download import download, is_intact
+from explorer.models.shared.short_names import long_name
 
 SAFE = (".safetensors", ".json", ".txt")
 
@@ -188,7 +189,7 @@ def releases_of(name: str) -> tuple[Release, ...]:
     Raises:
         UnknownModel: no model has that name.
     """
-    family, _, variant = name.partition(":")
+    family, _, variant = long_name(name).partition(":")
     releases: tuple[Release, ...] = module_of(family).releases(variant)
     return releases
 

@@ -28,7 +28,11 @@ def architecture_and_tag(variant: str) -> tuple[str, str]:
     if tag in tags:
         return architecture, tag
     if tags:
-        raise UnknownModel(f"{architecture} has no weights {tag!r}. Use one of {', '.join(tags)}.")
+        near = difflib.get_close_matches(tag, tags, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UnknownModel(
+            f"{architecture} has no weights {tag!r}.{hint} Use one of {', '.join(tags)}."
+        )
     names = [f"{a}/{t}" for a, t in open_clip.list_pretrained()]
     close = difflib.get_close_matches(variant, names, n=3, cutoff=0.3)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""

@@ -1,0 +1,114 @@
+"""Short names: a careful choice of open_clip's models, each with what it is good for.
+
+Sizes are parameters × 4 bytes, and slowness is the compute of one image against vit-b-32's, both of
+open_clip's docs/model_profile.csv; licences are those of the weights' cards on the hub.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ShortName:
+    """A released model under a short name.
+
+    Args:
+        model: its long name, as `load` takes it.
+        purpose: what it is good for.
+        megabytes: of its weights.
+        slowness: compute of one image, vit-b-32 = 1; nothing here was timed.
+        decoders: the models that decode its points.
+    """
+
+    model: str
+    purpose: str
+    languages: str
+    megabytes: int
+    slowness: int
+    licence: str
+    decoders: tuple[str, ...] = ()
+
+
+SHORT_NAMES = {
+    "vit-b-32": ShortName(
+        "openclip:ViT-B-32/laion2b_s34b_b79k",
+        "photographs, on any machine; the default",
+        "English",
+        605,
+        1,
+        "MIT",
+    ),
+    "vit-l-14": ShortName(
+        "openclip:ViT-L-14/datacomp_xl_s13b_b90k",
+        "photographs, where search must be better",
+        "English",
+        1710,
+        18,
+        "MIT",
+    ),
+    "xlm-roberta-b-32": ShortName(
+        "openclip:xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k",
+        "photographs, searched in many languages",
+        "about 100",
+        1465,
+        1,
+        "MIT",
+    ),
+    "siglip-b-16": ShortName(
+        "openclip:ViT-B-16-SigLIP/webli",
+        "photographs, good search for its size",
+        "English",
+        813,
+        4,
+        "Apache-2.0",
+    ),
+    "vit-l-14-openai": ShortName(
+        "openclip:ViT-L-14/openai",
+        "photographs that are to be decoded",
+        "English",
+        1710,
+        18,
+        "MIT",
+        ("karlo", "stable-unclip-small"),
+    ),
+    "vit-h-14": ShortName(
+        "openclip:ViT-H-14/laion2b_s32b_b79k",
+        "photographs that are to be decoded, with a GPU",
+        "English",
+        3944,
+        38,
+        "MIT",
+        ("stable-unclip", "ip-adapter-sd15"),
+    ),
+    "vit-bigg-14": ShortName(
+        "openclip:ViT-bigG-14/laion2b_s39b_b160k",
+        "photographs that are to be decoded, with a large GPU",
+        "English",
+        10158,
+        110,
+        "MIT",
+        ("kandinsky-2.2", "ip-adapter-sdxl"),
+    ),
+}
+
+
+def long_name(name: str) -> str:
+    """Return the long name of a short one, and any other name as it is.
+
+    >>> long_name("vit-b-32"), long_name("pocket")
+    ('openclip:ViT-B-32/laion2b_s34b_b79k', 'pocket')
+    """
+    short = SHORT_NAMES.get(name.lower())
+    return short.model if short else name
+
+
+def no_decoder(name: str) -> str:
+    """Return the sentence that no released decoder reads a CLIP's points, or ""."""
+    if not name.startswith("openclip:") or any(
+        short.decoders and short.model == name for short in SHORT_NAMES.values()
+    ):
+        return ""
+    return (
+        f"No released decoder reads the points of {name}: to decode images as well as to search "
+        "them, take vit-l-14-openai (decoded by karlo) or vit-bigg-14 (by kandinsky-2.2), or "
+        "train a decoder with `unclip train`."
+    )

@@ -1,0 +1,84 @@
+"""What a model is blind to: images unlike its training images, cut texts, names nobody knows."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from explorer import cli
+from explorer.errors import UnknownModel
+from explorer.models import MODELS, load, module_of, same_model, support_of
+from explorer.models.shared.blindness import FILE, read_support, unlike, write_support
+from explorer.models.shared.short_names import SHORT_NAMES, long_name, no_decoder
+from explorer.notes import collecting
+from explorer.points import Points, Space
+from explorer.support import Support
+
+
+def unclip(*words):
+    return CliRunner().invoke(cli.unclip, [str(word) for word in words])
+
+
+def test_pocket_ships_points_of_its_own_weights_and_knows_emoji(pocket, sample):
+    files = sorted(sample.rglob("*.png"))[:60]
+    points = pocket.encoder.encode_images(list(map(str, files)))
+    assert pocket.support.outside(points).mean() < 0.2
+    assert unlike(pocket.support, points) == ""
+    assert support_of("pocket", Space("pocket", 256, "other weights")) is None
+
+
+def test_a_sample_of_training_points_survives_its_file(tmp_path):
+    space = Space("plane", 3, "0f")
+    cloud = Points(np.random.default_rng(0).normal((9, 0, 0), 1, (200, 3)), space, "image")
+    support = Support.fit(cloud)
+    write_support(tmp_path / FILE, support)
+    read = read_support(tmp_path / FILE, space)
+    assert read.outside(cloud).tolist() == support.outside(cloud).tolist()
+    far = cloud[:1].with_vectors(np.array([[-9.0, 0, 0]]))
+    assert read.outside(far).all() and "This image is unlike" in unlike(read, far)
+    assert read_support(tmp_path / FILE, Space("plane", 3, "1f")) is None
+    assert read_support(tmp_path / "none", space) is None
+
+
+def test_a_text_over_the_context_length_is_said_to_be_cut(pocket):
+    with collecting() as notes:
+        pocket.encoder.encode_text(["a red heart", "zebra " * 60])
+    assert len(notes) == 1 and "reads the first 32" in notes[0]
+    with collecting() as notes:
+        pocket.encoder.encode_text(["a red heart on a white ground"])
+    assert notes == []
+
+
+@pytest.mark.parametrize("text", ["猫", "кошка", "собака на пляже", "🐱", "zxqvkrtpw"])
+def test_words_that_pocket_does_not_have_are_named(pocket, text):
+    with collecting() as notes:
+        pocket.encoder.encode_text([text])
+    assert len(notes) == 1 and "pocket has no such words" in notes[0]
+
+
+@pytest.mark.parametrize("text", ["a dog on a beach", "fox", "axe", "SC", "10:30"])
+def test_words_that_pocket_has_are_not(pocket, text):
+    with collecting() as notes:
+        pocket.encoder.encode_text([text])
+    assert notes == []
+
+
+def test_short_names_are_names():
+    assert same_model("vit-b-32", "openclip:ViT-B-32/laion2b_s34b_b79k")
+    for name, short in SHORT_NAMES.items():
+        assert long_name(name) == short.model
+        assert all(decoder in MODELS for decoder in short.decoders)
+        assert bool(no_decoder(short.model)) == (not short.decoders)
+    assert "vit-l-14-openai" in unclip("models").stdout
+
+
+def test_a_decoder_that_reads_a_short_name_says_the_same_space():
+    for short in SHORT_NAMES.values():
+        for decoder in short.decoders:
+            assert module_of(decoder).card()["space"] == short.model
+
+
+def test_a_mistyped_name_or_tag_gets_its_nearest():
+    with pytest.raises(UnknownModel, match="Did you mean 'vit-b-32'"):
+        load("vit-b32")
+    with pytest.raises(UnknownModel, match="Did you mean 'laion2b_s34b_b79k'"):
+        load("openclip:ViT-B-32/laion2b_s34b_b79")
