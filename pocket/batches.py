@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from pocket import disguise
 from pocket.captions import Caption, holders, positives, sample
@@ -25,6 +25,7 @@ BATCH = 128
 DISGUISED = 0.5  # of the images get other looks and a caption that names no style
 BLENDED = 0.3  # of those are mixed with another drawing of their glyph
 WINDOWS, TOGETHER = 4, 16  # so many times a batch so many images are drawn from one window
+ONE_STYLE = 0.5  # of the windows hold one style, so that a text diff has rivals
 REACH = 250  # images to either side, in Unicode's order of glyphs, that a window holds
 
 
@@ -39,6 +40,22 @@ class Batch:
     plain: "Float[torch.Tensor, 'N C H W']"
     texts: list[str]
     fits: "Float[torch.Tensor, 'N N']"
+    styles: list[str]
+    names: list[str]
+    disguised: Bool[np.ndarray, " N"]
+
+    def edits(
+        self, rng: np.random.Generator
+    ) -> tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"], Bool[np.ndarray, "E N"]]:
+        """Pairs of images of one style, neither disguised, and the images that the second must be
+        told from, itself included.
+        """
+        styles, names = np.array(self.styles), np.array(self.names)
+        shown = (styles[:, None] == styles) & ~self.disguised[:, None] & ~self.disguised
+        rivals = shown & (names[:, None] != names)
+        before = np.flatnonzero(rivals.sum(1) > 1)
+        after = np.array([rng.choice(np.flatnonzero(rivals[i])) for i in before], dtype=np.int64)
+        return before, after, rivals[before]
 
 
 class Batches:
@@ -48,6 +65,7 @@ class Batches:
         """Take the images, and the place of each hexcode in Unicode's order."""
         self.images = images
         self.weights = row_weights(images)
+        self.styles = np.array(images.styles)
         self.rules = Rules.of(images.glyphs)
         self.drawn: dict[str, list[int]] = {}  # by hexcode, the rows that may be seen
         for row in np.flatnonzero(self.weights):
@@ -64,11 +82,20 @@ class Batches:
         anything = rng.choice(len(self.weights), BATCH, replace=False, p=self.weights)
         near = []
         for centre in rng.choice(len(self.ordered), WINDOWS):
-            window = self.ordered[max(0, centre - REACH) : centre + REACH]
+            window = self.window(centre, rng)
             shares = self.weights[window] / self.weights[window].sum()
             near.append(rng.choice(window, TOGETHER, replace=False, p=shares))
         alike = np.unique(np.concatenate(near))
         return np.concatenate([alike, anything[~np.isin(anything, alike)]])[:BATCH]
+
+    def window(self, centre: int, rng: np.random.Generator) -> Int[np.ndarray, " W"]:
+        """Rows near a place of Unicode's order, of all styles or of one, where that has enough."""
+        if rng.random() < ONE_STYLE:
+            wide = self.ordered[max(0, centre - 4 * REACH) : centre + 4 * REACH]
+            own = wide[self.styles[wide] == self.styles[self.ordered[centre]]]
+            if len(own) > 2 * TOGETHER:
+                return own
+        return self.ordered[max(0, centre - REACH) : centre + REACH]
 
     def draw(self, rng: np.random.Generator, device: str) -> Batch:
         """Draw a batch."""
@@ -93,7 +120,9 @@ class Batches:
         others = disguise.move(disguise.mirror(others, turned[mixed]), rng)
         pixels[mixed] = disguise.blend(pixels[mixed], others, rng)
         pixels = self.looks(pixels, self.rules[rows], disguised, rng)
-        return Batch(rows, pixels, plain, texts, fits.to(device))
+        styles = [self.images.styles[i] for i in rows]
+        names = [glyph.name for glyph in glyphs]
+        return Batch(rows, pixels, plain, texts, fits.to(device), styles, names, disguised)
 
     def looks(
         self, pixels: "torch.Tensor", rules: Rules, disguised: np.ndarray, rng: np.random.Generator

@@ -47,6 +47,10 @@ class Names:
             points = read(self.model, self.tokens[part])
         return torch.nn.functional.normalize(points.float(), dim=1)
 
+    def read(self, rows: Int[np.ndarray, " N"]) -> "torch.Tensor":
+        """Points of the names of these rows as the model reads them now, with gradients."""
+        return read(self.model, self.tokens[self.of_row[rows]])
+
     def refresh(self, step: int) -> None:
         """Read the names again whose turn it is."""
         start = step % -(-len(self.points) // FRESH) * FRESH

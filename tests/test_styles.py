@@ -102,6 +102,15 @@ def test_a_batch_holds_no_held_out_image_and_every_caption_fits_its_own(monkeypa
     assert (batch.fits.diagonal() == 1).all()
 
 
+def test_a_text_diff_leads_from_an_image_to_another_glyph_of_its_style():
+    styles, things = ["line", "line", "line", "blob", "blob"], ["a", "b", "a", "a", "b"]
+    nothing, hidden = torch.zeros(5, 1), np.array([False, False, False, False, True])
+    batch = batches.Batch(np.arange(5), nothing, nothing, things, nothing, styles, things, hidden)
+    before, after, rivals = batch.edits(np.random.default_rng(0))
+    assert before.tolist() == [1] and after[0] in (0, 2)
+    assert rivals.tolist() == [[True, False, True, False, False]]
+
+
 def test_names_are_read_again_in_turn_and_the_right_one_is_sought_among_all():
     """Orthogonal names at scale 2: log(e² + k - 1) - 2 for k names."""
     known = [Glyph(f"{i:X}", f"thing {i}", (), f"{i:X}", 0, 4) for i in range(150)]
@@ -127,7 +136,10 @@ def test_a_step_teaches_both_towers_and_the_head():
     learner = longer.Learner(model, tokenizer, head, all_names, "cpu")
     pixels = torch.rand(8, 3, 64, 64) * 2 - 1
     texts = [glyph.name for glyph in known]
-    batch = batches.Batch(np.arange(8), pixels, pixels, texts, torch.eye(8))
+    seen = np.zeros(8, dtype=bool)
+    batch = batches.Batch(
+        np.arange(8), pixels, pixels, texts, torch.eye(8), ["line"] * 8, texts, seen
+    )
     learner.loss(batch, np.random.default_rng(0), warm=False).backward()
     for part in (model.visual.conv1.weight, model.text_projection, head[0].weight):
         assert part.grad.abs().sum() > 0

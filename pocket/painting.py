@@ -1,0 +1,229 @@
+"""Train pocket's draft for as long as there is time: `python -m pocket.painting`.
+
+The network goes straight from a point to an image. It sees the points that people decode: those of
+images, those that a text diff makes of them, and those between two drawings. What it makes is held
+against the image by its pixels, its edges, and by what the CLIP's own tower sees on the way. That
+tower is not the judge.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from explorer.models.shared.painter import make_painter
+from explorer.models.shared.patch_decoder import GRID
+from explorer.training.decoder_network import statistics
+from explorer.training.loop import Interrupt, autocast
+from pocket import clip, data, styles
+from pocket.cutmix import cutmix
+from pocket.data import Images
+from pocket.longer import Endless
+from pocket.train import embed, load_clip
+
+if TYPE_CHECKING:
+    import torch
+
+NAME = "painting"
+RATE = 1.5e-3
+BATCH = 128
+SHARES = {"own": 0.5, "edited": 0.3, "mixed": 0.2}  # of a batch
+MIXES = 20_000
+MAX_SHIFT = 0.6  # of a point, in deviations
+FRACTIONS = (0.4, 0.75)  # of the angle that an edited point is turned by
+MAIN = 3.0  # how much oftener an image of the four main styles is drawn
+NEAR = 60  # images of a style to either side, in Unicode's order, that are edited into one another
+LOOKS = 1.0  # weight of the loss over the tower's features
+EDGES = 0.5  # weight of that over differences of neighbouring pixels
+SEED = 17
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What the draft learns from: images with their points, and where edits may lead.
+
+    Args:
+        named: unit points of the names, row by row.
+        weights: how often an image is drawn; 0 is held out.
+        order: rows that may be seen, by style in Unicode's order of glyphs.
+    """
+
+    pixels: UInt8[np.ndarray, "N H W C"]
+    points: Float[np.ndarray, "N D"]
+    named: Float[np.ndarray, "N D"]
+    weights: Float[np.ndarray, " N"]
+    order: dict[str, Int[np.ndarray, " S"]]
+    styles: Float[np.ndarray, " N"]
+    mixes: UInt8[np.ndarray, "M H W C"]
+    mixed: Float[np.ndarray, "M D"]
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw images and the raw points that are to give them."""
+        own, edited = (round(SHARES[kind] * BATCH) for kind in ("own", "edited"))
+        rows = rng.choice(len(self.weights), own + edited, replace=False, p=self.weights)
+        before = np.array([self.neighbour(row, rng) for row in rows[own:]])
+        turned = turn(
+            self.points[before],
+            self.named[rows[own:]] - self.named[before],
+            rng.uniform(*FRACTIONS, (edited, 1)),
+        )
+        some = rng.choice(len(self.mixed), BATCH - own - edited, replace=False)
+        return (
+            np.concatenate([self.pixels[rows], self.mixes[some]]),
+            np.concatenate([self.points[rows[:own]], turned, self.mixed[some]]),
+        )
+
+    def neighbour(self, row: int, rng: np.random.Generator) -> int:
+        """Another image of the row's style, mostly one that is near in Unicode's order."""
+        order = self.order[self.styles[row]]
+        place = int(np.flatnonzero(order == row)[0])
+        if rng.random() < 0.7:
+            order = order[max(0, place - NEAR) : place + NEAR]
+        names = (self.named[order] != self.named[row]).any(1)
+        return int(rng.choice(order[names]))
+
+
+def turn(
+    points: Float[np.ndarray, "N D"],
+    towards: Float[np.ndarray, "N D"],
+    fraction: Float[np.ndarray, "N 1"],
+) -> Float[np.ndarray, "N D"]:
+    """Each raw point, turned towards a direction by a fraction of the angle between them."""
+    length = np.linalg.norm(points, axis=1, keepdims=True)
+    unit = points / length
+    aim = towards / np.linalg.norm(towards, axis=1, keepdims=True)
+    cosine = np.einsum("nd,nd->n", unit, aim)[:, None].clip(-1, 1)
+    angle = np.arccos(cosine)
+    part = np.sin(np.stack([(1 - fraction) * angle, fraction * angle])) / np.sin(angle)
+    return (length * (part[0] * unit + part[1] * aim)).astype(np.float32)
+
+
+def gather(images: Images, folder: FilePath, work: FilePath, device: str) -> Material:
+    """Encode everything once; later calls read the file that the first one wrote."""
+    from explorer.files import writing
+
+    weights = clip.row_weights(images)
+    weights *= np.where(np.isin(images.styles, data.STYLES), MAIN, 1)
+    weights /= weights.sum()
+    rng = np.random.default_rng(SEED)
+    one, other = (rng.choice(len(images), MIXES, p=weights) for _ in range(2))
+    mixes = cutmix(images.pixels[one], images.pixels[other], SEED)
+    file = work / f"points-{clip.sha256(folder / clip.WEIGHTS)[:8]}.npz"
+    if not file.exists():
+        model, tokenizer = load_clip(folder, device)
+        made = {
+            "points": embed(images.pixels, model, device),
+            "named": read_names(images, model, tokenizer, device),
+            "mixed": embed(mixes, model, device),
+        }
+        with writing(file) as temporary:
+            np.savez(temporary, points=made["points"], named=made["named"], mixed=made["mixed"])
+    with np.load(file, allow_pickle=False) as stored:
+        points, named, mixed = (stored[key] for key in ("points", "named", "mixed"))
+    lengths = np.linalg.norm(points, axis=1)
+    mixed *= ((lengths[one] + lengths[other]) / 2 / np.linalg.norm(mixed, axis=1))[:, None]
+    place = {glyph.hexcode: i for i, glyph in enumerate(data.glyphs(work / "data"))}
+    places = np.argsort([place[glyph.hexcode] for glyph in images.glyphs], kind="stable")
+    style = np.array(images.styles)
+    seen = places[weights[places] > 0]
+    order = {name: seen[style[seen] == name] for name in np.unique(style)}
+    return Material(images.pixels, points, named, weights, order, style, mixes, mixed)
+
+
+def read_names(images: Images, model: Any, tokenizer: Any, device: str) -> np.ndarray:
+    """Unit points of the glyphs' bare names, row by row."""
+    import torch
+
+    names, of_row = np.unique([glyph.name for glyph in images.glyphs], return_inverse=True)
+    found = []
+    for start in range(0, len(names), 128):
+        tokens = tokenizer(names[start : start + 128].tolist()).to(device)
+        with torch.inference_mode():
+            found.append(torch.nn.functional.normalize(model.encode_text(tokens), dim=1).cpu())
+    return torch.cat(found).numpy()[of_row]
+
+
+class Looks:
+    """What the CLIP's image tower sees of an image, from its stem to its third stage."""
+
+    def __init__(self, model: Any) -> None:
+        self.tower = model.visual
+
+    def __call__(self, pixels: "torch.Tensor") -> "list[torch.Tensor]":
+        """Return the features of N 3 H W in [-1, 1] at four scales."""
+        tower = self.tower
+        x = tower.act1(tower.bn1(tower.conv1(pixels)))
+        x = tower.act2(tower.bn2(tower.conv2(x)))
+        x = tower.act3(tower.bn3(tower.conv3(x)))
+        found = [x]
+        x = tower.avgpool(x)
+        for stage in (tower.layer1, tower.layer2, tower.layer3):
+            x = stage(x)
+            found.append(x)
+        return found
+
+
+def loss(made: "torch.Tensor", wanted: "torch.Tensor", looks: Looks) -> "torch.Tensor":
+    """Mean absolute error of pixels, of differences of neighbours, and of relative features."""
+    import torch
+
+    total = (made - wanted).abs().mean()
+    for axis in (2, 3):
+        total = total + EDGES * (made.diff(dim=axis) - wanted.diff(dim=axis)).abs().mean()
+    with torch.no_grad():
+        right = looks(wanted)
+    for one, other in zip(looks(made), right, strict=True):
+        spread = other.float().std(dim=(0, 2, 3), keepdim=True) + 1e-3
+        total = total + LOOKS / 4 * ((one - other).float() / spread).abs().mean()
+    return total
+
+
+def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None:
+    """Go on from the checkpoint in `work`."""
+    import torch
+    from torch.nn.functional import pixel_shuffle
+
+    torch.manual_seed(SEED)
+    material = gather(styles.load(work / "data"), folder, work, device)
+    normalizer = statistics(material.points[material.weights > 0]).to(device)
+    looks = Looks(load_clip(folder, device)[0])
+    size, dimension = material.pixels.shape[1], material.points.shape[1]
+    painter: Any = make_painter(dimension, 3 * (size // GRID) ** 2).to(device)
+    painter = painter.to(memory_format=torch.channels_last).train()
+    with Interrupt() as interrupt:
+        run = Endless(
+            work / "checkpoints", NAME, {"painter": painter}, minutes=minutes, rate=RATE,
+            decay=0.02, average=0.999, interrupt=interrupt,
+        )  # fmt: skip
+        for step in run:
+            rng = np.random.default_rng((SEED, step))
+            pixels, points = material.draw(rng)
+            wanted = clip.to_tensor(pixels, device)
+            z = normalizer.scale(torch.from_numpy(points).to(device))
+            shift = rng.uniform(0, MAX_SHIFT, (len(z), 1)) * (rng.random((len(z), 1)) < 0.5)
+            z = z + torch.from_numpy((shift * rng.standard_normal(z.shape)).astype(np.float32))
+            with autocast(device):
+                made = pixel_shuffle(painter(z), size // GRID)
+                run.update(loss(made, wanted, looks))
+
+
+def main() -> None:
+    """Read the command line and train."""
+    import torch
+
+    parser = argparse.ArgumentParser("python -m pocket.painting", description=__doc__)
+    parser.add_argument("--work", type=FilePath, default=FilePath("training-run"))
+    parser.add_argument("--clip", type=FilePath, required=True, help="folder of the frozen CLIP")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="over all resumptions")
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    train(given.work, given.clip, given.device, given.minutes)
+
+
+if __name__ == "__main__":
+    main()
