@@ -36,11 +36,13 @@ class Support:
         reference: real points to compare with.
         held_out: other real points, whose measures give the percentiles.
         neighbours: k.
+        on_white: whether all the images behind it stand on white.
     """
 
     reference: Points
     held_out: Points
     neighbours: int = 10
+    on_white: bool = False
 
     @classmethod
     def fit(cls, points: Points, *, neighbours: int = 10, seed: int = 0) -> Self:

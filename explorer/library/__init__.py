@@ -26,6 +26,7 @@ from explorer.library.relevance import neutral_phrases
 from explorer.library.sources.columns import join_table
 from explorer.library.sources.items import AnySource
 from explorer.library.store import Store, create_store, left_out, summary
+from explorer.library.unlike import note_query
 from explorer.points import Points, Side
 from explorer.query import Query
 
@@ -226,14 +227,8 @@ class Library(VectorAdder):
         if not isinstance(query, Points):
             parsed = query if isinstance(query, Query) else Query.parse(query)
             query = parsed.points(self.encoder)
-            self._note_unlike_query(query)
+            note_query(self, query, parsed.files)
         return super().search(query, k, where=where, exclude=exclude, min_score=min_score)
-
-    def _note_unlike_query(self, query: Points) -> None:
-        from explorer.models import support_of
-        from explorer.models.shared.blindness import note_unlike
-
-        note_unlike(support_of(self.model, self.space), query)
 
     def _neutral(self, side: Side) -> np.ndarray:
         if side == "image":
