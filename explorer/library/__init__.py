@@ -16,7 +16,7 @@ import numpy as np
 from explorer.encoder import Encoder
 from explorer.errors import LibraryNotFound
 from explorer.library.adding import AddOptions, AddSettings, Progress, add
-from explorer.library.checking import repair, verify
+from explorer.library.care import Care
 from explorer.library.columns import set_columns
 from explorer.library.hits import Hits
 from explorer.library.importing.adder import Imported, VectorAdder
@@ -59,7 +59,7 @@ class Added:
     total: int
 
 
-class Library(VectorAdder):
+class Library(VectorAdder, Care):
     """A folder of items and their points; make one with `create`, `open` or `open_or_create`.
 
     `library.warnings` lists what was skipped or odd when it was opened or added to.
@@ -269,24 +269,6 @@ class Library(VectorAdder):
     def left_out(self) -> dict[str, int]:
         """How many files of each suffix its sources hold that are not read."""
         return left_out(self._store.manifest)
-
-    def verify(self, read_data: bool = False) -> list[str]:
-        """List what is damaged, nothing if all is well.
-
-        Args:
-            read_data: also read all files and compare their checksums (slow, finds every flip).
-        """
-        return verify(self._store, read_data)
-
-    def repair(self) -> list[str]:
-        """Move damaged segments and manifests to `quarantine/`, and say what was moved.
-
-        Add the images again afterwards; those that were lost are embedded again.
-
-        Raises:
-            LibraryLocked: another process is writing.
-        """
-        return repair(self._store)
 
     def info(self) -> dict[str, Any]:
         """Summarise the library in plain values, ready for JSON."""

@@ -6,24 +6,40 @@ Vectors say it in part; a few images, opened once a version, say the rest.
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path as FilePath
+from typing import Any, Protocol
 
 import numpy as np
+from PIL import Image
 
 from explorer.errors import DiskError, ImageError
 from explorer.files import write_file
 from explorer.images import open_image
-from explorer.points import Points
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from explorer.library.reader import Reader
+from explorer.points import Points, Side, Space
 
 OPENED = 16  # images of a library that are looked at, spread over its rows
 
 
-def note_library(reader: "Reader") -> None:
+class Rows(Protocol):
+    """What is asked of a library here."""
+
+    @property
+    def vectors(self) -> Any: ...
+    def __len__(self) -> int: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def space(self) -> Space: ...
+    @property
+    def side(self) -> Side: ...
+    @property
+    def cache_key(self) -> str: ...
+    @property
+    def cache_folder(self) -> FilePath: ...
+    def open_image(self, row: int) -> Image.Image: ...
+
+
+def note_library(reader: Rows) -> None:
     """Note in one sentence if most images are unlike those that the library's model knows."""
     from explorer.models import support_of
     from explorer.models.shared.blindness import SAMPLE_ROWS, note_unlike
@@ -36,7 +52,7 @@ def note_library(reader: "Reader") -> None:
     note_unlike(support, Points(vectors, reader.space, "image"), len(reader), strange)
 
 
-def note_query(reader: "Reader", query: Points, files: Sequence[str]) -> None:
+def note_query(reader: Rows, query: Points, files: Sequence[str]) -> None:
     """Note in one sentence if the images of a query are unlike those that the model knows."""
     from explorer.models import support_of
     from explorer.models.shared.blindness import note_unlike, off_ground
@@ -52,7 +68,7 @@ def spread(count: int, most: int) -> np.ndarray:
     return np.linspace(0, count - 1, min(count, most)).astype(int)
 
 
-def _share_off_ground(reader: "Reader") -> float:
+def _share_off_ground(reader: Rows) -> float:
     file = reader.cache_folder / f"ground-{reader.cache_key}.json"
     with suppress(OSError, ValueError):
         return float(json.loads(file.read_text()))
@@ -68,7 +84,7 @@ def _share_off_ground(reader: "Reader") -> float:
     return share
 
 
-def _opened(reader: "Reader", row: int) -> "Image.Image | None":
+def _opened(reader: Rows, row: int) -> Image.Image | None:
     with suppress(ImageError):
         return reader.open_image(row)
     return None
