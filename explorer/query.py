@@ -163,9 +163,13 @@ class Query:
         words = prior.sample(texts, seed=seed) if texts and prior else None
         return self._sum(words, self._images(encoder))
 
+    @property
+    def files(self) -> list[str]:
+        """The files of its images, in their order."""
+        return [os.path.expanduser(term.text) for term in self.terms if term.is_image]
+
     def _images(self, encoder: Encoder) -> Points | None:
-        files = [os.path.expanduser(term.text) for term in self.terms if term.is_image]
-        return encoder.encode_images(files) if files else None
+        return encoder.encode_images(self.files) if self.files else None
 
     def _sum(self, words: Points | None, images: Points | None) -> Points:
         parts = [part for part in (words, images) if part is not None]

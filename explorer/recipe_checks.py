@@ -60,8 +60,15 @@ def _image(value: Any) -> bool:
 def _option(value: Any) -> bool:
     if isinstance(value, dict):
         pair = value.get("pair")
-        return _points(value) or _image(value) or (_numbers(pair) and len(value) == 1)
-    return value is None or isinstance(value, bool) or _number(value) or _text(value)
+        numbers = isinstance(pair, list | tuple) and len(pair) == 2 and all(map(_option, pair))
+        return _points(value) or _image(value) or (numbers and len(value) == 1)
+    if isinstance(value, str):
+        return len(value) <= MOST_TEXT
+    return (
+        value is None
+        or isinstance(value, int)
+        or (isinstance(value, float) and math.isfinite(value))
+    )
 
 
 def _options(value: Any) -> bool:
@@ -131,6 +138,8 @@ def check_fields(values: Mapping[str, Any], limit: float = LIMIT) -> None:
 def _check_work(count: int, settings: Mapping[str, Any], limit: float) -> None:
     size = settings["options"].get("image_size")
     pair = size.get("pair") if isinstance(size, dict) else None
+    if pair and not _numbers(pair):
+        raise ValueError(f"settings.options.image_size is {pair!r:.60}, not two numbers of pixels")
     megapixels = abs(math.prod(pair)) / 1e6 if pair else 0.25
     work = count * settings["steps"] * megapixels
     if not work <= limit or count > FRAMES * limit / LIMIT:

@@ -17,7 +17,7 @@ from explorer.points import Points
 if TYPE_CHECKING:
     import pandas as pd
 
-OUTSIDE_PERCENTILE = 3.0  # of held-out real points, below which a point counts as outside
+OUTSIDE_PERCENTILE = 1.0  # of held-out real points, below which a point counts as outside
 MEASURES = ("nearest", "likelihood", "conformity")
 
 
@@ -36,11 +36,13 @@ class Support:
         reference: real points to compare with.
         held_out: other real points, whose measures give the percentiles.
         neighbours: k.
+        on_white: whether all the images behind it stand on white.
     """
 
     reference: Points
     held_out: Points
     neighbours: int = 10
+    on_white: bool = False
 
     @classmethod
     def fit(cls, points: Points, *, neighbours: int = 10, seed: int = 0) -> Self:
@@ -85,7 +87,7 @@ class Support:
         return pd.DataFrame(columns)
 
     def outside(self, points: Points) -> Bool[np.ndarray, " N"]:
-        """Return which points lie outside: farther from their neighbours than 97 % of real points.
+        """Return which points lie outside: farther from their neighbours than 99 % of real points.
 
         Raises:
             SpaceMismatch: the points are of another space.

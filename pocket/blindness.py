@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from explorer.images import open_image
 from explorer.models import Model, load
 from explorer.models.pocket import FOLDER, MANIFEST
-from explorer.models.shared.blindness import FILE, write_support
+from explorer.models.shared.blindness import FILE, off_ground, write_support
 from explorer.models.shared.text_notes import is_unknown
 from explorer.points import Points
 from explorer.support import Support
@@ -70,6 +71,7 @@ def fit(model: Model, images: data.Images) -> Support:
         encoded(model, images, order[~held][:REFERENCE_IMAGES]),
         encoded(model, images, order[held][:HELD_OUT_IMAGES]),
         NEIGHBOURS,
+        on_white=True,
     )
 
 
@@ -84,12 +86,16 @@ def measure(model: Model, images: data.Images, folders: list[FilePath]) -> dict[
     assert model.support is not None, "run python -m pocket.blindness first"
     order = np.random.default_rng(0).permutation(len(images))
     rows = order[images.held_out[order]][HELD_OUT_IMAGES:][:MEASURED_IMAGES]
-    shares = {"held-out emoji": float(model.support.outside(encoded(model, images, rows)).mean())}
+    held_out = model.support.outside(encoded(model, images, rows))
+    held_out |= [off_ground(Image.fromarray(images.pixels[row])) for row in rows]
+    shares = {"held-out emoji": float(held_out.mean())}
     for folder in folders:
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
         step = max(1, len(files) // MEASURED_IMAGES)
-        points = model.encoder.encode_images([str(file) for file in files[::step]])
-        shares[str(folder)] = float(model.support.outside(points).mean())
+        some = [str(file) for file in files[::step]]
+        outside = model.support.outside(model.encoder.encode_images(some))
+        outside |= [off_ground(open_image(file)) for file in some]
+        shares[str(folder)] = float(outside.mean())
     return shares
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from explorer.models.shared.painter import make_painter
+from explorer.models.shared.painter import Painter
 from explorer.models.shared.patch_decoder import GRID
 from explorer.training.decoder_network import statistics
 from explorer.training.loop import Interrupt, autocast
@@ -191,7 +191,7 @@ def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None
     normalizer = statistics(material.points[material.weights > 0]).to(device)
     looks = Looks(load_clip(folder, device)[0])
     size, dimension = material.pixels.shape[1], material.points.shape[1]
-    painter: Any = make_painter(dimension, 3 * (size // GRID) ** 2).to(device)
+    painter: Any = Painter(dimension, 3 * (size // GRID) ** 2).to(device)
     painter = painter.to(memory_format=torch.channels_last).train()
     with Interrupt() as interrupt:
         run = Endless(

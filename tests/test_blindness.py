@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
-from explorer import cli
+from explorer import cli, edits
 from explorer.errors import UnknownModel
 from explorer.models import MODELS, load, module_of, same_model, support_of
 from explorer.models.shared.blindness import FILE, read_support, unlike, write_support
@@ -37,6 +38,34 @@ def test_a_sample_of_training_points_survives_its_file(tmp_path):
     assert read.outside(far).all() and "This image is unlike" in unlike(read, far)
     assert read_support(tmp_path / FILE, Space("plane", 3, "1f")) is None
     assert read_support(tmp_path / "none", space) is None
+
+
+def photograph(file, seed):
+    """A picture without a white ground: a gradient with noise."""
+    rng = np.random.default_rng(seed)
+    slope = np.linspace(0, 200, 96)[:, None, None] * rng.random(3)
+    noise = rng.integers(0, 50, (96, 128, 3))
+    Image.fromarray((slope + noise).clip(0, 255).astype(np.uint8)).save(file)
+    return file
+
+
+def test_photographs_are_said_to_be_unlike_emoji_at_every_door(pocket, sample, tmp_path):
+    for i in range(20):
+        photograph(tmp_path / f"{i}.png", i)
+    kept = tmp_path / "p.lib"
+    made = unclip("index", tmp_path, "--library", kept, "--model", "pocket")
+    for answer in (made, unclip("info", kept), unclip("search", kept, "a dog")):
+        assert answer.exit_code == 0
+        assert "These 20 images are unlike the emoji" in answer.stderr
+    emoji = tmp_path / "e.lib"
+    made = unclip("index", sample / "flat", "--library", emoji, "--model", "pocket")
+    assert "unlike" not in made.stderr
+    asked = unclip("search", emoji, tmp_path / "1.png")
+    assert "This image is unlike the emoji" in asked.stderr
+    assert "unlike" not in unclip("search", emoji, next((sample / "flat").glob("*.png"))).stderr
+    with collecting() as notes:
+        edits.variations(pocket, tmp_path / "1.png", count=1)
+    assert "This image is unlike the emoji" in notes[0]
 
 
 def test_a_text_over_the_context_length_is_said_to_be_cut(pocket):

@@ -24,6 +24,7 @@ from explorer.errors import (
 from explorer.images import open_image
 from explorer.models import MODELS, describe, load
 from explorer.models.shared.preprocess import Preprocess
+from explorer.models.shared.short_names import SHORT_NAMES
 from explorer.points import Space
 
 HERE = [card["name"] for card in describe() if card["weights_here"]]
@@ -151,7 +152,9 @@ def test_embed_agrees_with_encode_images(model, tmp_path):
 
 
 def test_a_wrong_name_lists_the_right_ones_and_the_nearest():
-    with pytest.raises(UnknownModel, match=rf"{', '.join(MODELS)}\. Did you mean 'pocket'"):
+    with pytest.raises(
+        UnknownModel, match=rf"{', '.join([*MODELS, *SHORT_NAMES])}\. Did you mean 'pocket'"
+    ):
         load("poket")
 
 

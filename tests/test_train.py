@@ -198,7 +198,9 @@ def test_a_replay_with_a_decoder_that_was_trained_on_is_refused(library, trained
     image = next(images.glob("flat/*.png"))
     done("decode", image, "--decoder", folder, "--steps", 1, "-o", tmp_path / "a.png")
     decoder_training.train(library, folder, SMALL, plan(11), resume=True)
-    other = unclip_("replay", tmp_path / "a.png", "-o", tmp_path / "b.png")
+    changed = unclip_("replay", tmp_path / "a.png", "-o", tmp_path / "b.png")
+    assert changed.exit_code == 2 and f"--trust {folder}" in changed.stderr
+    other = unclip_("replay", tmp_path / "a.png", "-o", tmp_path / "b.png", "--trust", folder)
     assert other.exit_code == 2 and "fingerprint" in other.stderr
 
 

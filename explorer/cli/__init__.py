@@ -7,6 +7,7 @@ import typer
 from explorer import __version__
 from explorer.cli import (
     app,
+    care,
     decode,
     demo,
     edits,
@@ -64,6 +65,9 @@ unclip.command()(groups.probe)
 unclip.add_typer(train.app, name="train")
 unclip.command()(library.info)
 unclip.command()(library.export)
+unclip.command()(care.verify)
+unclip.command()(care.repair)
+unclip.command()(care.forget)
 unclip.command()(edits.replay)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
@@ -14,6 +15,43 @@ from explorer.errors import QueryError
 if TYPE_CHECKING:
     from explorer.library import Library
     from explorer.library.adding import AddOptions
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read of the sources, and how."""
+
+    columns: Annotated[
+        FilePath | None,
+        typer.Option(help="A CSV, Parquet or JSONL with captions and other columns."),
+    ] = None
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read images; default: all cores.")
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", help="Leave out names or paths like this; may be repeated."),
+    ] = None
+    every: Annotated[
+        str | None,
+        typer.Option(help="Index videos, a frame each so long: 2s, 500ms, 1m."),
+    ] = None
+    max_megapixels: Annotated[
+        float | None,
+        typer.Option(help="Refuse larger images; default: 128, and 485 MB of memory."),
+    ] = None
+
+    def settings(self) -> "AddOptions":
+        """Return them as `Library.add` takes them."""
+        return {
+            "workers": self.workers,
+            "exclude": tuple(self.exclude or ()),
+            "every": None if self.every is None else seconds(self.every),
+            "max_megapixels": self.max_megapixels,
+        }
+
+
+READING = Reading()
 
 
 @command
@@ -34,26 +72,8 @@ def index(
     source: Annotated[
         str | None, typer.Option(help="A folder with the weights of --model, fetched before.")
     ] = None,
-    columns: Annotated[
-        FilePath | None,
-        typer.Option(help="A CSV, Parquet or JSONL with captions and other columns."),
-    ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store a new library as float16.")] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes that read images; default: all cores.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option("--exclude", help="Leave out names or paths like this; may be repeated."),
-    ] = None,
-    every: Annotated[
-        str | None,
-        typer.Option(help="Index videos, a frame each so long: 2s, 500ms, 1m."),
-    ] = None,
-    max_megapixels: Annotated[
-        float | None,
-        typer.Option(help="Refuse larger images; default: 128, and 485 MB of memory."),
-    ] = None,
+    how: Reading = READING,
     trust: Trust = None,
     as_json: Json = False,
 ) -> None:
@@ -65,15 +85,7 @@ def index(
     """
     trust_folders(trust)
     kept = _open_or_create(library, model, source, half)
-    summary = add(
-        kept,
-        sources,
-        columns,
-        workers=workers,
-        exclude=tuple(exclude or ()),
-        every=None if every is None else seconds(every),
-        max_megapixels=max_megapixels,
-    )
+    summary = add(kept, sources, how.columns, **how.settings())
     kept.note_unlike()
     report(summary, as_json, summary_lines(kept, summary))
 

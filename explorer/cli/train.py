@@ -84,7 +84,7 @@ def decoder(
             f"(chance {score['chance']:.3f}), found first: {score['found_first']:.0%}"
         ]
     lines += [f"  try it: unclip decode IMAGE --decoder {out} -o decoded.png"]
-    _finish(made, as_json, lines, interrupt.asked)
+    _finish(out, made, as_json, lines, interrupt.asked)
 
 
 @app.command()
@@ -117,10 +117,15 @@ def prior(
         f"  without the prior: {score['words_alone_recall_at_1']:.0%} and "
         f"{score['words_alone_recall_at_10']:.0%} (ten by chance: {score['chance_at_10']:.0%})",
     ]
-    _finish(made, as_json, lines, interrupt.asked)
+    _finish(out, made, as_json, lines, interrupt.asked)
 
 
-def _finish(made: dict[str, Any], as_json: bool, lines: Iterable[str], interrupted: bool) -> None:
+def _finish(
+    out: FilePath, made: dict[str, Any], as_json: bool, lines: Iterable[str], interrupted: bool
+) -> None:
+    from explorer.models.trust import remember
+
+    remember(out)  # it was made here: its recipes may name it
     report(made, as_json, lines)
     if interrupted:
         print(

@@ -14,7 +14,7 @@ from explorer.files import no_such_file
 from explorer.images import open_image
 from explorer.masks import Mask, as_grey
 from explorer.models import Model
-from explorer.models.shared.blindness import note_unlike
+from explorer.models.shared.blindness import note_unlike, off_ground
 from explorer.noise import Noise
 from explorer.path import Path
 from explorer.points import Points
@@ -62,8 +62,11 @@ def keyframes_of(
             found = [Keyframe(point.with_labels([str(query)]))]
     if exactly is not None and len(found) != exactly:
         raise QueryError(f"This edit takes {exactly} point, not {len(found)}. Choose one.")
-    if images := [each.point for each in found if each.image is not None]:
-        note_unlike(model.support, Points.concat(images))
+    if images := [each for each in found if each.image is not None]:
+        strange = [off_ground(each.image) for each in images if each.image is not None]
+        on_white = model.support is not None and model.support.on_white
+        share = sum(strange) / len(strange) if on_white else 0.0
+        note_unlike(model.support, Points.concat([each.point for each in images]), strange=share)
     return found
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from explorer.encoder import Encoder
 from explorer.errors import LibraryNotFound
 from explorer.library.adding import AddOptions, AddSettings, Progress, add
-from explorer.library.checking import repair, verify
+from explorer.library.care import Care
 from explorer.library.columns import set_columns
 from explorer.library.hits import Hits
 from explorer.library.importing.adder import Imported, VectorAdder
@@ -26,6 +26,7 @@ from explorer.library.relevance import neutral_phrases
 from explorer.library.sources.columns import join_table
 from explorer.library.sources.items import AnySource
 from explorer.library.store import Store, create_store, left_out, summary
+from explorer.library.unlike import note_query
 from explorer.points import Points, Side
 from explorer.query import Query
 
@@ -58,7 +59,7 @@ class Added:
     total: int
 
 
-class Library(VectorAdder):
+class Library(VectorAdder, Care):
     """A folder of items and their points; make one with `create`, `open` or `open_or_create`.
 
     `library.warnings` lists what was skipped or odd when it was opened or added to.
@@ -226,14 +227,8 @@ class Library(VectorAdder):
         if not isinstance(query, Points):
             parsed = query if isinstance(query, Query) else Query.parse(query)
             query = parsed.points(self.encoder)
-            self._note_unlike_query(query)
+            note_query(self, query, parsed.files)
         return super().search(query, k, where=where, exclude=exclude, min_score=min_score)
-
-    def _note_unlike_query(self, query: Points) -> None:
-        from explorer.models import support_of
-        from explorer.models.shared.blindness import note_unlike
-
-        note_unlike(support_of(self.model, self.space), query)
 
     def _neutral(self, side: Side) -> np.ndarray:
         if side == "image":
@@ -274,24 +269,6 @@ class Library(VectorAdder):
     def left_out(self) -> dict[str, int]:
         """How many files of each suffix its sources hold that are not read."""
         return left_out(self._store.manifest)
-
-    def verify(self, read_data: bool = False) -> list[str]:
-        """List what is damaged, nothing if all is well.
-
-        Args:
-            read_data: also read all files and compare their checksums (slow, finds every flip).
-        """
-        return verify(self._store, read_data)
-
-    def repair(self) -> list[str]:
-        """Move damaged segments and manifests to `quarantine/`, and say what was moved.
-
-        Add the images again afterwards; those that were lost are embedded again.
-
-        Raises:
-            LibraryLocked: another process is writing.
-        """
-        return repair(self._store)
 
     def info(self) -> dict[str, Any]:
         """Summarise the library in plain values, ready for JSON."""

@@ -22,6 +22,7 @@ from explorer.library.relevance import NEUTRAL_ROWS, RELEVANCE_VERSION, Relevanc
 from explorer.library.segments import NO_IMAGE, OWN_COLUMNS
 from explorer.library.sources.members import read_member
 from explorer.library.store import Store
+from explorer.library.unlike import note_library
 from explorer.points import Points, Side, Space
 
 if TYPE_CHECKING:
@@ -139,15 +140,7 @@ class Reader:
 
     def note_unlike(self) -> None:
         """Note in one sentence if most images are unlike those that its model was trained on."""
-        from explorer.models import support_of
-        from explorer.models.shared.blindness import SAMPLE_ROWS, note_unlike
-
-        support = support_of(self.model, self.space) if len(self) else None
-        if support is not None:
-            some = min(len(self), SAMPLE_ROWS)
-            rows = np.linspace(0, len(self) - 1, some).astype(int)
-            vectors = np.asarray(self.vectors[rows], dtype=np.float32)
-            note_unlike(support, Points(vectors, self.space, "image"), len(self))
+        note_library(self)
 
     def open_image(self, row: int) -> Image.Image:
         """Open the image of a row, upright RGB, from its file or tar.

@@ -21,7 +21,7 @@ def writing_to(store: Store) -> Iterator[None]:
         if store.damaged:
             raise LibraryDamaged(
                 f"The library {store.folder} has damaged segments: {store.warnings[0]} "
-                "Run repair first, so that nothing is lost or doubled."
+                f"So that nothing is lost or doubled, first: unclip repair {store.folder}"
             )
         store.collect_garbage()
         yield

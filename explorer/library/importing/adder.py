@@ -72,9 +72,8 @@ class VectorAdder(Reader):
         >>> import tempfile
         >>> import explorer as ex
         >>> library = ex.Library.create(tempfile.mkdtemp(), "pocket")
-        >>> points = library.encoder.encode_images("explorer/sample/images/3d/1f431.png")
-        >>> library.add_vectors(points.unit).unit, len(library)
-        (True, 1)
+        >>> library.add_vectors(library.encoder.encode_text(["a"]).vectors).added, len(library)
+        (1, 1)
         """
         about = self.space, self.side
         planned = plan(vectors, *about, table=table, images=images, columns=columns)

@@ -1,0 +1,63 @@
+"""`unclip verify`, `repair`, `forget`: damage is found, set aside and mended; sources go."""
+
+import json
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from explorer import cli
+from explorer.library import Library
+
+
+def unclip(*words):
+    return CliRunner().invoke(cli.unclip, [str(word) for word in words])
+
+
+@pytest.fixture
+def kept(tmp_path, pocket):
+    for name in ("red", "blue"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (64, 64), name).save(tmp_path / name / f"{name}.png")
+    library = Library.create(tmp_path / "k.lib", pocket)
+    library.add([tmp_path / "red", tmp_path / "blue"], workers=0)
+    return tmp_path / "k.lib"
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_flipped_bit_is_found_set_aside_and_mended(kept, tmp_path):
+    whole = unclip("verify", kept, "--read-data")
+    assert whole.exit_code == 0 and "nothing is damaged" in whole.stdout
+    flip(next(kept.glob("segments/*/vectors.npy")))
+    quick = unclip("verify", kept)
+    assert "contents were not read" in quick.stdout
+    found = unclip("verify", kept, "--read-data")
+    assert found.exit_code == 1 and f"unclip repair {kept}" in found.stdout
+    mended = unclip("repair", kept)
+    assert mended.exit_code == 0 and "quarantine" in mended.stdout
+    assert f"unclip index {tmp_path / 'red'} --library {kept}" in mended.stdout
+    assert any((kept / "quarantine").iterdir())
+    again = unclip("index", tmp_path / "red", tmp_path / "blue", "--library", kept)
+    assert again.exit_code == 0
+    assert len(Library.open(kept)) == 2 and Library.open(kept).verify(read_data=True) == []
+    assert json.loads(unclip("repair", kept, "--json").stdout)["set_aside"] == []
+
+
+def test_a_source_is_forgotten_and_its_images_stay(kept, tmp_path):
+    wrong = unclip("forget", kept, tmp_path / "rad")
+    assert wrong.exit_code == 2 and f"Did you mean '{tmp_path / 'red'}'" in wrong.stderr
+    gone = unclip("forget", kept, tmp_path / "red")
+    assert gone.exit_code == 0 and "1 rows" in gone.stdout
+    library = Library.open(kept)
+    assert [item.rsplit("/", 1)[1] for item in library.rows["item"]] == ["blue.png"]
+    assert library.verify(read_data=True) == []
+    assert library.info()["sources"] == [str(tmp_path / "blue")]
+    assert (tmp_path / "red/red.png").exists()
+    assert unclip("forget", kept, tmp_path / "red").exit_code == 2
+    assert unclip("index", tmp_path / "red", "--library", kept).exit_code == 0
+    assert len(Library.open(kept)) == 2
