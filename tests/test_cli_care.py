@@ -30,10 +30,11 @@ def flip(file):
     file.write_bytes(content)
 
 
-def test_a_flipped_bit_is_found_set_aside_and_mended(kept, tmp_path):
+@pytest.mark.parametrize("name", ["vectors.npy", "rows.parquet"])
+def test_a_flipped_bit_is_found_set_aside_and_mended(kept, tmp_path, name):
     whole = unclip("verify", kept, "--read-data")
     assert whole.exit_code == 0 and "nothing is damaged" in whole.stdout
-    flip(next(kept.glob("segments/*/vectors.npy")))
+    flip(next(kept.glob(f"segments/*/{name}")))
     quick = unclip("verify", kept)
     assert "contents were not read" in quick.stdout
     found = unclip("verify", kept, "--read-data")

@@ -1,6 +1,7 @@
 """`unclip verify`, `repair` and `forget`: looking after a library."""
 
 from pathlib import Path as FilePath
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -26,7 +27,7 @@ def verify(
     from explorer.library import Library
 
     problems = Library.open(library).verify(read_data)
-    lines = [*problems, f"To set it aside: unclip repair {library}"] if problems else []
+    lines = [*problems, f"To set it aside: unclip repair {quote(str(library))}"] if problems else []
     if not problems:
         lines = [f"{library}: nothing is damaged."]
     if not read_data:
@@ -45,8 +46,8 @@ def repair(library: Folder, as_json: Json = False) -> None:
     from explorer.library import Library
 
     kept = Library.open(library)
-    sources = list(kept.info()["sources"])
     done = kept.repair()
+    sources = list(kept.info()["sources"])  # not before: it reads the rows
     lines = done or [f"{library}: nothing is damaged."]
     if done:
         lines = [*lines, *_again(sources, library)]
@@ -54,9 +55,11 @@ def repair(library: Folder, as_json: Json = False) -> None:
 
 
 def _again(sources: list[str], library: FilePath) -> list[str]:
+    place = quote(str(library))
     return [
-        "To embed again what was lost:",
-        *(f"  unclip index {source} --library {library}" for source in sources),
+        "To embed again what was lost, add the sources again, with the options of then; vectors "
+        "come back by `unclip import`:",
+        *(f"  unclip index {quote(source)} --library {place}" for source in sources),
     ]
 
 

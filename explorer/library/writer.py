@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shlex import quote
 
 from explorer.errors import LibraryDamaged
 from explorer.library.lock import WriterLock
@@ -20,8 +21,8 @@ def writing_to(store: Store) -> Iterator[None]:
         store.refresh()
         if store.damaged:
             raise LibraryDamaged(
-                f"The library {store.folder} has damaged segments: {store.warnings[0]} "
-                f"So that nothing is lost or doubled, first: unclip repair {store.folder}"
+                f"The library {store.folder} has damaged segments: {store.warnings[0]} So that "
+                f"nothing is lost or doubled, first: unclip repair {quote(str(store.folder))}"
             )
         store.collect_garbage()
         yield
