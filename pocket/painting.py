@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from explorer.models.shared.painter import Painter
 from explorer.models.shared.patch_decoder import GRID
 from explorer.training.decoder_network import statistics
 from explorer.training.loop import Interrupt, autocast
@@ -22,6 +21,7 @@ from pocket import clip, data, styles
 from pocket.cutmix import cutmix
 from pocket.data import Images
 from pocket.longer import Endless
+from pocket.painter import Painter
 from pocket.train import embed, load_clip
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ Source: the modulation, Perez et al. 2018, "FiLM: visual reasoning with a genera
 
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 START, CELLS = 64, 8  # channels and side of the grid that the point is unfolded to
 WIDE, FINE = 144, 64  # channels on 8 × 8 cells, and on 16 × 16
