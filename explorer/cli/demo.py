@@ -49,7 +49,7 @@ def demo(
             **_walk(model, out),
             **laid_out.result(),
         }
-    lines = [f"{out / name}\n    {text}" for name, text in files.items()]
+    lines = [line for name, text in files.items() for line in (f"{out / name}", f"    {text}")]
     value = {"folder": str(out), "files": files, "seconds": round(time.monotonic() - began, 1)}
     report(
         value, as_json, [*lines, f"Done in {value['seconds']} s. Open {out / 'map.html'} first."]

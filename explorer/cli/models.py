@@ -32,22 +32,28 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
         {"name": name, "weights_here": None, **asdict(each)} for name, each in SHORT_NAMES.items()
     ]
     shown = [{k: plain(v) for k, v in card.items()} for card in cards]
-    lines = [
-        f"{card['name']}\n  space: {card['space']}; dimensions: {card['dimension']}; "
-        f"decoder: {card['decoder']}; prior: {card['prior']}\n  size: {card['megabytes']} MB; "
-        f"licence: {card['licence']}; weights here: {card['weights_here']}"
-        for card in shown
-    ]
-    lines += [_short_line(name, each) for name, each in SHORT_NAMES.items()]
+    lines = [line for card in shown for line in _card_lines(card)]
+    lines += [line for name, each in SHORT_NAMES.items() for line in _short_lines(name, each)]
     report([*cards, *short], as_json, lines)
 
 
-def _short_line(name: str, each: "ShortName") -> str:
+def _card_lines(card: dict[str, str]) -> list[str]:
+    return [
+        card["name"],
+        f"  space: {card['space']}; dimensions: {card['dimension']}; decoder: {card['decoder']}; "
+        f"prior: {card['prior']}",
+        f"  size: {card['megabytes']} MB; licence: {card['licence']}; "
+        f"weights here: {card['weights_here']}",
+    ]
+
+
+def _short_lines(name: str, each: "ShortName") -> list[str]:
     speed = "" if each.slowness == 1 else f" {each.slowness} times the compute of vit-b-32;"
-    return (
-        f"{name}\n  {each.purpose}; words: {each.languages};{speed} {each.megabytes:,} MB; "
-        f"{each.licence}\n  {each.model}; decoded by: {', '.join(each.decoders) or '—'}"
-    )
+    return [
+        name,
+        f"  {each.purpose}; words: {each.languages};{speed} {each.megabytes:,} MB; {each.licence}",
+        f"  {each.model}; decoded by: {', '.join(each.decoders) or '—'}",
+    ]
 
 
 @models.command()
