@@ -17,7 +17,7 @@ from explorer.cli.options import (
     read_options,
     settings_options,
 )
-from explorer.cli.output import command, report
+from explorer.cli.output import command, report, say
 from explorer.errors import QueryError
 from explorer.settings import Settings
 
@@ -200,9 +200,9 @@ def _rescaled(model: "Model", what: "Query | Points", settings: Settings) -> "Po
     if isinstance(what, Query):
         (seed,) = settings.seeds(1)
         what = what.decodable(model.encoder, model.prior, seed).with_labels([str(what)])
-    print(
+    say(
         f"unclip: warning: the lengths of the vectors are taken to be {norms[0]:.3g}, the mean of "
         f"what the decoder of {model.name} was trained on; their own are not used.",
-        file=sys.stderr,
+        sys.stderr,
     )
     return what.with_vectors(what.unit * norms[0])

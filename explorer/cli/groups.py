@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer.cli.options import Folder, Json, opened
-from explorer.cli.output import command, report
+from explorer.cli.output import command, report, say
 
 if TYPE_CHECKING:
     from explorer.groups import Duplicates
@@ -83,7 +83,7 @@ def _print_files(library: "Library", rows: list[int], null: bool) -> None:
             sys.stdout.buffer.write(name + end)
     sys.stdout.buffer.flush()
     if inside:
-        print(f"unclip: {inside} duplicates are inside tars and are not listed", file=sys.stderr)
+        say(f"unclip: {inside} duplicates are inside tars and are not listed", sys.stderr)
 
 
 @command

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from explorer.cli.options import Json
-from explorer.cli.output import command, report
+from explorer.cli.output import command, report, say
 
 if TYPE_CHECKING:
     from explorer.library import Library
@@ -141,7 +141,7 @@ def _insist(sentence: str, passed: bool, force: bool) -> None:
     if not passed and not force:
         raise QueryError(f"{sentence} Nothing was written; --force imports them all the same.")
     if not passed:
-        print(f"unclip: warning: {sentence}", file=sys.stderr)
+        say(f"unclip: warning: {sentence}", sys.stderr)
 
 
 def _write(kept: "Library", planned: "VectorImport") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 import typer
 
 from explorer.cli.options import Folder, Json, Trust, opened, trust_folders
-from explorer.cli.output import command, plain, report
+from explorer.cli.output import command, plain, report, say
 from explorer.errors import QueryError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _create(folder: FilePath, model: str | None, source: str | None, half: bool)
     if source is not None and model is None:
         raise QueryError("--source is the folder of the weights of --model: name the model too.")
     if model is None:
-        print(f"unclip: a new library, for photographs: --model {DEFAULT_MODEL}", file=sys.stderr)
+        say(f"unclip: a new library, for photographs: --model {DEFAULT_MODEL}", sys.stderr)
     try:
         loaded = load(model or DEFAULT_MODEL, source=source)
     except WeightsMissing as error:
@@ -139,7 +139,7 @@ def _create(folder: FilePath, model: str | None, source: str | None, half: bool)
             "--model pocket, which ships with the package."
         ) from None
     if model is not None and (sentence := no_decoder(loaded.name)):
-        print(f"unclip: {sentence}", file=sys.stderr)
+        say(f"unclip: {sentence}", sys.stderr)
     return Library.create(folder, loaded, dtype="float16" if half else "float32")
 
 

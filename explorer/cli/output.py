@@ -75,7 +75,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                     function(**values)
                 finally:
                     for note in notes:
-                        print(f"unclip: warning: {note}", file=sys.stderr)
+                        say(f"unclip: warning: {note}", sys.stderr)
         except ExplorerError as error:
             say(f"unclip: {error}", sys.stderr)
             raise typer.Exit(error.exit_code) from None

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer.cli.options import Folder, Json, Trust, opened, trust_folders
-from explorer.cli.output import command, report
+from explorer.cli.output import command, report, say
 
 if TYPE_CHECKING:
     from explorer.training.loop import Plan
@@ -123,14 +124,16 @@ def prior(
 def _finish(
     out: FilePath, made: dict[str, Any], as_json: bool, lines: Iterable[str], interrupted: bool
 ) -> None:
+    from explorer.errors import DiskError
     from explorer.models.trust import remember
 
-    remember(out)  # it was made here: its recipes may name it
     report(made, as_json, lines)
+    with suppress(DiskError):  # `--trust` would then say what failed
+        remember(out)  # it was made here: its recipes may name it
     if interrupted:
-        print(
+        say(
             f"unclip: interrupted at step {made['training']['step']}. What is there can be "
             "used; to continue, run the same command again with --resume.",
-            file=sys.stderr,
+            sys.stderr,
         )
         raise typer.Exit(130)
