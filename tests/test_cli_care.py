@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from explorer import cli
+from explorer.errors import LibraryDamaged
 from explorer.library import Library
 
 
@@ -49,11 +51,40 @@ def test_a_flipped_bit_is_found_set_aside_and_mended(kept, tmp_path, name):
     assert json.loads(unclip("repair", kept, "--json").stdout)["set_aside"] == []
 
 
+def test_every_message_of_damage_names_what_to_type(kept):
+    flip(next(kept.glob("segments/*/rows.parquet")))
+    shown = unclip("search", kept, "red")
+    assert shown.exit_code != 0 and f"unclip repair {kept}" in shown.stderr
+    next(kept.glob("segments/*/vectors.npy")).unlink()
+    assert f"unclip repair {kept}" in unclip("info", kept).stdout
+    for older in sorted(kept.glob("manifests/*.json"))[:-1]:
+        older.unlink()
+    assert f"unclip repair {kept}" in unclip("info", kept).stdout
+    with pytest.raises(LibraryDamaged, match="unclip repair"):
+        Library.open(kept).set_columns({"tag": []})
+
+
+def test_imported_vectors_come_back_by_import(tmp_path, pocket):
+    np.save(tmp_path / "my v.npy", pocket.encoder.encode_text(["a"]).vectors)
+    library = Library.create(tmp_path / "v.lib", pocket)
+    library.add_vectors(tmp_path / "my v.npy")
+    flip(next(tmp_path.glob("v.lib/segments/*/vectors.npy")))
+    mended = unclip("repair", tmp_path / "v.lib")
+    assert f"unclip import '{tmp_path / 'my v.npy'}' --library" in mended.stdout
+
+
+def test_lists_of_ours_are_lines(tmp_path):
+    assert "\\n" not in unclip("models").stdout
+
+
 def test_a_source_is_forgotten_and_its_images_stay(kept, tmp_path):
     wrong = unclip("forget", kept, tmp_path / "rad")
     assert wrong.exit_code == 2 and f"Did you mean '{tmp_path / 'red'}'" in wrong.stderr
+    assert Library.open(kept).sources == {
+        str(tmp_path / "red"): "folder", str(tmp_path / "blue"): "folder"
+    }  # fmt: skip
     gone = unclip("forget", kept, tmp_path / "red")
-    assert gone.exit_code == 0 and "1 rows" in gone.stdout
+    assert gone.exit_code == 0 and "removed" in gone.stdout and "left: 1" in gone.stdout
     library = Library.open(kept)
     assert [item.rsplit("/", 1)[1] for item in library.rows["item"]] == ["blue.png"]
     assert library.verify(read_data=True) == []

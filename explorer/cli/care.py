@@ -47,19 +47,20 @@ def repair(library: Folder, as_json: Json = False) -> None:
 
     kept = Library.open(library)
     done = kept.repair()
-    sources = list(kept.info()["sources"])  # not before: it reads the rows
     lines = done or [f"{library}: nothing is damaged."]
     if done:
-        lines = [*lines, *_again(sources, library)]
-    report({"set_aside": done, "sources": sources}, as_json, lines)
+        lines = [*lines, *_again(kept.sources, library)]
+    report({"set_aside": done, "sources": list(kept.sources)}, as_json, lines)
 
 
-def _again(sources: list[str], library: FilePath) -> list[str]:
-    place = quote(str(library))
+def _again(sources: dict[str, str], library: FilePath) -> list[str]:
     return [
-        "To embed again what was lost, add the sources again, with the options of then; vectors "
-        "come back by `unclip import`:",
-        *(f"  unclip index {quote(source)} --library {place}" for source in sources),
+        "To bring back what was lost, with the options of then:",
+        *(
+            f"  unclip {'import' if kind == 'vectors' else 'index'} {quote(source)} "
+            f"--library {quote(str(library))}"
+            for source, kind in sources.items()
+        ),
     ]
 
 
@@ -77,6 +78,5 @@ def forget(
 
     kept = Library.open(library)
     count = kept.forget(source)
-    left = f"{len(kept):,} are left."
-    lines = [f"{count:,} rows of {source} were removed from {library}; {left}"]
+    lines = [f"removed from {library}: {count:,} rows of {source}; left: {len(kept):,}"]
     report({"removed": count, "rows": len(kept)}, as_json, lines)

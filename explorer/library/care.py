@@ -20,6 +20,11 @@ class Care:
         """
         return verify(self._store, read_data)
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """What was added, by its absolute name: folder, file, tar, table or vectors."""
+        return {record.path: record.kind for record in self._store.manifest.sources}
+
     def repair(self) -> list[str]:
         """Move damaged segments and manifests to `quarantine/`, and say what was moved.
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from explorer.errors import LibraryDamaged, QueryError
+from explorer.errors import QueryError
 from explorer.library.contents import Contents
-from explorer.library.lock import WriterLock
 from explorer.library.manifest import COLUMNS, SegmentRecord
-from explorer.library.segments import OWN_COLUMNS, user_array, write_segment
+from explorer.library.reserved import RESERVED
+from explorer.library.segments import user_array, write_segment
 from explorer.library.store import Store, explain_failure
+from explorer.library.writer import writing_to
 
 KEYS = ("path", "member", "sha256")
 NUMBER = "number"
-RESERVED = {*OWN_COLUMNS, NUMBER, "rank", "score", "row", "x", "y", "vector"}
 
 
 def set_columns(store: Store, values: Mapping[str, Sequence[Any] | np.ndarray | None]) -> None:
@@ -35,15 +35,8 @@ def set_columns(store: Store, values: Mapping[str, Sequence[Any] | np.ndarray | 
     if gone:
         raise QueryError(f"The library has no column {gone[0]!r} that was set, so none to remove.")
     table = _table(seen, {name: column for name, column in lists.items() if column is not None})
-    with WriterLock(store.folder):
-        store.refresh()
-        if store.damaged:
-            raise LibraryDamaged(
-                f"The library {store.folder} has damaged segments: {store.warnings[0]} "
-                "Run repair first."
-            )
-        with explain_failure(store.folder, store.manifest.rows):
-            _publish(store, set(lists), table)
+    with writing_to(store), explain_failure(store.folder, store.manifest.rows):
+        _publish(store, set(lists), table)
 
 
 def _checked(name: str, column: Any, rows: int, stored: set[str]) -> list[Any] | None:
@@ -52,7 +45,7 @@ def _checked(name: str, column: Any, rows: int, stored: set[str]) -> list[Any] |
     Raises:
         QueryError: the name is taken, or there are more or fewer values than rows.
     """
-    if not name or name.lower() in RESERVED:
+    if not name or name.lower() in (*RESERVED, NUMBER):
         raise QueryError(f"A column cannot be called {name!r}: the library uses that name itself.")
     if name in stored:
         raise QueryError(

@@ -210,6 +210,6 @@ def units(vectors: Vectors) -> Iterator[Float[np.ndarray, "N D"]]:
         if not np.all(np.isfinite(norms) & (norms > 0)):
             raise LibraryDamaged(
                 f"The library holds vectors without a direction between rows {start} and "
-                f"{start + len(part)}. Run verify and repair."
+                f"{start + len(part)}. To list all damage: unclip verify LIBRARY --read-data"
             )
         yield (part / norms).astype(np.float32)

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -196,15 +197,20 @@ def _read_checked(folder: FilePath, segment: SegmentRecord, name: str) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise LibraryDamaged(f"{file} cannot be read: {error.strerror}. {REMEDY}") from error
+        raise LibraryDamaged(
+            f"{file} cannot be read: {error.strerror}. {remedy(folder)}"
+        ) from error
     if hashlib.sha256(content).hexdigest() != segment.files[name].sha256:
         raise LibraryDamaged(
-            f"{file} was changed after it was written: its checksum differs. {REMEDY}"
+            f"{file} was changed after it was written: its checksum differs. {remedy(folder)}"
         )
     return content
 
 
-REMEDY = "Run Library.verify to list all damage, Library.repair, and add the images again."
+def remedy(folder: FilePath) -> str:
+    """Say what to type about a damaged library."""
+    place = quote(str(folder))
+    return f"To list all damage: unclip verify {place}; to set it aside: unclip repair {place}"
 
 
 def map_vectors(folder: FilePath, segment: SegmentRecord, dimension: int) -> np.ndarray:
@@ -223,7 +229,7 @@ def map_vectors(folder: FilePath, segment: SegmentRecord, dimension: int) -> np.
         if vectors.shape != (segment.rows, dimension) or vectors.dtype != segment.dtype:
             raise ValueError(f"it holds {vectors.dtype} {vectors.shape}")
     except (OSError, ValueError, EOFError) as error:
-        raise LibraryDamaged(f"{file} cannot be used: {error}. {REMEDY}") from error
+        raise LibraryDamaged(f"{file} cannot be used: {error}. {remedy(folder)}") from error
     return vectors
 
 

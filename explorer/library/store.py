@@ -28,7 +28,7 @@ from explorer.library.manifest import (
     versions,
     write_manifest,
 )
-from explorer.library.segments import Failure, Row, damage, write_segment
+from explorer.library.segments import Failure, Row, damage, remedy, write_segment
 from explorer.points import Side, Space
 
 ORPHAN_SECONDS = 3600.0  # younger unreferenced files may belong to a writer elsewhere
@@ -67,6 +67,8 @@ class Store:
                 continue
             problems = [p for s in manifest.segments for p in damage(self.folder, s, False)]
             if not problems:
+                if self.warnings:
+                    self.warnings.append(remedy(self.folder))
                 self._use(manifest)
                 return
             self.warnings.append(f"Version {version} was skipped: {problems[0]}")
@@ -83,10 +85,8 @@ class Store:
         manifest, problems = partial
         intact = tuple(s for s in manifest.segments if not damage(self.folder, s, False))
         self.damaged = True
-        self.warnings = [
-            f"{problem} Its rows are left out; Library.repair moves it to quarantine/."
-            for problem in problems
-        ]
+        self.warnings = [f"{problem} Its rows are left out." for problem in problems]
+        self.warnings.append(remedy(self.folder))
         self._use(replace(manifest, segments=intact))
 
     def _use(self, manifest: Manifest) -> None:
@@ -157,8 +157,8 @@ class Store:
 
 def explain_failure(folder: FilePath, saved: int) -> AbstractContextManager[None]:
     """Turn a failure of the disk into a LibraryError that says how many rows are saved."""
-    remedy = f"{saved:,} rows are saved. Make room and run the same again; it goes on from there."
-    return files.explain_failure(folder, remedy, kind=LibraryError)
+    saved_so_far = f"{saved:,} rows are saved. Make room and run the same again; it goes on."
+    return files.explain_failure(folder, saved_so_far, kind=LibraryError)
 
 
 def create_store(
