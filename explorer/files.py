@@ -203,6 +203,12 @@ def _free_space(target: FilePath) -> str:
         return ""
 
 
+def config_folder() -> FilePath:
+    """Return the folder of what the user has set or trusted; it need not exist."""
+    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return FilePath(base) / "unclip"
+
+
 def no_such_file(file: str | os.PathLike[str]) -> str:
     """Say that there is no such file, and which name in its folder is nearest to it."""
     name = os.path.expanduser(os.fspath(file))

@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path as FilePath
 
 from explorer.errors import DiskError, UnknownModel, WeightsMissing
-from explorer.files import write_file
+from explorer.files import config_folder, write_file
 from explorer.models import MODELS
 from explorer.models.shared.manifest import sha256
 
@@ -118,8 +118,7 @@ def checksum(folder: FilePath) -> str:
 
 
 def _place() -> FilePath:
-    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return FilePath(base) / "unclip" / "trusted"
+    return config_folder() / "trusted"
 
 
 def _write(file: FilePath, content: bytes) -> None:
