@@ -1,5 +1,6 @@
 """The command line: every command reads arguments, makes one call and prints; nothing else."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from explorer.cli import (
     search,
     train,
 )
+from explorer.cli.library_option import LibraryCommand
 
 unclip = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +28,8 @@ unclip = typer.Typer(
     rich_markup_mode=None,  # plain help comes twice as fast
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Explore CLIP's embedding space, and decode any point of it back into an image.",
+    epilog="A command takes the library named by --library or by its first argument, else that of "
+    "UNCLIP_LIBRARY, else that of ~/.config/unclip/config.toml.",
 )
 
 
@@ -33,6 +37,9 @@ def _show_version(asked: bool) -> None:
     if asked:
         print(f"unclip {__version__}")
         raise typer.Exit
+
+
+_command = partial(unclip.command, cls=LibraryCommand)
 
 
 @unclip.callback()
@@ -47,28 +54,28 @@ def _options(
     pass
 
 
-unclip.command()(demo.demo)
-unclip.command()(app.app)
+_command()(demo.demo)
+_command()(app.app)
 unclip.add_typer(models.models, name="models")
-unclip.command()(library.index)
-unclip.command("import")(importing.import_command)
-unclip.command()(search.search)
-unclip.command()(edits.diff)
-unclip.command()(edits.walk)
-unclip.command()(decode.decode)
-unclip.command()(decode.invert)
-unclip.command()(edits.inpaint)
-unclip.command("map")(map.map_command)
-unclip.command()(groups.duplicates)
-unclip.command()(groups.cluster)
-unclip.command()(groups.probe)
+_command()(library.index)
+_command("import")(importing.import_command)
+_command()(search.search)
+_command()(edits.diff)
+_command()(edits.walk)
+_command()(decode.decode)
+_command()(decode.invert)
+_command()(edits.inpaint)
+_command("map")(map.map_command)
+_command()(groups.duplicates)
+_command()(groups.cluster)
+_command()(groups.probe)
 unclip.add_typer(train.app, name="train")
-unclip.command()(library.info)
-unclip.command()(library.export)
-unclip.command()(care.verify)
-unclip.command()(care.repair)
-unclip.command()(care.forget)
-unclip.command()(edits.replay)
+_command()(library.info)
+_command()(library.export)
+_command()(care.verify)
+_command()(care.repair)
+_command()(care.forget)
+_command()(edits.replay)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from explorer.cli.library_option import library_option
 from explorer.cli.options import Trust, trust_folders
 from explorer.cli.output import command
 
@@ -15,6 +16,10 @@ AllowRemote = Annotated[
 NoBrowser = Annotated[
     bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
 ]
+Shown = Annotated[
+    FilePath | None,
+    library_option("The library to show; without any, the sample library.", required=False),
+]
 Decoder = Annotated[
     str, typer.Option(help="A folder of `unclip train decoder`, or a model's name.")
 ]
@@ -23,9 +28,7 @@ Prior = Annotated[str, typer.Option(help="A folder of `unclip train prior`, or a
 
 @command
 def app(
-    library: Annotated[
-        FilePath | None, typer.Argument(help="A library's folder; default: the sample library.")
-    ] = None,
+    library: Shown,
     host: Annotated[
         str, typer.Option(help="Address to serve on; the default is for this machine only.")
     ] = "127.0.0.1",

@@ -7,6 +7,7 @@ import typer
 
 from explorer.cli.options import (
     Json,
+    Measured,
     ModelOptions,
     Out,
     Trust,
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from explorer.library import Library
     from explorer.rendering import Rendering
 
-LibraryFolder = Annotated[
-    FilePath | None,
-    typer.Option("--library", help="Measure against this library, and show its nearest images."),
-]
 Frames = Annotated[int, typer.Option("--frames", min=2, help="Number of frames.")]
 Fps = Annotated[float, typer.Option("--fps", help="Frames per second of a video.")]
 Moving = Annotated[
@@ -44,6 +41,7 @@ Painting = Annotated[
 
 @command
 def diff(
+    library: Measured,
     start: Annotated[str, typer.Argument(help="An image, words, or an algebra of both.")],
     *,
     after: Annotated[str, typer.Option("--to", help="Target caption.")],
@@ -56,14 +54,13 @@ def diff(
     ] = 0.5,
     frames: Frames = 24,
     fps: Fps = 12,
-    library: LibraryFolder = None,
     settings: Moving,
     model_options: ModelOptions,
     as_json: Json = False,
 ) -> None:
     """Change an image by words, step by step (text diff).
 
-    Example: unclip diff cat.png --from "cat face" --to "dog face" -o dog.mp4
+    Example: unclip diff cat.png --from "cat face" --to "dog face" -o dog.mp4 -l photos.lib
     """
     from explorer import edits
     from explorer.rendering import check_output
@@ -86,6 +83,7 @@ def diff(
 
 @command
 def walk(
+    library: Measured,
     keyframes: Annotated[list[str], typer.Argument(help="Two or more images, words or algebras.")],
     *,
     out: Out,
@@ -95,7 +93,6 @@ def walk(
         bool,
         typer.Option("--even", help="Re-time frames to constant visual speed (decodes twice)."),
     ] = False,
-    library: LibraryFolder = None,
     settings: Moving,
     model_options: ModelOptions,
     as_json: Json = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from explorer.cli.options import Json
+from explorer.cli.options import Json, NewFolder
 from explorer.cli.output import command, report, say
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ def import_command(
             help=".npy, .npz, .parquet, .arrow, a flat FAISS .index, or clip-retrieval's folder."
         ),
     ],
-    library: Annotated[
-        FilePath, typer.Option("--library", help="The library; created if there is none.")
-    ],
+    library: NewFolder,
     *,
     beside: BesideOptions,
     how: HowOptions,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
-from explorer.cli.options import Folder, Json, Trust, opened, trust_folders
+from explorer.cli.library_option import is_library
+from explorer.cli.options import Folder, Json, NewFolder, Trust, opened, trust_folders
 from explorer.cli.output import command, plain, report, say
 from explorer.errors import QueryError
 
@@ -62,9 +63,7 @@ def index(
             help="Folders, images, videos, webdataset tars, or tables of files, URLs or images."
         ),
     ],
-    library: Annotated[
-        FilePath, typer.Option("--library", help="The library; created if there is none.")
-    ],
+    library: NewFolder,
     model: Annotated[
         str | None,
         typer.Option(help="The model of a new library; default: a CLIP of photographs."),
@@ -81,9 +80,12 @@ def index(
 
     Images that did not change are not embedded again.
 
-    Example: unclip index ~/Pictures --library photos.lib
+    Examples: unclip index ~/Pictures --library photos.lib
+    · UNCLIP_LIBRARY=photos.lib unclip index ~/Pictures
     """
     trust_folders(trust)
+    for each in filter(is_library, sources):
+        raise QueryError(f"{each} is a library, no source of images: name it with --library.")
     kept = _open_or_create(library, model, source, half)
     summary = add(kept, sources, how.columns, **how.settings())
     kept.note_unlike()
@@ -245,7 +247,10 @@ def info(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show library statistics."""
+    """Show library statistics.
+
+    Example: unclip info photos.lib --errors
+    """
     from explorer.library import Library
 
     kept = Library.open(library)
@@ -266,7 +271,10 @@ def export(
     ],
     as_json: Json = False,
 ) -> None:
-    """Write a library's raw vectors for other tools."""
+    """Write a library's raw vectors for other tools.
+
+    Example: unclip export photos.lib -o vectors.parquet
+    """
     from explorer.cli.vectors import write_vectors
 
     kept = opened(library)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from explorer.cli.library_option import VARIABLE, Taken, library_option
 from explorer.cli.output import OptionGroup, progress, say
 from explorer.errors import QueryError
 from explorer.settings import Settings
@@ -18,7 +19,21 @@ if TYPE_CHECKING:
     from explorer.rendering import Rendering
 
 
-Folder = Annotated[FilePath, typer.Argument(help="A library's folder.")]
+Folder = Annotated[FilePath, library_option()]
+Measured = Annotated[
+    Taken | None,
+    library_option(
+        "Measure against this library, and show its nearest images.", required=False, told=False
+    ),
+]
+NewFolder = Annotated[
+    FilePath,
+    library_option(
+        f"The library, created if there is none; default: {VARIABLE}, or the config file's.",
+        first=False,
+        new=True,
+    ),
+]
 Out = Annotated[
     FilePath, typer.Option("-o", "--out", help="Output file; the suffix selects the format.")
 ]
@@ -212,21 +227,39 @@ def opened(folder: str | FilePath) -> "Library":
     """Open a library, and print what is damaged, was skipped or means nothing to its model."""
     from explorer.library import Library
 
-    library = Library.open(folder)
+    return warned(Library.open(folder))
+
+
+def warned(library: "Library") -> "Library":
+    """Print what is damaged, was skipped or means nothing to the model of a library."""
     for warning in library.warnings:
         say(f"unclip: warning: {warning}", sys.stderr)
     library.note_unlike()
     return library
 
 
-def open_library(folder: FilePath | None, model: "Model") -> "Library | None":
-    """Open a library of the model's own Space, if one was named.
+def open_library(taken: Taken | None, model: "Model") -> "Library | None":
+    """Open the library that an edit is measured against, if there is one.
+
+    One of another Space that nobody named for this command is left out, and named.
 
     Raises:
-        SpaceMismatch: it is of another Space.
+        SpaceMismatch: it was named, and is of another Space.
     """
-    if folder is None:
+    from explorer.library import Library
+
+    if taken is None:
         return None
-    library = opened(folder)
-    model.space.check(library.space, f"The library {folder} was made with {library.model}.")
-    return library
+    of_it = f"library {taken.folder} (from {taken.origin})"
+    library = Library.open(taken.folder)
+    if taken.origin and library.space != model.space:
+        say(
+            f"unclip: {of_it} is not measured against: it was made with {library.model}, and "
+            f"this edit is of {model.name}",
+            sys.stderr,
+        )
+        return None
+    model.space.check(library.space, f"The library {taken.folder} was made with {library.model}.")
+    if taken.origin:
+        say(f"unclip: {of_it}", sys.stderr)
+    return warned(library)

@@ -65,7 +65,8 @@ def search(
 ) -> None:
     """Find the images nearest to a query; exit code 1 if there is none.
 
-    Example: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
+    Examples: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
+    · unclip search -l photos.lib "a dog"
     """
     from explorer.errors import QueryError
     from explorer.rendering import check_output

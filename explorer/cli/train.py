@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from explorer.cli.library_option import LibraryCommand
 from explorer.cli.options import Folder, Json, Trust, opened, trust_folders
 from explorer.cli.output import command, report, say
 
@@ -49,7 +50,7 @@ class TrainingOptions:
         return Plan(minutes, rate=self.rate, seed=self.seed, device=best_device(self.device))
 
 
-@app.command()
+@app.command(cls=LibraryCommand)
 @command
 def decoder(
     library: Folder,
@@ -88,7 +89,7 @@ def decoder(
     _finish(out, made, as_json, lines, interrupt.asked)
 
 
-@app.command()
+@app.command(cls=LibraryCommand)
 @command
 def prior(
     library: Folder,
