@@ -31,6 +31,7 @@ def pytest_configure(config):
     home = tempfile.mkdtemp(prefix="unclip-tests-")
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     os.environ.update(dict.fromkeys(HOMES, home))
+    os.environ.pop("UNCLIP_LIBRARY", None)
 
 
 @pytest.fixture(scope="session", autouse=True)
