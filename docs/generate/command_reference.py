@@ -15,6 +15,11 @@ This page is written from the command line at each build; `unclip COMMAND --help
 A query is an algebra: words and image files with `+`, `-` and weights, such as
 `"2:cat" + ./dog.png - "night"`. Every command that reports takes `--json`.
 
+A command takes the library that `--library` (`-l`) names; or its first argument, if that is an
+existing library's folder; or the one of the environment variable `UNCLIP_LIBRARY`; or `library` in
+`~/.config/unclip/config.toml`. `index` and `import` have other arguments, so they do not take it
+first.
+
 | exit code | meaning |
 |---|---|
 | 0 | done |
