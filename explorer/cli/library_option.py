@@ -169,10 +169,11 @@ def _not_there(name: str, origin: str) -> str:
     if not name:
         return "The name of the library is empty: there is no library. Give its folder."
     near = _nearest(name)
-    what = f"{origin} names {name}, where there is no library" if origin else ""
-    guess = f"; did you mean {near!r}? A" if near else ". Correct the name, or make it: a"
-    what = what or f"There is no library in {name}"
-    return f"{what}{guess} new one comes of: unclip index FOLDER --library {quote(name)}"
+    what = f"There is no library in {name}"
+    if origin:
+        what = f"{origin} names {name}, where there is no library"
+    guess = f"; did you mean {near!r}? To make" if near else ". Correct the name; or make"
+    return f"{what}{guess} a new one: unclip index FOLDER --library {quote(name)}"
 
 
 def _nearest(name: str) -> str:
