@@ -127,6 +127,14 @@ def move_into(entry: FilePath, folder: FilePath) -> None:
     _sync(entry.parent)
 
 
+def link_or_copy(file: FilePath, target: FilePath) -> None:
+    """Give an immutable file a second name; copy it where the disk has no hard links."""
+    try:
+        os.link(file, target)
+    except OSError:
+        shutil.copyfile(file, target)
+
+
 def file_sha256(file: FilePath) -> str:
     """Compute the SHA-256 of a file's content."""
     with open(file, "rb") as handle:

@@ -214,7 +214,7 @@ class Reader:
         return self._derive(f"relevance-{side}", lambda: self._measure(side))
 
     def _measure(self, side: Side) -> Relevance:
-        file = self.cache_folder / f"relevance-{side}-{RELEVANCE_VERSION}-{self.cache_key}.npz"
+        file = self.cache_folder / f"relevance-{side}-{RELEVANCE_VERSION}-{self._points_key}.npz"
         with suppress(OSError, ValueError, KeyError, BadZipFile):
             return Relevance.load(file, len(self))
         measured = Relevance.fit(units(self.vectors), self._neutral(side))
@@ -243,14 +243,18 @@ class Reader:
         index, _ = self._derive("index", self._load_index)
         for file in self.cache_folder.glob("index-*"):
             file.unlink(missing_ok=True)
-        index.save(self._index_file, self.cache_key)
+        index.save(self._index_file, self._points_key)
+
+    @property
+    def _points_key(self) -> str:
+        return self._store.contents.points_key
 
     @property
     def _index_file(self) -> FilePath:
-        return self.cache_folder / f"index-{self.cache_key}"
+        return self.cache_folder / f"index-{self._points_key}"
 
     def _load_index(self) -> tuple[Index, str]:
-        return load_index(self._index_file, self.cache_key, self.vectors)
+        return load_index(self._index_file, self._points_key, self.vectors)
 
     def _derive(self, name: str, make: Any) -> Any:
         """Make something from the version at hand once, and again only for another version."""
