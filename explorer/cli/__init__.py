@@ -67,7 +67,9 @@ unclip.command()(library.info)
 unclip.command()(library.export)
 unclip.command()(care.verify)
 unclip.command()(care.repair)
+unclip.command()(care.moved)
 unclip.command()(care.forget)
+unclip.command()(care.compact)
 unclip.command()(edits.replay)
 
 

@@ -1,5 +1,7 @@
-"""`unclip verify`, `repair` and `forget`: looking after a library."""
+"""`unclip verify`, `repair`, `moved`, `forget`, `compact`: looking after a library."""
 
+import shlex
+from dataclasses import asdict
 from pathlib import Path as FilePath
 from shlex import quote
 from typing import Annotated
@@ -80,3 +82,41 @@ def forget(
     count = kept.forget(source)
     lines = [f"removed from {library}: {count:,} rows of {source}; left: {len(kept):,}"]
     report({"removed": count, "rows": len(kept)}, as_json, lines)
+
+
+@command
+def moved(
+    library: Folder,
+    old: Annotated[str, typer.Argument(help="Where the images were: a folder, tar or file.")],
+    new: Annotated[str, typer.Argument(help="Where they are now.")],
+    dry: Annotated[bool, typer.Option("--dry", help="Only say what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Tell a library that images lie elsewhere now; nothing is embedded again.
+
+    Columns, captions and vectors stay. It is refused if none of the files is in the new place.
+
+    Example: unclip moved photos.lib ~/Pictures /media/disk/Pictures
+    """
+    from explorer.library import Library
+
+    done = Library.open(library).moved(old, new, dry=dry)
+    lines = str(done).splitlines()
+    again = shlex.join(["unclip", "index", done.new, "--library", str(library)])
+    lines.append("nothing was changed: --dry" if dry else f"  To look for changes there: {again}")
+    report({**asdict(done), "dry": dry}, as_json, lines)
+
+
+@command
+def compact(library: Folder, as_json: Json = False) -> None:
+    """Store a library in few large files instead of many small ones.
+
+    Rows that were replaced, removed or forgotten are dropped; all else stays as it is.
+
+    Example: unclip compact photos.lib
+    """
+    from explorer.library import Library
+
+    done = Library.open(library).compact()
+    first, *rest = str(done).splitlines()
+    report(asdict(done), as_json, [f"{library}: {first}", *rest])
