@@ -9,8 +9,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from explorer.errors import ImageError
 from explorer.library.contents import Contents
 from explorer.library.segments import NO_IMAGE
+
+
+class FileGone(ImageError):
+    """The file of an image is no longer where it was indexed."""
+
 
 INFO_SECONDS = 2.0  # that `info` spends on looking
 VERIFY_SECONDS = 10.0  # that `verify` does, unless it reads all data
