@@ -98,7 +98,8 @@ def test_half_a_move_keeps_the_names_of_what_stayed(filled, images, encoder, tmp
     (images / "2.png").unlink()
     done = filled.moved(images, new)
     assert (done.there, done.staying, done.rows) == (2, 5, 3)
-    assert "1 files are in neither place" in str(done) and "5 files are still" in str(done)
+    assert "in neither place, and renamed all the same: 1" in str(done)
+    assert "still in the old place only, which keep their names: 5" in str(done)
     assert filled.sources == {str(new): "folder", str(images): "folder"}
     last = run(filled, [images, new], encoder)
     assert (last.embedded, last.unchanged, last.removed) == (0, 7, 1)

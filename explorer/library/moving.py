@@ -44,16 +44,18 @@ class Moved:
 
     def __str__(self) -> str:
         odd = {
-            "files are in neither place": self.files - self.there - self.staying,
-            "files have another size there: the next index embeds them again": self.changed,
-            "files are still in the old place, and keep their names": self.staying,
-            "rows were left out: the new place was indexed, and has one of that name": self.merged,
+            "in neither place, and renamed all the same": self.files - self.there - self.staying,
+            "of another size there, which the next index embeds again": self.changed,
+            "still in the old place only, which keep their names": self.staying,
+            "rows left out, since the new place was indexed and has one of that name": self.merged,
         }
         lines = [
             f"{self.there:,} of {self.files:,} files of {self.old} are in {self.new}; "
             f"{self.rows:,} rows have the new name, none was embedded again"
         ]
-        return "\n".join([*lines, *(f"  {count:,} {what}" for what, count in odd.items() if count)])
+        return "\n".join(
+            [*lines, *(f"  {what}: {count:,}" for what, count in odd.items() if count)]
+        )
 
 
 def moved(store: Store, old: AnyName, new: AnyName, dry: bool = False) -> Moved:
