@@ -29,20 +29,27 @@ def verify(
 
     Example: unclip verify photos.lib --read-data
     """
+    from explorer.errors import LibraryDamaged
     from explorer.library import Library
     from explorer.library.presence import VERIFY_SECONDS
 
     kept = Library.open(library)
     problems = kept.verify(read_data)
-    files = kept.check_files(None if read_data else VERIFY_SECONDS)
+    files = None
+    if not problems:
+        try:
+            files = kept.check_files(None if read_data else VERIFY_SECONDS)
+        except LibraryDamaged as error:  # counting reads the rows
+            problems = [str(error)]
     lines = [*problems, f"To set it aside: unclip repair {quote(str(library))}"] if problems else []
     if not problems:
         lines = [f"{library}: nothing is damaged."]
     if not read_data:
         lines.append("The files' contents were not read: --read-data does that.")
-    if files.files:
+    if files is not None and files.files:
         lines.append(f"Files of its images: {files}.")
-    value = {"damage": problems, "contents_were_read": read_data, "files": asdict(files)}
+    counted = None if files is None else asdict(files)
+    value = {"damage": problems, "contents_were_read": read_data, "files": counted}
     report(value, as_json, lines)
     if problems:
         raise typer.Exit(DAMAGED)

@@ -13,12 +13,12 @@ from jaxtyping import Bool, Float, Int
 from PIL import Image
 
 from explorer import html
-from explorer.errors import LibraryDamaged, QueryError
+from explorer.errors import ImageError, LibraryDamaged, QueryError
 from explorer.index import Index
 from explorer.library.contents import Vectors
 from explorer.library.reserved import given_names, with_given_names
 from explorer.library.segments import OWN_COLUMNS
-from explorer.library.sheet import thumbnail, write_sheet
+from explorer.library.sheet import tile, write_sheet
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -131,7 +131,10 @@ def images_of(
 ) -> Iterator[str]:
     """Cells of a card in Jupyter, for the first rows."""
     for row, name, caption in zip(rows[: html.SHOWN], names, captions, strict=False):
-        yield html.image(thumbnail(open_image, int(row), name), caption)
+        try:
+            yield html.image(open_image(int(row)), caption)
+        except ImageError as error:
+            yield html.image(tile(name, error), str(error))
 
 
 def matching(

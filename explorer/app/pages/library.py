@@ -130,6 +130,6 @@ def _verify(library: Library) -> None:
         st.error(outputs.escaped(problem))
     if not problems:
         st.success("All files match their checksums.")
-    files = library.check_files(VERIFY_SECONDS)
-    if files.missing:
-        st.warning(f"Files of its images: {files}.")
+        files = library.check_files(VERIFY_SECONDS)
+        if files.missing:
+            st.warning(f"Files of its images: {files}.")
