@@ -59,17 +59,6 @@ def finish_file(part: FilePath, file: FilePath) -> None:
         _publish(part, file)
 
 
-def write_folder(folder: FilePath, files: dict[str, bytes]) -> None:
-    """Write a new folder with these files, durably and as a whole.
-
-    Raises:
-        DiskError: the disk is full or refuses, or `folder` is there and not empty.
-    """
-    with writing_folder(folder) as temporary:
-        for name, content in files.items():
-            (temporary / name).write_bytes(content)
-
-
 @contextmanager
 def writing_folder(folder: FilePath) -> Iterator[FilePath]:
     """Yield an empty temporary folder; what the block writes into it becomes `folder`.
