@@ -77,6 +77,8 @@ def test_all_is_equal_before_and_after(tmp_path, images, encoder, monkeypatch, s
         again = Library.open(library.folder)
         assert everything(library) == before == everything(again)
         assert again.verify(read_data=True) == [] and again.warnings == []
+        (columns,) = again._store.contents.set_columns
+        assert columns.column("number").to_pylist() == again._store.contents.living.tolist()
         assert done.segments == (stored["segments"], again.info()["segments"])
         assert done.bytes == (stored["bytes"], again.info()["bytes"])
         assert done.dropped == stored["retired"] and again.info()["retired"] == 0
