@@ -100,6 +100,8 @@ def test_images_that_moved_are_told_and_not_embedded_again(kept, tmp_path):
     refused = unclip("moved", kept, old, new)
     assert refused.exit_code == 2 and "they are still in" in refused.stderr
     old.rename(new)
+    gone = unclip("index", tmp_path / "blue", old, "--library", kept)
+    assert gone.exit_code == 2 and f"unclip moved {kept} {old} NEW" in gone.stderr
     dry = unclip("moved", kept, old, new, "--dry")
     assert "1 of 1 files" in dry.stdout and "nothing was changed" in dry.stdout
     assert str(old) in Library.open(kept).sources
