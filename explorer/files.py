@@ -59,17 +59,6 @@ def finish_file(part: FilePath, file: FilePath) -> None:
         _publish(part, file)
 
 
-def write_folder(folder: FilePath, files: dict[str, bytes]) -> None:
-    """Write a new folder with these files, durably and as a whole.
-
-    Raises:
-        DiskError: the disk is full or refuses, or `folder` is there and not empty.
-    """
-    with writing_folder(folder) as temporary:
-        for name, content in files.items():
-            (temporary / name).write_bytes(content)
-
-
 @contextmanager
 def writing_folder(folder: FilePath) -> Iterator[FilePath]:
     """Yield an empty temporary folder; what the block writes into it becomes `folder`.
@@ -125,6 +114,14 @@ def move_into(entry: FilePath, folder: FilePath) -> None:
     os.replace(entry, folder / entry.name)
     _sync(folder)
     _sync(entry.parent)
+
+
+def link_or_copy(file: FilePath, target: FilePath) -> None:
+    """Give an immutable file a second name; copy it where the disk has no hard links."""
+    try:
+        os.link(file, target)
+    except OSError:
+        shutil.copyfile(file, target)
 
 
 def file_sha256(file: FilePath) -> str:

@@ -27,9 +27,9 @@ def card(title: str, cells: Iterable[str], note: str = "") -> str:
     )
 
 
-def image(image: Image.Image | None, caption: str) -> str:
-    """A thumbnail over its caption; a grey field where the image is not there any more."""
-    image = Image.new("RGB", (1, 1), "lightgrey") if image is None else image.copy()
+def image(image: Image.Image, caption: str) -> str:
+    """A thumbnail over its caption."""
+    image = image.copy()
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     size = f"width:{THUMBNAIL}px;height:{THUMBNAIL}px;object-fit:contain"
     return _figure(image, size, caption, THUMBNAIL)

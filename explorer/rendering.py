@@ -186,7 +186,8 @@ class Rendering(Sequence[Image.Image]):
             found = library.search_many(points, NEIGHBOURS)
             for rank in range(min(NEIGHBOURS, len(library))):
                 for hits in found:
-                    tiles.append(thumbnail(library.open_image, int(hits.rows[rank])))
+                    row, name = int(hits.rows[rank]), hits.items[rank]
+                    tiles.append(thumbnail(library.open_image, row, name))
                     labels.append(hits.caption(rank))
         return grid(tiles, columns=len(chosen), labels=labels, size=TILE)
 

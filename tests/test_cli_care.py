@@ -93,3 +93,31 @@ def test_a_source_is_forgotten_and_its_images_stay(kept, tmp_path):
     assert unclip("forget", kept, tmp_path / "red").exit_code == 2
     assert unclip("index", tmp_path / "red", "--library", kept).exit_code == 0
     assert len(Library.open(kept)) == 2
+
+
+def test_images_that_moved_are_told_and_not_embedded_again(kept, tmp_path):
+    old, new = tmp_path / "red", tmp_path / "new place"
+    refused = unclip("moved", kept, old, new)
+    assert refused.exit_code == 2 and "they are still in" in refused.stderr
+    old.rename(new)
+    gone = unclip("index", tmp_path / "blue", old, "--library", kept)
+    assert gone.exit_code == 2 and f"unclip moved {kept} {old} NEW" in gone.stderr
+    dry = unclip("moved", kept, old, new, "--dry")
+    assert "1 of 1 files" in dry.stdout and "nothing was changed" in dry.stdout
+    assert str(old) in Library.open(kept).sources
+    told = unclip("moved", kept, old, new)
+    assert told.exit_code == 0 and f"unclip index '{new}' --library {kept}" in told.stdout
+    again = unclip("index", new, "--library", kept)
+    assert "0 embedded, 1 unchanged" in again.stdout
+    shown = json.loads(unclip("moved", kept, new, new.rename(old), "--json").stdout)
+    assert shown["rows"] == shown["there"] == 1 and shown["dry"] is False
+
+
+def test_a_library_is_compacted_and_says_what_that_saved(kept, tmp_path):
+    assert unclip("forget", kept, tmp_path / "red").exit_code == 0
+    done = unclip("compact", kept)
+    assert done.exit_code == 0 and "2 segments became 1; 1 row dropped" in done.stdout
+    assert "bytes saved" in done.stdout
+    assert "nothing to compact" in unclip("compact", kept).stdout
+    assert json.loads(unclip("compact", kept, "--json").stdout)["dropped"] == 0
+    assert len(Library.open(kept)) == 1

@@ -9,9 +9,9 @@ from explorer.errors import DiskError, ExplorerError, LibraryError
 from explorer.files import (
     explain_failure,
     finish_file,
+    link_or_copy,
     replace_files,
     write_file,
-    write_folder,
     writing,
     writing_folder,
 )
@@ -22,6 +22,12 @@ def refuse(monkeypatch, name, code=errno.ENOSPC):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, name, call)
+
+
+def write_folder(folder, files):
+    with writing_folder(folder) as temporary:
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
 
 
 @pytest.mark.parametrize("name", ["fsync", "replace"])
@@ -63,6 +69,16 @@ def test_a_folder_appears_with_all_its_files(tmp_path):
     with pytest.raises(DiskError, match="a cannot be written"):
         write_folder(tmp_path / "a", {"3": b""})
     assert sorted(os.listdir(tmp_path / "a")) == ["1", "2"]
+
+
+def test_a_file_is_linked_and_copied_where_there_are_no_links(tmp_path, monkeypatch):
+    write_file(tmp_path / "a", b"one")
+    link_or_copy(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").samefile(tmp_path / "b")
+    refuse(monkeypatch, "link", errno.EPERM)
+    link_or_copy(tmp_path / "a", tmp_path / "c")
+    assert (tmp_path / "c").read_bytes() == b"one"
+    assert not (tmp_path / "a").samefile(tmp_path / "c")
 
 
 def test_files_are_replaced_with_the_one_that_vouches_for_them_last(tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ def test_a_image_that_is_gone_is_said_instead_of_shown(library):
         file.unlink()
     html = hits._repr_html_()
     assert len(thumbnails(html)) == 2
-    assert "No such file" in html
+    assert html.count("is no longer there") == 4, "under the tile, and for who cannot see it"
 
 
 def test_a_library_shows_images_from_its_start_to_its_end(library):

@@ -91,13 +91,15 @@ def found(
         key: tells the buttons of several such grids on a page apart.
     """
     with st.container(horizontal=True):
-        for row, score in zip(map(int, hits.rows), hits.scores, strict=True):
+        gone = hits.missing.tolist()
+        for row, score, missing in zip(map(int, hits.rows), hits.scores, gone, strict=True):
             text = state.caption(row)
             with st.container(width=width):
                 show(state.thumbnail(row), f"{score:.2f} {text}", width=width)
                 if action is not None:
                     st.button(action[0], key=f"{key}-{row}", on_click=action[1], args=(row,),
-                              help=f"{action[0]}: {escaped(text)}", type="tertiary")  # fmt: skip
+                              disabled=missing, type="tertiary",
+                              help=f"{action[0]}: {escaped(text)}")  # fmt: skip
 
 
 def offer(

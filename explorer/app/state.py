@@ -11,12 +11,12 @@ from functools import lru_cache
 from pathlib import Path as FilePath
 
 import streamlit as st
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
-from explorer.errors import QueryError
+from explorer.errors import ExplorerError, QueryError
 from explorer.library import Library
 from explorer.library.manifest import versions
-from explorer.library.sheet import thumbnail as image_of
+from explorer.library.sheet import tile
 from explorer.models import Model, load
 from explorer.models.trust import check_named
 from explorer.samples import sample_library
@@ -120,9 +120,26 @@ def caption(row: int) -> str:
 
 
 def thumbnail(row: int) -> bytes:
-    """Return a small JPEG of a row of the library; grey if its file is not there any more."""
+    """Return a small JPEG of a row of the library, or of a tile that says why there is none."""
+    try:
+        return small(row)
+    except ExplorerError as error:  # is not kept: the file may come back
+        return tile_of(row, error)
+
+
+def small(row: int) -> bytes:
+    """Return a small JPEG of a row of the library.
+
+    Raises:
+        ImageError: its file is no longer there, or cannot be read.
+    """
     shown = library()
     return _small(shown, str(shown.folder), shown.cache_key, row)
+
+
+def tile_of(row: int, error: ExplorerError) -> bytes:
+    """Return a small JPEG with the name of a row's file and why its image is not shown."""
+    return _jpeg(tile(str(library().rows["item"].iloc[row]), error, THUMBNAIL_SIDE))
 
 
 @st.cache_resource(show_spinner="Indexing the sample images, once …")
@@ -159,9 +176,13 @@ def _opened(folder: str, version: int = 0) -> Library:  # noqa: ARG001
 
 @st.cache_resource(max_entries=MAX_THUMBNAILS, show_spinner=False)
 def _small(_library: Library, folder: str, key: str, row: int) -> bytes:  # noqa: ARG001
-    image = image_of(_library.open_image, row)
+    image = _library.open_image(row)
     if max(image.size) > THUMBNAIL_SIDE:
         image = ImageOps.contain(image, (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return _jpeg(image)
+
+
+def _jpeg(image: Image.Image) -> bytes:
     content = io.BytesIO()
     image.save(content, "jpeg", quality=90, subsampling=0)
     return content.getvalue()

@@ -74,7 +74,9 @@ _command()(library.info)
 _command()(library.export)
 _command()(care.verify)
 _command()(care.repair)
+_command()(care.moved)
 _command()(care.forget)
+_command()(care.compact)
 _command()(edits.replay)
 
 

@@ -1,5 +1,7 @@
-"""`unclip verify`, `repair` and `forget`: looking after a library."""
+"""`unclip verify`, `repair`, `moved`, `forget`, `compact`: looking after a library."""
 
+import shlex
+from dataclasses import asdict
 from pathlib import Path as FilePath
 from shlex import quote
 from typing import Annotated
@@ -22,17 +24,33 @@ def verify(
 ) -> None:
     """List what is damaged in a library; exit code 1 if anything is.
 
+    Files of images that are no longer there are counted; that is no damage. Without --read-data it
+    stops counting after 10 seconds.
+
     Example: unclip verify photos.lib --read-data
     """
+    from explorer.errors import LibraryDamaged
     from explorer.library import Library
+    from explorer.library.presence import VERIFY_SECONDS
 
-    problems = Library.open(library).verify(read_data)
+    kept = Library.open(library)
+    problems = kept.verify(read_data)
+    files = None
+    if not problems:
+        try:
+            files = kept.check_files(None if read_data else VERIFY_SECONDS)
+        except LibraryDamaged as error:  # counting reads the rows
+            problems = [str(error)]
     lines = [*problems, f"To set it aside: unclip repair {quote(str(library))}"] if problems else []
     if not problems:
         lines = [f"{library}: nothing is damaged."]
     if not read_data:
         lines.append("The files' contents were not read: --read-data does that.")
-    report({"damage": problems, "contents_were_read": read_data}, as_json, lines)
+    if files is not None and files.files:
+        lines.append(f"Files of its images: {files}.")
+    counted = None if files is None else asdict(files)
+    value = {"damage": problems, "contents_were_read": read_data, "files": counted}
+    report(value, as_json, lines)
     if problems:
         raise typer.Exit(DAMAGED)
 
@@ -80,3 +98,41 @@ def forget(
     count = kept.forget(source)
     lines = [f"removed from {library}: {count:,} rows of {source}; left: {len(kept):,}"]
     report({"removed": count, "rows": len(kept)}, as_json, lines)
+
+
+@command
+def moved(
+    library: Folder,
+    old: Annotated[str, typer.Argument(help="Where the images were: a folder, tar or file.")],
+    new: Annotated[str, typer.Argument(help="Where they are now.")],
+    dry: Annotated[bool, typer.Option("--dry", help="Only say what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Tell a library that images lie elsewhere now; nothing is embedded again.
+
+    Columns, captions and vectors stay. It is refused if none of the files is in the new place.
+
+    Example: unclip moved photos.lib ~/Pictures /media/disk/Pictures
+    """
+    from explorer.library import Library
+
+    done = Library.open(library).moved(old, new, dry=dry)
+    lines = str(done).splitlines()
+    again = shlex.join(["unclip", "index", done.new, "--library", str(library)])
+    lines.append("nothing was changed: --dry" if dry else f"  To look for changes there: {again}")
+    report({**asdict(done), "dry": dry}, as_json, lines)
+
+
+@command
+def compact(library: Folder, as_json: Json = False) -> None:
+    """Store a library in few large files instead of many small ones.
+
+    Rows that were replaced, removed or forgotten are dropped; all else stays as it is.
+
+    Example: unclip compact photos.lib
+    """
+    from explorer.library import Library
+
+    done = Library.open(library).compact()
+    first, *rest = str(done).splitlines()
+    report(asdict(done), as_json, [f"{library}: {first}", *rest])

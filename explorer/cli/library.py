@@ -2,7 +2,7 @@
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
@@ -249,15 +249,24 @@ def info(
 ) -> None:
     """Show library statistics.
 
+    Files that are no longer there are counted for at most 2 seconds; a sample then, which it says.
+
     Example: unclip info photos.lib --errors
     """
     from explorer.library import Library
+    from explorer.library.presence import INFO_SECONDS
 
     kept = Library.open(library)
     kept.note_unlike()
-    value = kept.info() | ({"unreadable": kept.errors.to_dict("records")} if errors else {})
-    special = ("unreadable", "left_out")
+    files = kept.check_files(INFO_SECONDS)
+    value = (
+        kept.info()
+        | {"files": asdict(files)}
+        | ({"unreadable": kept.errors.to_dict("records")} if errors else {})
+    )
+    special = ("unreadable", "left_out", "files")
     lines = [f"{name}: {plain(content)}" for name, content in value.items() if name not in special]
+    lines += [f"files: {files}"] if files.files else []
     lines += [line.strip() for line in counted_lines(kept.left_out, {})]
     lines += [_failure(error) for error in value.get("unreadable", [])]
     report(value, as_json, lines + [f"note: {warning}" for warning in kept.warnings])

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -40,6 +41,11 @@ class Showing:
         bool, typer.Option("--open", help="Open the sheet, or the files found.")
     ] = False
 
+    @property
+    def names_only(self) -> bool:
+        """Whether only files are printed, for other programs."""
+        return self.files_only or self.null
+
 
 NO_SHOWING = Showing()
 
@@ -77,28 +83,54 @@ def search(
     if as_json and (how.files_only or how.null or how.preview):
         raise QueryError("--json stands alone: leave --files-only, -0 and --preview out.")
     hits = _found(library, query, k, conditions(where or []), _lowest(min_score))
-    _show(hits, how, as_json)
+    try:
+        _show(hits, how, as_json)
+    finally:
+        if hits.missing.any():
+            say(f"unclip: {_missing(hits, library, left_out=how.names_only)}", sys.stderr)
 
 
 def _show(hits: "Hits", how: Showing, as_json: bool) -> None:
+    files = _files(hits) if how.names_only or (how.open_found and how.sheet is None) else []
     if len(hits) and how.sheet is not None:
         hits.save(how.sheet)
-    if how.null or how.files_only:
-        print_files(_files(hits), b"\0" if how.null else b"\n")
+    if how.names_only:
+        print_files(files, b"\0" if how.null else b"\n")
     elif how.preview:
+        from explorer.library.sheet import thumbnail
+
         for position, hit in enumerate(hits):
-            say(_line(hit))
-            print(preview_lines(hits.open_image(int(hits.rows[position]))))
+            say(_line(hit, hits.missing[position]))
+            row, name = int(hits.rows[position]), hits.items[position]
+            print(preview_lines(thumbnail(hits.open_image, row, name)))
     else:
-        report(records(hits), as_json, map(_line, hits))
+        report(records(hits), as_json, map(_line, hits, hits.missing))
     notes = [f"note: {hits.note}"] if hits.note else []
     verdict = hits.verdict or ("" if len(hits) else "nothing was found")
     for line in [*notes, verdict] if verdict else notes:
-        say(line, sys.stderr if how.null or how.files_only or as_json else None)
-    if not len(hits):
+        say(line, sys.stderr if how.names_only or as_json else None)
+    if not len(hits) or (how.names_only and not files):
         raise typer.Exit(NOTHING_FOUND)
     if how.open_found:
-        open_files([os.fsencode(how.sheet)] if how.sheet is not None else _files(hits))
+        open_files([os.fsencode(how.sheet)] if how.sheet is not None else files)
+
+
+def _missing(hits: "Hits", library: FilePath, left_out: bool) -> str:
+    """Say how many files are no longer there, and what to type."""
+    count, verb = int(hits.missing.sum()), "is" if hits.missing.sum() == 1 else "are"
+    source = str(hits.table["source"].iloc[int(hits.missing.argmax())])
+    place, name = shlex.quote(str(library)), shlex.quote(source)
+    gone = (
+        f"unclip index {name} --library {place}"
+        if os.path.exists(source)
+        else f"unclip forget {place} {name}"
+    )
+    old = "OLD" if os.path.exists(source) else name
+    return (
+        f"{count:,} of these {len(hits):,} files {verb} no longer there"
+        f"{f', and {verb} left out' if left_out else ''}. If they moved: "
+        f"unclip moved {place} {old} NEW; if they are gone: {gone}"
+    )
 
 
 def _found(
@@ -159,11 +191,13 @@ def records(hits: "Hits") -> list[dict[str, Any]]:
     """Return the hits for JSON, each with the exact name of its file.
 
     `path` is the name as Python decodes it (`os.fsdecode`): a byte that is not UTF-8 becomes
-    U+DC80 to U+DCFF. Such a name comes as `path_base64` too, its bytes in base64.
+    U+DC80 to U+DCFF. Such a name comes as `path_base64` too, its bytes in base64. `missing` says
+    whether the file is no longer there.
     """
     found = []
-    for hit, path, member in zip(hits, hits.table["path"], hits.table["member"], strict=True):
-        names = {"path": os.fsdecode(path)}
+    columns = hits.table["path"], hits.table["member"], hits.missing.tolist()
+    for hit, path, member, missing in zip(hits, *columns, strict=True):
+        names: dict[str, Any] = {"path": os.fsdecode(path), "missing": missing}
         if not _is_utf8(path):
             names["path_base64"] = base64.b64encode(path).decode()
         if member:
@@ -182,14 +216,15 @@ def _is_utf8(name: bytes) -> bool:
 
 
 def _files(hits: "Hits") -> list[bytes]:
-    """Return the files of the hits; those within tars are none, and are counted on stderr."""
+    """Return the files that are there; those within tars are none, and are counted on stderr."""
     in_tars = int((hits.table["member"] != b"").sum())
     if in_tars:
         say(f"unclip: {in_tars} of the images lie in tars, and are left out", sys.stderr)
-    return list(hits.table["path"][hits.table["member"] == b""])
+    return list(hits.table["path"][(hits.table["member"] == b"") & ~hits.missing])
 
 
-def _line(hit: dict[str, Any]) -> str:
+def _line(hit: dict[str, Any], missing: bool = False) -> str:
     shown = [str(value) for name, value in hit.items() if name not in OWN and value is not None]
     columns = "  (" + "; ".join(shown) + ")" if shown else ""
-    return f"{hit['score']:.3f}  {hit['item']}{columns}"
+    gone = "  — no longer there" if missing else ""
+    return f"{hit['score']:.3f}  {hit['item']}{columns}{gone}"

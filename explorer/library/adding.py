@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import TypedDict
 
 from explorer.encoder import Encoder
@@ -78,6 +79,7 @@ def add(
                 f"The library {store.folder} holds points of the text side; index images into "
                 "another one."
             )
+        _check_there(store, sources)
         exclusion = Exclusion(settings.exclude)
         options = Options(exclusion, settings.every, os.fsencode(store.folder))
         found = scan(sources, options, given)
@@ -85,6 +87,23 @@ def add(
         store.excluded = dict(exclusion.counts)
         with closing(_run(store, found, encoder, settings)) as steps:
             yield from steps
+
+
+def _check_there(store: Store, sources: Sequence[AnySource] | AnySource) -> None:
+    """Refuse a source of the library that is no longer there, and say what to type.
+
+    Raises:
+        QueryError: it moved, or is gone.
+    """
+    known = {record.path for record in store.manifest.sources}
+    for source in [sources] if isinstance(sources, str | bytes | os.PathLike) else sources:
+        name = os.path.abspath(os.fsdecode(source))
+        if name in known and not os.path.lexists(name):
+            place = quote(str(store.folder))
+            raise QueryError(
+                f"{name} is no longer there. If it moved: unclip moved {place} {quote(name)} NEW; "
+                f"if it is gone: unclip forget {place} {quote(name)}"
+            )
 
 
 def _run(store: Store, found: Scan, encoder: Encoder, settings: AddSettings) -> Generator[Progress]:

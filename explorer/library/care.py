@@ -1,9 +1,12 @@
-"""Looking after a library: what is damaged, setting it aside, and forgetting a source."""
+"""Looking after a library: damage, sources that moved or go, files that are gone, its size."""
 
 from os import PathLike
 
 from explorer.library.checking import repair, verify
+from explorer.library.compacting import Compacted, compact
 from explorer.library.forgetting import forget
+from explorer.library.moving import Moved, moved
+from explorer.library.presence import FilesChecked, check_files
 from explorer.library.store import Store
 
 
@@ -60,3 +63,73 @@ class Care:
         (1, 0)
         """
         return forget(self._store, source)
+
+    def moved(
+        self,
+        old: str | PathLike[str],
+        new: str | PathLike[str],
+        *,
+        dry: bool = False,
+    ) -> Moved:
+        """Rewrite the names of files that lie elsewhere now, in one version; embed nothing.
+
+        Columns, captions and vectors stay with their images. A file that is in neither place gets
+        its new name too; one that is still in the old place alone keeps its name.
+
+        Args:
+            old: a folder or file where images were when they were indexed; it need not exist.
+            new: where they are now.
+            dry: only look, and return what would be done.
+
+        Raises:
+            QueryError: no image of the library lies in `old`, or none of the files is in `new`.
+            LibraryLocked: another process is writing.
+            LibraryError: the disk is full or refuses; nothing has changed then.
+
+        >>> import pathlib, tempfile
+        >>> import explorer as ex
+        >>> from PIL import Image
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> (folder / "a").mkdir()
+        >>> Image.new("RGB", (64, 64), "red").save(folder / "a" / "red.png")
+        >>> library = ex.Library.create(folder / "lib", "pocket")
+        >>> _ = library.add(folder / "a", workers=0)
+        >>> _ = (folder / "a").rename(folder / "b")
+        >>> library.moved(folder / "a", folder / "b").rows
+        1
+        >>> library.add(folder / "b", workers=0).unchanged
+        1
+        """
+        return moved(self._store, old, new, dry)
+
+    def compact(self) -> Compacted:
+        """Write few large segments in place of many small ones, in one version.
+
+        Rows that were replaced, removed or forgotten are dropped for good: an image of theirs that
+        comes back is embedded again. All else is equal before and after. The old segments are
+        deleted once no version that is kept names them.
+
+        Raises:
+            LibraryLocked: another process is writing.
+            LibraryDamaged: something is damaged, which is not copied.
+            LibraryError: the disk is full or refuses; nothing has changed then.
+
+        >>> import tempfile
+        >>> import explorer as ex
+        >>> print(ex.Library.create(tempfile.mkdtemp(), "pocket").compact())
+        nothing to compact: 0 segments, no row to drop
+        """
+        return compact(self._store)
+
+    def check_files(self, seconds: float | None = None) -> FilesChecked:
+        """Count the files of its images, and those that are no longer there.
+
+        Args:
+            seconds: to stop after; what was checked then is a random sample. None: no limit.
+
+        >>> import tempfile
+        >>> import explorer as ex
+        >>> ex.Library.create(tempfile.mkdtemp(), "pocket").check_files().missing
+        0
+        """
+        return check_files(self._store.contents, seconds)

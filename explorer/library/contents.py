@@ -1,5 +1,6 @@
 """Contents: rows, retired rows and failures of all segments of one version."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from explorer.library.manifest import COLUMNS, ERRORS, RETIRED, ROWS, Manifest, SegmentRecord
+from explorer.library.manifest import (
+    COLUMNS,
+    ERRORS,
+    RETIRED,
+    ROWS,
+    VECTORS,
+    Manifest,
+    SegmentRecord,
+)
 from explorer.library.segments import (
     OWN_COLUMNS,
     Failure,
@@ -47,6 +56,12 @@ class Contents:
     def living(self) -> Int[np.ndarray, " L"]:
         """The numbers of the rows that are not retired."""
         return self.numbers[self.live]
+
+    @cached_property
+    def points_key(self) -> str:
+        """Change whenever the points of the living rows do, whatever becomes of names."""
+        stored = [s.files[VECTORS].sha256 for s in self._manifest.segments if s.rows]
+        return hashlib.sha256(repr(stored).encode() + self.live.tobytes()).hexdigest()[:32]
 
     @cached_property
     def table(self) -> Any:

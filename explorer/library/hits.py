@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from explorer.index import Index
 from explorer.library.contents import Vectors
 from explorer.library.reserved import given_names, with_given_names
 from explorer.library.segments import OWN_COLUMNS
-from explorer.library.sheet import write_sheet
+from explorer.library.sheet import tile, write_sheet
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Hits:
     `scores` are cosines, `rows` count the library's rows from 0, `table` has their columns,
     `points` their image-side points (None if K is 0), `open_image` opens the image of a row,
     and `note` says what the user should know. `matching` counts the images of the library that
-    reach the lowest score which was asked for, shown or not; None if none was.
+    reach the lowest score which was asked for, shown or not; None if none was. `missing` says
+    which files are no longer there.
 
     Iterating gives a dict a hit: rank (from 1), score, item, row, and the user's columns. One of
     those that is called like a column of ours, such as `score`, becomes `given_score`.
@@ -49,6 +51,14 @@ class Hits:
     open_image: Callable[[int], Image.Image]
     note: str = ""
     matching: int | None = None
+    find_missing: Callable[[Int[np.ndarray, " K"]], Bool[np.ndarray, " K"]] | None = None
+
+    @cached_property
+    def missing(self) -> Bool[np.ndarray, " K"]:
+        """Which of the images' files are no longer there, looked up when it is first asked."""
+        if self.find_missing is None:
+            return np.zeros(len(self), dtype=bool)
+        return self.find_missing(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -68,7 +78,9 @@ class Hits:
 
     def _repr_html_(self) -> str:
         return html.card(
-            f"{len(self)} hits", images_of(self.open_image, self.rows, self.captions), self.note
+            f"{len(self)} hits",
+            images_of(self.open_image, self.rows, self.items, self.captions),
+            self.note,
         )
 
     @property
@@ -102,7 +114,7 @@ class Hits:
             QueryError: there are no hits.
         """
         labels = [f"{self.scores[i]:.2f} {self.caption(i)}" for i in range(len(self))]
-        write_sheet(self.open_image, self.rows, labels, file)
+        write_sheet(self.open_image, self.rows, self.items, labels, file)
         return FilePath(file)
 
     def caption(self, rank: int) -> str:
@@ -114,14 +126,15 @@ class Hits:
 def images_of(
     open_image: Callable[[int], Image.Image],
     rows: Int[np.ndarray, " K"],
+    names: Sequence[str],
     captions: Sequence[str],
 ) -> Iterator[str]:
     """Cells of a card in Jupyter, for the first rows."""
-    for row, caption in zip(rows[: html.SHOWN], captions, strict=False):
+    for row, name, caption in zip(rows[: html.SHOWN], names, captions, strict=False):
         try:
             yield html.image(open_image(int(row)), caption)
         except ImageError as error:
-            yield html.image(None, str(error))
+            yield html.image(tile(name, error), str(error))
 
 
 def matching(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from os import fsdecode
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,7 @@ from explorer.index import Index
 from explorer.library.columns import with_set_columns
 from explorer.library.contents import Vectors
 from explorer.library.hits import Hits, images_of, load_index, matching, units
+from explorer.library.presence import FileGone, is_gone, missing_rows
 from explorer.library.relevance import NEUTRAL_ROWS, RELEVANCE_VERSION, Relevance
 from explorer.library.segments import NO_IMAGE, OWN_COLUMNS
 from explorer.library.sources.members import read_member
@@ -48,7 +50,7 @@ class Reader:
         spread = np.linspace(0, max(len(self) - 1, 0), min(len(self), html.SHOWN)).astype(int)
         names = self.rows["item"].iloc[spread]
         columns = f"columns: {', '.join(self.columns) or 'none'}"
-        cells = images_of(self.open_image, spread, list(names))
+        cells = images_of(self.open_image, spread, list(names), list(names))
         return html.card(repr(self), cells, columns)
 
     @property
@@ -146,7 +148,7 @@ class Reader:
         """Open the image of a row, upright RGB, from its file or tar.
 
         Raises:
-            ImageError: it is not there any more, or cannot be read.
+            ImageError: it is no longer there, or cannot be read.
         """
         contents = self._store.contents
         position = int(np.flatnonzero(contents.live)[self._checked([row])[0]])
@@ -155,6 +157,8 @@ class Reader:
             raise ImageError(
                 f"{record['item']} has no image here: it was imported as a vector without a file."
             )
+        if is_gone(record["path"]):
+            raise FileGone(f"{record['item']} is no longer there.")
         source = read_member(record) if record["member"] else fsdecode(record["path"])
         megapixels = record["width"] * record["height"] / 1e6  # what was indexed may be opened
         return open_image(source, max_megapixels=megapixels if megapixels > 16 else None)
@@ -214,7 +218,7 @@ class Reader:
         return self._derive(f"relevance-{side}", lambda: self._measure(side))
 
     def _measure(self, side: Side) -> Relevance:
-        file = self.cache_folder / f"relevance-{side}-{RELEVANCE_VERSION}-{self.cache_key}.npz"
+        file = self.cache_folder / f"relevance-{side}-{RELEVANCE_VERSION}-{self._points_key}.npz"
         with suppress(OSError, ValueError, KeyError, BadZipFile):
             return Relevance.load(file, len(self))
         measured = Relevance.fit(units(self.vectors), self._neutral(side))
@@ -236,21 +240,26 @@ class Reader:
         table = self.rows.iloc[rows].reset_index(drop=True)
         points = self.points(rows) if len(rows) else None
         items = tuple(table["item"])
-        return Hits(scores, rows, items, table, points, self.open_image, note, count)
+        gone = partial(missing_rows, self._store.contents)
+        return Hits(scores, rows, items, table, points, self.open_image, note, count, gone)
 
     def save_index(self) -> None:
         """Write the search index to the cache folder. Building an exact one is about as fast."""
         index, _ = self._derive("index", self._load_index)
         for file in self.cache_folder.glob("index-*"):
             file.unlink(missing_ok=True)
-        index.save(self._index_file, self.cache_key)
+        index.save(self._index_file, self._points_key)
+
+    @property
+    def _points_key(self) -> str:
+        return self._store.contents.points_key
 
     @property
     def _index_file(self) -> FilePath:
-        return self.cache_folder / f"index-{self.cache_key}"
+        return self.cache_folder / f"index-{self._points_key}"
 
     def _load_index(self) -> tuple[Index, str]:
-        return load_index(self._index_file, self.cache_key, self.vectors)
+        return load_index(self._index_file, self._points_key, self.vectors)
 
     def _derive(self, name: str, make: Any) -> Any:
         """Make something from the version at hand once, and again only for another version."""

@@ -12,7 +12,7 @@ from explorer.library.segments import OWN_COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
-RESERVED = (*OWN_COLUMNS, "rank", "score", "row", "x", "y", "vector", "path_base64")
+RESERVED = (*OWN_COLUMNS, "rank", "score", "row", "x", "y", "vector", "path_base64", "missing")
 
 
 def given_names(columns: Iterable[str]) -> dict[str, str]:

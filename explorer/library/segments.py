@@ -13,7 +13,7 @@ import hashlib
 import io
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from shlex import quote
@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float
 
 from explorer.errors import LibraryDamaged
-from explorer.files import file_sha256, write_folder
+from explorer.files import file_sha256, link_or_copy, writing_folder
 from explorer.library.manifest import (
     COLUMNS,
     ERRORS,
@@ -37,6 +37,9 @@ from explorer.library.manifest import (
 
 Key = tuple[bytes, bytes]
 """What an item is known by: the absolute name of its file, and its name within a tar (or b"")."""
+
+Content = Any
+"""What a file of a segment is written from: a numpy array, or an Arrow table."""
 
 OWN_COLUMNS = (
     *("item", "path", "member", "sha256", "width", "height", "size", "mtime_ns"),
@@ -90,25 +93,50 @@ def write_segment(
     Args:
         columns: an Arrow table of values that were set; see explorer/library/columns.py.
     """
-    files: dict[str, bytes] = {}
+    files: dict[str, Content] = {}
     if rows:
         vectors = np.stack([row.vector for row in rows]).astype(np.float32, copy=False)
         dtype = dtype if _fits(vectors, dtype) else "float32"
-        files[VECTORS] = _npy(vectors.astype(dtype, copy=False))
-        files[ROWS] = _parquet(_row_table(rows))
+        files[VECTORS] = vectors.astype(dtype, copy=False)
+        files[ROWS] = _row_table(rows)
     if failures:
-        files[ERRORS] = _parquet(_failure_table(failures))
+        files[ERRORS] = failure_table(failures)
     if retired:
-        files[RETIRED] = _npy(np.array(sorted(retired), dtype=np.int64))
+        files[RETIRED] = np.array(sorted(retired), dtype=np.int64)
     if columns is not None:
-        files[COLUMNS] = _parquet(columns)
+        files[COLUMNS] = columns
+    return write_files(folder, first_row, len(rows), dtype, files)
+
+
+def write_files(
+    folder: FilePath,
+    first_row: int,
+    rows: int,
+    dtype: DType,
+    files: Mapping[str, Content],
+    copied: SegmentRecord | None = None,
+) -> SegmentRecord:
+    """Write a segment of these files durably; return its record.
+
+    Args:
+        files: name → a numpy array or an Arrow table.
+        copied: a segment whose other files the new one has too, under their recorded checksums.
+    """
     identity = uuid.uuid4().hex
-    write_folder(folder / "segments" / identity, files)
-    records = {
-        name: FileRecord(len(content), hashlib.sha256(content).hexdigest())
-        for name, content in files.items()
-    }
-    return SegmentRecord(identity, first_row, len(rows), dtype, records)
+    records = dict(copied.files) if copied else {}
+    with writing_folder(folder / "segments" / identity) as temporary:
+        for name in records.keys() - files.keys():
+            assert copied is not None
+            link_or_copy(segment_file(folder, copied, name), temporary / name)
+        for name, content in files.items():
+            parts = _npy(content) if isinstance(content, np.ndarray) else [_parquet(content)]
+            checksum = hashlib.sha256()
+            with (temporary / name).open("wb") as stream:
+                for part in parts:
+                    checksum.update(part)
+                    stream.write(part)
+                records[name] = FileRecord(stream.tell(), checksum.hexdigest())
+    return SegmentRecord(identity, first_row, rows, dtype, records)
 
 
 def _fits(vectors: Float[np.ndarray, "N D"], dtype: DType) -> bool:
@@ -120,10 +148,11 @@ def _fits(vectors: Float[np.ndarray, "N D"], dtype: DType) -> bool:
     return bool(np.all(error <= 2**-10 * np.abs(vectors).max(axis=1)))
 
 
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
+def _npy(array: np.ndarray) -> list[bytes | memoryview]:
+    """Return the parts of a .npy file; np.save itself loses why a disk refuses."""
+    header, array = io.BytesIO(), np.ascontiguousarray(array)
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    return [header.getvalue(), array.reshape(-1).view(np.uint8).data]
 
 
 def _parquet(table: Any) -> bytes:
@@ -158,7 +187,8 @@ def user_array(values: list[Any]) -> Any:
         return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-def _failure_table(failures: Sequence[Failure]) -> Any:
+def failure_table(failures: Sequence[Failure]) -> Any:
+    """Return failures as an Arrow table."""
     import pyarrow as pa
 
     kinds = {"path": pa.binary(), "member": pa.binary(), "item": pa.string()}

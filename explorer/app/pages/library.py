@@ -11,6 +11,7 @@ import streamlit as st
 from explorer.app import outputs, state
 from explorer.app.server.uploads import Upload, uploaded
 from explorer.library import Library
+from explorer.library.presence import VERIFY_SECONDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,3 +130,6 @@ def _verify(library: Library) -> None:
         st.error(outputs.escaped(problem))
     if not problems:
         st.success("All files match their checksums.")
+        files = library.check_files(VERIFY_SECONDS)
+        if files.missing:
+            st.warning(f"Files of its images: {files}.")

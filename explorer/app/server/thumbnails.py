@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer.app import state
+from explorer.errors import ExplorerError
 from explorer.library import Library
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 IMAGE = "/images/{key}/{row:int}"
 CAPTION = "/captions/{key}/{row:int}"
+NOT_KEPT = {"Cache-Control": "no-store"}  # the file may come back
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -31,14 +33,17 @@ def routes() -> "list[Route]":
             row, library = request.path_params["row"], state.library()
             if request.path_params["key"] != library.cache_key or row >= len(library):
                 return Response("There is no such image in this version.", 404)
-            return Response(content(row), media_type=media, headers=FOREVER)
+            try:
+                return Response(content(row), media_type=media, headers=FOREVER)
+            except ExplorerError as error:
+                return Response(state.tile_of(row, error), media_type=media, headers=NOT_KEPT)
 
         return respond
 
     def words(row: int) -> bytes:
         return state.caption(row).encode("utf-8", "replace")
 
-    images = answer(state.thumbnail, "image/jpeg")
+    images = answer(state.small, "image/jpeg")
     return [Route(IMAGE, images), Route(CAPTION, answer(words, "text/plain"))]
 
 
