@@ -64,6 +64,11 @@ def test_an_image_is_not_judged_as_words_are():
     found = np.array([fitted.matching(rows @ row, "image") for row in rows])
     assert found[np.arange(400), np.arange(400) ^ 1].mean() > 0.85
     assert (found.sum(axis=1) <= 4).mean() > 0.85
+    narrow = rows + 2 * rows.mean(axis=0) + np.eye(32)[0] * 3  # as a model blind to them has it
+    narrow = (narrow / np.linalg.norm(narrow, axis=1, keepdims=True)).astype(np.float32)
+    close = Relevance.fit([narrow], narrow[::2])
+    found = np.array([close.matching(narrow @ row, "image") for row in narrow])
+    assert found[np.arange(400), np.arange(400) ^ 1].mean() > 0.75
     words = np.array([fitted.matching(rows @ row, "text") for row in rows])
     assert words[np.arange(400), np.arange(400) ^ 1].mean() < 0.6
 

@@ -27,7 +27,7 @@ BEST = 3  # rows whose mean score is a query's best
 # near some other row far more often than a common phrase is.
 PRESENCE = {"text": 0.5, "image": 0.1}  # quantile of the neutral queries' best, to be reached
 PEAK = {"text": 0.6, "image": 0.9}  # of the way from a query's median score to its best
-DEVIATIONS = 2.25  # of the neutral queries' scores at a row, above their mean
+DEVIATIONS = {"text": 2.25, "image": 0.0}  # of neutral queries' scores at a row, above their mean
 RELEVANCE_VERSION = 1  # of the cache: raise it with a change of the phrases or of BEST
 NEUTRAL_ROWS = 256  # of the library, as neutral queries on the image side
 PART_ROWS = 4096  # rows that are compared with all neutral queries at once
@@ -97,7 +97,7 @@ class Relevance:
         if best < np.quantile(self.bests, PRESENCE[side]):
             return scores > SELF
         high = scores - middle >= PEAK[side] * (best - middle)
-        return high & (scores - self.mean >= DEVIATIONS * np.maximum(self.spread, 1e-6))
+        return high & (scores - self.mean >= DEVIATIONS[side] * np.maximum(self.spread, 1e-6))
 
     def save(self, file: FilePath) -> None:
         """Write it as a cache."""
