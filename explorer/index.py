@@ -90,6 +90,29 @@ class Index:
         ]
         return np.concatenate([s for s, _ in parts]), np.concatenate([r for _, r in parts])
 
+    @property
+    def vectors(self) -> Float[np.ndarray, "N D"]:
+        """Return the unit vectors as they lie in memory, without a copy; do not write to them."""
+        if not len(self):
+            return np.zeros((0, self.dimension), np.float32)
+        flat = _faiss().rev_swig_ptr(self._flat.get_xb(), len(self) * self.dimension)
+        return np.asarray(flat).reshape(len(self), self.dimension)
+
+    def scores(self, query: Float[np.ndarray, " D"]) -> Float[np.ndarray, " N"]:
+        """Return the score of one query with every row, in about the time of one search."""
+        faiss, found = _faiss(), np.empty(len(self), np.float32)
+        query = np.ascontiguousarray(query, dtype=np.float32)
+        self._check(query[None], "The queries")
+        if len(self):
+            faiss.fvec_inner_products_ny(
+                faiss.swig_ptr(found),
+                faiss.swig_ptr(query),
+                self._flat.get_xb(),
+                self.dimension,
+                len(self),
+            )
+        return found
+
     def _search_part(
         self, queries: Float[np.ndarray, "Q D"], k: int, allowed: Bool[np.ndarray, " N"] | None
     ) -> tuple[Float[np.ndarray, "Q K"], Int[np.ndarray, "Q K"]]:

@@ -8,17 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from app_pages import button, errors, offered, open_page, three_ways
+from fakes import ColourEncoder, coloured, image, run
 from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.app.map import panel
 from explorer.app.map.layers import smoothed
-from explorer.app.map.regions import Region, find_regions
 from explorer.app.map.selection import along, rows_within, write_chosen
 from explorer.errors import LibraryError, QueryError
 from explorer.library import Library
 from explorer.library.subset import write_subset
+from explorer.notes import collecting
 from explorer.projection import Projection
+from explorer.regions.crowds import Region, crowds, map_regions
 
 N = 48
 
@@ -187,20 +189,55 @@ def test_stops_of_a_path_are_equally_far_apart():
     np.testing.assert_allclose(stops, [[0, 0], [1, 0], [1, 1], [1, 2], [2, 2], [3, 2], [4, 2]])
 
 
-def test_regions_are_where_points_crowd_and_are_called_by_what_tells_them_apart():
-    rng = np.random.default_rng(0)
+def crowded(folder, **columns):
+    """A library of 120 small images in three crowds, and their places."""
+    (folder / "images").mkdir()
+    for number in range(120):
+        (folder / "images" / f"{number:03}.png").write_bytes(image(number))
+    group = np.repeat([0, 1, 2], [60, 36, 24])
+    table = {name: [words[g] for g in group] for name, words in columns.items()}
+    table["file"] = [f"{number:03}.png" for number in range(120)]
+    library = Library.create(folder / "crowds.lib", coloured())
+    run(library, [folder / "images"], ColourEncoder(), columns=pd.DataFrame(table))
     middles = np.array([[0, 0], [9, 0], [0, 9]])
-    group = np.repeat([0, 1, 2], [90, 60, 40])
-    xy = middles[group] + rng.normal(0, 0.4, (190, 2))
-    words = [["a cat on a photo", "a red cat"], ["the dog, a photo"], ["one car of the photo"]]
-    regions = find_regions(xy, [words[g][i % len(words[g])] for i, g in enumerate(group)])
-    assert [region.words.split(", ")[0] for region in regions] == ["cat", "dog", "car"]
-    for region, middle in zip(regions, middles, strict=True):
-        assert np.hypot(*(region.middle - middle)) < 0.5
+    return library, middles[group] + np.random.default_rng(0).normal(0, 0.4, (120, 2))
+
+
+def test_regions_are_where_points_crowd_and_are_called_by_what_tells_them_apart(tmp_path):
+    captions = ["a red cat on a photo", "the dog, a photo", "a photo"]
+    library, xy = crowded(tmp_path, caption=captions, keywords=["cat", "dog", "vehicle, car"])
+    regions = map_regions(library, xy)
+    assert [region.words for region in regions][:2] == ["cat", "dog"]
+    assert regions[2].words in {"car", "vehicle", "vehicle car"}
+    for region, middle in zip(regions, ([0, 0], [9, 0], [0, 9]), strict=True):
+        assert np.hypot(*np.subtract(region.middle, middle)) < 0.5
+        assert (xy == region.middle).all(axis=1).any(), "a label stands at one of its images"
+
+
+def test_a_label_that_tells_nothing_is_left_out(tmp_path):
+    """Once a crowd was called by the likeliest of its words, whether it told it apart or not."""
+    words = ["a photo"] * 3
+    library, xy = crowded(tmp_path, caption=words)
+    assert map_regions(library, xy) == []
+
+
+def test_without_captions_and_without_the_model_there_is_a_map_and_a_sentence(tmp_path):
+    library, xy = crowded(tmp_path)
+    with collecting() as notes:
+        assert map_regions(Library.open(library.folder), xy) == []
+    assert "The regions have no names" in notes[0]
+
+
+def test_words_that_the_model_guessed_end_in_a_question_mark(monkeypatch, tmp_path):
+    """The page said candle and lantern of groceries, as if it knew."""
+    library, xy = crowded(tmp_path)
+    names = {0: "candle", 1: None, 2: "lantern"}
+    monkeypatch.setattr("explorer.regions.crowds.name_regions", lambda *_: names)
+    assert [region.words for region in map_regions(library, xy)] == ["candle?", "lantern?"]
 
 
 def test_few_points_have_no_regions():
-    assert find_regions(np.zeros((3, 2)), ["a", "b", "c"]) == []
+    assert crowds(np.zeros((3, 2))) == []
 
 
 def test_smoothing_gives_a_constant_back_and_says_where_nothing_is_near():

@@ -59,6 +59,27 @@ def test_filters_and_the_lowest_score_leave_others_out(search):
     assert "lower the score" in none.info[0].value
 
 
+def test_only_what_matches_is_shown_with_its_count_or_a_sentence(search):
+    """Once the toggle stood in a closed drawer, and nothing found was a line that led nowhere."""
+    page = search(q0="cat face", auto="true", k="4")
+    assert "Only what matches" in [each.label for each in page.main.columns[0].toggle]
+    (said,) = [each.value for each in page.caption if "match" in each.value]
+    count = int(said.split()[1])
+    assert said.startswith(f"About {count} image") and len(names(page)) == min(count, 4)
+    assert ("; the best 4 are shown." in said) == (count > 4)
+    assert [each.value for each in page.warning] == []
+    none = search(q0="viaduct", auto="true")
+    assert names(none) == [] and "Nothing here matches" in none.info[0].value
+    assert "Only what matches" in none.info[0].value
+
+
+def test_notes_stand_above_the_page(search):
+    page = search(q0="qwrtzk xkcdvb")
+    assert "no such words" in page.warning[0].value
+    first = next(iter(page.main.children[0].children.values()))
+    assert first.type == "warning"
+
+
 def test_terms_that_cancel_out_are_a_sentence(search):
     (error,) = errors(search(q0="cat", q1="cat", w1="-1.0"))
     assert "cancel out" in error
@@ -84,6 +105,14 @@ def test_the_copied_search_finds_the_same(monkeypatch, emoji, tmp_path):
     address = {"q0": "cat face", "q1": "man", "w1": "-0.5", "columns": "style", "is_style": "3d"}
     offer = offered(monkeypatch, "search", emoji, **address)["hits.png"]
     assert len(set(three_ways(monkeypatch, tmp_path, "hits.png", offer))) == 1
+
+
+def test_the_copied_search_has_the_cut(monkeypatch, emoji, tmp_path):
+    """Once the copies found the nearest images whether they matched or not."""
+    offer = offered(monkeypatch, "search", emoji, q0="cat face", auto="true")["hits.png"]
+    assert len(set(three_ways(monkeypatch, tmp_path, "hits.png", offer))) == 1
+    assert 'min_score="auto"' in offer[1]["python"]
+    assert " ".join(offer[1]["command"]).count("--min-score auto") == 1
 
 
 @pytest.mark.parametrize("decode", ["true", "false"])

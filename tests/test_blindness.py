@@ -7,11 +7,13 @@ from typer.testing import CliRunner
 
 from explorer import cli, edits
 from explorer.errors import UnknownModel
+from explorer.library import Library
 from explorer.models import MODELS, load, module_of, same_model, support_of
 from explorer.models.shared.blindness import FILE, read_support, unlike, write_support
 from explorer.models.shared.short_names import SHORT_NAMES, long_name, no_decoder
 from explorer.notes import collecting
 from explorer.points import Points, Space
+from explorer.regions import name_regions
 from explorer.support import Support
 
 
@@ -57,6 +59,13 @@ def test_photographs_are_said_to_be_unlike_emoji_at_every_door(pocket, sample, t
     for answer in (made, unclip("info", kept), unclip("search", kept, "a dog")):
         assert answer.exit_code == 0
         assert "These 20 images are unlike the emoji" in answer.stderr
+    library = Library.open(kept)
+    with collecting() as notes:
+        assert set(name_regions(library, np.arange(20) % 2).values()) == {None}
+    assert notes == [
+        "The regions have no names: there are no captions, and pocket, which would choose the "
+        "words, was not trained on such images."
+    ]
     emoji = tmp_path / "e.lib"
     made = unclip("index", sample / "flat", "--library", emoji, "--model", "pocket")
     assert "unlike" not in made.stderr

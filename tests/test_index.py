@@ -109,3 +109,18 @@ def test_an_index_of_another_version_is_refused(tmp_path):
     Index(directions(20), 16).save(tmp_path / "index", "v1")
     with pytest.raises(LibraryDamaged, match="made for other vectors"):
         Index.load(tmp_path / "index", "v2")
+
+
+@pytest.mark.parametrize("count", [0, 1, 700])
+def test_the_scores_of_all_rows_are_those_of_a_search(count):
+    vectors = directions(count, 24)
+    index = Index(vectors, 24)
+    np.testing.assert_allclose(index.vectors, vectors, atol=1e-7)
+    query = directions(1, 24, seed=1)
+    scores = index.scores(query[0])
+    assert scores.shape == (count,) and scores.dtype == np.float32
+    if count:
+        found, rows = index.search(query, count)
+        np.testing.assert_allclose(scores[rows[0]], found[0], atol=1e-6)
+    with pytest.raises(QueryError, match="dimension 24"):
+        index.scores(query[0, :5])

@@ -16,6 +16,7 @@ from explorer.errors import ImageError, QueryError
 from explorer.library import Library
 from explorer.points import Points, Space
 from explorer.projection import Projection
+from explorer.regions.crowds import Region
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>__DATA__$x_1$\u2028"
 
@@ -114,6 +115,16 @@ def test_hostile_texts_stay_texts(tmp_path):
 
 def test_the_page_tells_nothing_about_folders(tmp_path):
     assert "somebody" not in page_of(Shelf(40), tmp_path)[1]
+
+
+def test_the_page_has_the_words_of_its_regions_and_a_warning(tmp_path):
+    shelf = Shelf(12)
+    known = [Region("faces", (1.0, 2.0), np.arange(5)), Region(HOSTILE, (3.0, 4.0), np.arange(3))]
+    page, _ = page_of(shelf, tmp_path, regions=known, warning="These images are unlike.")
+    assert page.data["regions"] == [["faces", 1.0, 2.0], [HOSTILE, 3.0, 4.0]]
+    assert page.data["warning"] == "These images are unlike."
+    assert page.elements == page_of(shelf, tmp_path)[0].elements
+    assert page_of(shelf, tmp_path)[0].data["regions"] == []
 
 
 def test_every_image_stands_on_its_tile(tmp_path):

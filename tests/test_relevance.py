@@ -24,6 +24,7 @@ from explorer.library import Library
 from explorer.library.relevance import Relevance, neutral_phrases
 from explorer.library.reserved import RESERVED, given_names
 from explorer.library.segments import OWN_COLUMNS
+from explorer.notes import collecting
 
 
 def unclip(*words, **options):
@@ -51,6 +52,51 @@ def test_auto_keeps_what_stands_out_and_finds_nothing_where_nothing_does():
     found = fitted.matching(rows @ axes[3].astype(np.float32))
     assert found[60:80].mean() > 0.9 and found.sum() <= 20
     assert not fitted.matching(rows @ axes[40].astype(np.float32)).any()
+
+
+def test_an_image_is_not_judged_as_words_are():
+    """Once half of all images matched nothing: they were compared with rows, as common phrases."""
+    rng = np.random.default_rng(0)
+    pairs = rng.normal(size=(200, 1, 32)) + 0.3 * rng.normal(size=(200, 2, 32))
+    rows = (pairs / np.linalg.norm(pairs, axis=2, keepdims=True)).reshape(400, 32)
+    rows = rows.astype(np.float32)
+    fitted = Relevance.fit([rows], rows[::2])
+    found = np.array([fitted.matching(rows @ row, "image") for row in rows])
+    assert found[np.arange(400), np.arange(400) ^ 1].mean() > 0.85
+    assert (found.sum(axis=1) <= 4).mean() > 0.85
+    narrow = rows + 2 * rows.mean(axis=0) + np.eye(32)[0] * 3  # as a model blind to them has it
+    narrow = (narrow / np.linalg.norm(narrow, axis=1, keepdims=True)).astype(np.float32)
+    close = Relevance.fit([narrow], narrow[::2])
+    found = np.array([close.matching(narrow @ row, "image") for row in narrow])
+    assert found[np.arange(400), np.arange(400) ^ 1].mean() > 0.75
+    words = np.array([fitted.matching(rows @ row, "text") for row in rows])
+    assert words[np.arange(400), np.arange(400) ^ 1].mean() < 0.6
+
+
+def test_the_cut_is_the_same_in_parts_and_is_that_of_sorted_scores():
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(300, 16)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    fitted = Relevance.fit([rows[:1], rows[1:200], rows[200:]], rows[:40])
+    scores = rows @ rows[:40].T
+    np.testing.assert_allclose(fitted.mean, scores.mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(fitted.spread, scores.std(axis=1), atol=1e-5)
+    scores[scores > 1 - 1e-4] = -1
+    np.testing.assert_allclose(fitted.bests, np.sort(scores, axis=0)[-3:].mean(axis=0), atol=1e-6)
+
+
+def test_the_words_that_judge_others_are_no_concern_of_the_user(library):
+    """Once "pocket has no such words: 'coffee'" was said of a neutral phrase."""
+    for old in (library / "cache").glob("relevance-*"):
+        old.unlink()
+    with collecting() as notes:
+        Library.open(library).search("cat face", min_score="auto")
+    assert notes == []
+
+
+def test_a_cut_asks_for_one_image_at_least(library):
+    with pytest.raises(QueryError, match="k is 0"):
+        Library.open(library).search("cat face", k=0, min_score="auto")
 
 
 def test_python_counts_what_matches_and_caches_the_measure(library):

@@ -39,6 +39,7 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
 
     @functools.wraps(page)
     def calm() -> None:
+        above = st.container()  # notes come last, and stand first: they say what the page is worth
         try:
             with collecting() as notes:
                 try:
@@ -46,7 +47,7 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
                     state.library().note_unlike()
                 finally:
                     for each in notes:
-                        st.warning(escaped(each))
+                        above.warning(escaped(each))
         except ExplorerError as error:
             st.error(escaped(error))
         except Exception:

@@ -21,6 +21,7 @@ let picked = -1; // chosen legend entry
 let found = null; // Uint8Array: which points the search keeps; null: all
 let hovered = -1, pinned = -1;
 let size = 0; // of the images on the map, in pixels; 0: dots
+let labelled = []; // words of regions that are written now, and their boxes on the screen
 let waiting = false;
 
 // ---- where things are -------------------------------------------------------------------------
@@ -133,6 +134,7 @@ function paint() {
     }
   }
   pen.globalAlpha = 1;
+  putLabels();
   for (const i of new Set([pinned, hovered])) if (i >= 0) mark(i, radius);
   placeCard();
 }
@@ -145,6 +147,30 @@ function mark(i, radius) {
   pen.lineWidth = 2;
   const half = large ? large / 2 + 4 : radius + 5;
   pen.strokeRect(x - half, y - half, 2 * half, 2 * half);
+}
+
+// Words of the regions, the largest first; one that would cover another, or a panel, waits for room.
+function putLabels() {
+  labelled = [];
+  if (!data.regions.length || !$("labels").checked) return;
+  const style = getComputedStyle(document.body), half = 10;
+  const taken = ["bar", "legend", "note"].map((id) => $(id).getBoundingClientRect()).filter((box) => box.width)
+    .map((box) => [box.left, box.top, box.right, box.bottom]);
+  [pen.font, pen.textAlign, pen.textBaseline] = ["600 13px " + style.fontFamily, "center", "middle"];
+  [pen.lineWidth, pen.lineJoin, pen.strokeStyle, pen.fillStyle] = [4, "round", style.backgroundColor, style.color];
+  for (const [words, mapX, mapY] of data.regions) {
+    let x = (mapX - view.x) * view.scale + width / 2, y = (-mapY - view.y) * view.scale + height / 2;
+    y -= 14; // a small crowd is seen below its words
+    if (!inside(x, y, 0)) continue;
+    const text = words.length > 24 ? words.slice(0, 23) + "…" : words, wide = pen.measureText(text).width / 2 + 4;
+    x = Math.max(wide, Math.min(x, width - wide));
+    const box = [x - wide, y - half, x + wide, y + half];
+    if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) continue;
+    taken.push(box);
+    labelled.push({ text, box });
+    pen.strokeText(text, x, y);
+    pen.fillText(text, x, y);
+  }
 }
 
 // ---- moving about -----------------------------------------------------------------------------

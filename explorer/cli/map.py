@@ -16,6 +16,7 @@ def map_command(
         FilePath, typer.Option("-o", "--out", help="A .html page, .png image or .parquet table.")
     ],
     colour: Annotated[str | None, typer.Option(help="Column that colours the points.")] = None,
+    labels: Annotated[bool, typer.Option(help="Name the regions on a page.")] = True,
     seed: Annotated[int, typer.Option(help="Random seed of the layout.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -25,11 +26,15 @@ def map_command(
     """
     from explorer.cli.mappage import write_map
     from explorer.projection import Projection
+    from explorer.regions.crowds import map_regions
 
     kept = opened(library)
     fitted = progress([None], None, "laying out the map")
     for _ in fitted:
         projection = Projection.cached(kept.cache_folder, kept.points(), seed=seed)
-    write_map(kept, projection, out, colour=colour, title=kept.folder.name)
-    value = {"file": str(out), "images": len(kept)}
+    named = labels and out.suffix.lower() == ".html"
+    regions = map_regions(kept, projection.xy) if named else []
+    name, warning = kept.folder.name, kept.unlike()
+    write_map(kept, projection, out, colour=colour, title=name, regions=regions, warning=warning)
+    value = {"file": str(out), "images": len(kept), "regions": [each.words for each in regions]}
     report(value, as_json, [f"{out}: a map of {len(kept)} images"])

@@ -30,6 +30,8 @@ from explorer.projection import Projection
 if TYPE_CHECKING:
     import pandas as pd
 
+    from explorer.regions.crowds import Region
+
 SUFFIXES = (".html", ".png", ".parquet")
 MAX_IMAGES = 5000  # small images in a page: about 5 MB
 TILE = 64  # pixels; images in a page
@@ -62,6 +64,8 @@ def write_map(
     *,
     colour: str | None = None,
     title: str | None = None,
+    regions: Sequence["Region"] = (),
+    warning: str = "",
 ) -> pathlib.Path:
     """Write the map of a library; the suffix says as what.
 
@@ -72,6 +76,8 @@ def write_map(
         projection: of all points of the library, in the order of its rows.
         colour: a user's column. None: the first that tells 2 to 20 groups apart, if any.
         title: None: "Map of N images".
+        regions: named crowds, the largest first; a page writes their words over the points.
+        warning: a sentence that a page shows above the map.
 
     Raises:
         QueryError: another suffix, no such folder or column, or another number of points.
@@ -79,12 +85,7 @@ def write_map(
     file = pathlib.Path(file)
     _check(file, projection, library)
     columns = {name: _column(library.rows[name]) for name in library.columns}
-    if colour is not None and colour not in columns:
-        known = ", ".join(columns) or "it has none"
-        raise QueryError(
-            f"The library has no column {name_of(colour)} to colour by; known: {known}."
-        )
-    colour = colour or next((name for name in columns if _tells_groups(columns[name])), None)
+    colour = _colour(colour, columns)
     title = title or f"Map of {len(library):,} image{'s' * (len(library) != 1)}"
     if file.suffix.lower() == ".parquet":
         content = _table(library.rows, projection.xy)
@@ -92,9 +93,20 @@ def write_map(
         values = columns[colour]["values"] if colour else None
         content = draw_map(projection.xy, library.open_image, title, colour, values)
     else:
-        content = _page(library, projection.xy, columns, colour, title)
+        shown = {"title": title, "colour": colour, "warning": warning}
+        content = _page(library, projection.xy, columns, shown | {"regions": _labels(regions)})
     write_file(file, content)
     return file
+
+
+def _colour(wanted: str | None, columns: dict[str, dict[str, Any]]) -> str | None:
+    """Return the column to colour by: the wanted one, else the first that tells groups apart."""
+    if wanted is not None and wanted not in columns:
+        known = ", ".join(columns) or "it has none"
+        raise QueryError(
+            f"The library has no column {name_of(wanted)} to colour by; known: {known}."
+        )
+    return wanted or next((name for name in columns if _tells_groups(columns[name])), None)
 
 
 def _check(file: pathlib.Path, projection: Projection, library: Images) -> None:
@@ -133,6 +145,10 @@ def _tells_groups(column: dict[str, Any]) -> bool:
     return column["kind"] == "text" and 2 <= len(set(column["values"]) - {None}) <= MOST_COLOURS
 
 
+def _labels(regions: Sequence["Region"]) -> list[list[str | float]]:
+    return [[_short(each.words), *map(float, each.middle)] for each in regions]
+
+
 def _table(rows: "pd.DataFrame", xy: Float[np.ndarray, "N 2"]) -> bytes:
     table = with_given_names(rows.reset_index(drop=True))
     for position, axis in enumerate("xy"):
@@ -146,24 +162,22 @@ def _page(
     library: Images,
     xy: Float[np.ndarray, "N 2"],
     columns: dict[str, dict[str, Any]],
-    colour: str | None,
-    title: str,
+    shown: dict[str, Any],
 ) -> bytes:
     sheets, tiles = _sheets(library)
-    n, shown = len(library), sum(tile >= 0 for tile in tiles)
+    n, drawn = len(library), sum(tile >= 0 for tile in tiles)
     note = (
         "Images that look or mean alike lie near each other; distances across the map say little."
     )
-    if shown < n:
-        note += f" Small images for {shown:,} of {n:,}."
+    if drawn < n:
+        note += f" Small images for {drawn:,} of {n:,}."
     data = {
-        "title": title,
+        **shown,
         "note": note,
         "labels": [_short(str(item)) for item in library.rows["item"]],
         "xy": [float(f"{x:.6g}") for x in xy.ravel()],
         "spacing": _spacing(xy),
         "columns": [{"name": name, **column} for name, column in columns.items()],
-        "colour": colour,
         "sheets": sheets,
         "tiles": tiles,
         "tile": TILE,
@@ -175,7 +189,7 @@ def _page(
         # "<" never stands in the data, so nothing in it can end the script or begin a tag.
         "__DATA__": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
         "__SCRIPT__": "".join((folder / f).read_text("utf-8") for f in ("map.js", "mappanels.js")),
-        "__TITLE__": html.escape(title),
+        "__TITLE__": html.escape(shown["title"]),
     }
     template = (folder / "map.html").read_text("utf-8")
     page = re.sub("__[A-Z]+__", lambda found: parts[found[0]], template)

@@ -125,6 +125,7 @@ function colourNames(column, legend) {
 
 $("title").textContent = data.title;
 $("note").textContent = data.note;
+$("warning").textContent = data.warning;
 const choices = [null, ...data.columns];
 choices.forEach((column, k) => {
   const option = element("option", column ? column.name : "none");
@@ -133,6 +134,8 @@ choices.forEach((column, k) => {
 });
 $("colour").value = 1 + data.columns.findIndex((column) => column.name === data.colour);
 $("colour").addEventListener("change", () => colourBy(choices[$("colour").value]));
+$("named").hidden = !data.regions.length;
+$("labels").addEventListener("change", draw);
 $("find").addEventListener("input", find);
 $("find").addEventListener("keydown", (event) => {
   if (event.key !== "Enter") return;

@@ -90,7 +90,11 @@ class Hits:
             return ""
         if not self.matching:
             return "nothing here matches"
-        return f"about {self.matching:,} of these match"
+        return (
+            "about 1 image matches"
+            if self.matching == 1
+            else f"about {self.matching:,} images match"
+        )
 
     @property
     def captions(self) -> list[str]:

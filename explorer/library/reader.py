@@ -18,13 +18,14 @@ from explorer.images import name_of, open_image
 from explorer.index import Index
 from explorer.library.columns import with_set_columns
 from explorer.library.contents import Vectors
-from explorer.library.hits import Hits, images_of, load_index, matching, units
+from explorer.library.hits import Hits, images_of, load_index, matching
 from explorer.library.presence import FileGone, is_gone, missing_rows
-from explorer.library.relevance import NEUTRAL_ROWS, RELEVANCE_VERSION, Relevance
+from explorer.library.relevance import NEUTRAL_ROWS, PART_ROWS, RELEVANCE_VERSION, Relevance
 from explorer.library.segments import NO_IMAGE, OWN_COLUMNS
 from explorer.library.sources.members import read_member
 from explorer.library.store import Store
-from explorer.library.unlike import note_library
+from explorer.library.unlike import unlike_library
+from explorer.notes import collecting, note
 from explorer.points import Points, Side, Space
 
 if TYPE_CHECKING:
@@ -140,9 +141,14 @@ class Reader:
         labels = tuple(_label(p, m) for p, m in zip(paths, members, strict=True))
         return Points(self.vectors[chosen], self.space, self.side, labels)
 
+    def unlike(self) -> str:
+        """Say in one sentence if most images are unlike those of its model's training, else ""."""
+        return unlike_library(self)
+
     def note_unlike(self) -> None:
-        """Note in one sentence if most images are unlike those that its model was trained on."""
-        note_library(self)
+        """Note what `unlike` says."""
+        if sentence := self.unlike():
+            note(sentence)
 
     def open_image(self, row: int) -> Image.Image:
         """Open the image of a row, upright RGB, from its file or tar.
@@ -196,23 +202,24 @@ class Reader:
         if min_score is None:
             scores, rows = index.search(points.unit, k, allowed)
             return [self._hits(s, r, note) for s, r in zip(scores, rows, strict=True)]
+        if k < 1:
+            raise QueryError(f"k is {k}, but must be 1 or more.")
         found = []
         for unit in points.unit:
-            enough = self._enough(unit, points.side, min_score)
-            enough = enough if allowed is None else enough & allowed
-            scores, rows = index.search(unit[None], k, enough)
-            found.append(self._hits(scores[0], rows[0], note, int(enough.sum())))
+            scores = index.scores(unit)
+            enough = self._enough(scores, points.side, min_score)
+            rows = np.flatnonzero(enough if allowed is None else enough & allowed)
+            best = rows[np.argsort(-scores[rows], kind="stable")[:k]]
+            found.append(self._hits(scores[best], best, note, len(rows)))
         return found
 
-    def _enough(self, unit: np.ndarray, side: Side, min_score: MinScore) -> np.ndarray:
+    def _enough(self, scores: np.ndarray, side: Side, min_score: MinScore) -> np.ndarray:
         """Say which rows reach the lowest score."""
-        parts = [part @ unit for part in units(self.vectors)]
-        scores = np.concatenate([np.zeros(0, np.float32), *parts])
         if not isinstance(min_score, str):
             return np.asarray(scores >= np.float32(min_score or 0))
         if min_score != "auto":
             raise QueryError(f"The lowest score is a number or auto, not {min_score!r}.")
-        return self._relevance(side).matching(scores) if len(scores) else scores > 1
+        return self._relevance(side).matching(scores, side) if len(scores) else scores > 1
 
     def _relevance(self, side: Side) -> Relevance:
         return self._derive(f"relevance-{side}", lambda: self._measure(side))
@@ -221,7 +228,10 @@ class Reader:
         file = self.cache_folder / f"relevance-{side}-{RELEVANCE_VERSION}-{self._points_key}.npz"
         with suppress(OSError, ValueError, KeyError, BadZipFile):
             return Relevance.load(file, len(self))
-        measured = Relevance.fit(units(self.vectors), self._neutral(side))
+        vectors = self._derive("index", self._load_index)[0].vectors
+        parts = (vectors[i : i + PART_ROWS] for i in range(0, len(vectors), PART_ROWS))
+        with collecting():  # what a neutral phrase lacks in the model is not the user's concern
+            measured = Relevance.fit(parts, self._neutral(side))
         for old in self.cache_folder.glob(f"relevance-{side}-*"):
             old.unlink(missing_ok=True)
         with suppress(DiskError):  # a cache: what the disk refuses is measured again

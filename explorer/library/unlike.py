@@ -39,17 +39,17 @@ class Rows(Protocol):
     def open_image(self, row: int) -> Image.Image: ...
 
 
-def note_library(reader: Rows) -> None:
-    """Note in one sentence if most images are unlike those that the library's model knows."""
+def unlike_library(reader: Rows) -> str:
+    """Return the sentence that most images are unlike those that the library's model knows."""
     from explorer.models import support_of
-    from explorer.models.shared.blindness import SAMPLE_ROWS, note_unlike
+    from explorer.models.shared.blindness import SAMPLE_ROWS, unlike
 
     support = support_of(reader.model, reader.space) if len(reader) else None
     if support is None or reader.side != "image":
-        return
+        return ""
     vectors = np.asarray(reader.vectors[spread(len(reader), SAMPLE_ROWS)], dtype=np.float32)
     strange = _share_off_ground(reader) if support.on_white else 0.0
-    note_unlike(support, Points(vectors, reader.space, "image"), len(reader), strange)
+    return unlike(support, Points(vectors, reader.space, "image"), len(reader), strange)
 
 
 def note_query(reader: Rows, query: Points, files: Sequence[str]) -> None:

@@ -96,7 +96,7 @@ def open_window(chromium):
 
 def _local(address):
     parts = urlsplit(address)
-    return parts.scheme in ("data", "blob") or parts.hostname == "127.0.0.1"
+    return parts.scheme in ("data", "blob", "file") or parts.hostname == "127.0.0.1"
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float, Int
 
-from explorer import name_regions
 from explorer.app import state
-from explorer.app.map.regions import Region, crowds, find_regions, middle_of
 from explorer.app.map.scatter import Colours
 from explorer.library import Library
+from explorer.notes import collecting, note
 from explorer.projection import Projection
+from explorer.regions import captions_of, name_regions
+from explorer.regions.crowds import Region, map_regions
 from explorer.support import Support
 
 MAX_COLOURS = 20  # colours that can be told apart; rarer values share one
@@ -25,9 +26,12 @@ def layout() -> Projection:
 
 
 def regions() -> list[Region]:
-    """Return the crowds of the map and their words; without captions, of the vocabulary."""
+    """Return the crowds of the map that words tell from the others."""
     library = state.library()
-    return _regions(library, layout(), library.cache_key)
+    found, notes = _regions(library, layout(), library.cache_key)
+    for each in notes:
+        note(each)
+    return found
 
 
 def support() -> Support:
@@ -71,35 +75,21 @@ def _tree(_map: Projection, key: str) -> tuple[Any, float]:  # noqa: ARG001
 
 
 @st.cache_resource(max_entries=2, show_spinner="Naming the regions of the map …")
-def _regions(_library: Library, _map: Projection, key: str) -> list[Region]:  # noqa: ARG001
-    rows = _library.rows
-    texts = [rows[name].fillna("").astype(str) for name in _texts(_library)]
-    if not texts:
-        return _by_vocabulary(_library, _map)
-    return find_regions(_map.xy, [" ".join(words) for words in zip(*texts, strict=True)])
-
-
-def _by_vocabulary(library: Library, places: Projection) -> list[Region]:
-    """Return the crowds that a phrase of the vocabulary tells from the others."""
-    members = crowds(places.xy)
-    if len(members) < 2:
-        return []
-    labels = np.full(len(library), None, dtype=object)
-    for number, rows in enumerate(members):
-        labels[rows] = number
-    names = name_regions(library, labels)
-    return [
-        Region(words, middle_of(places.xy[rows]), rows)
-        for number, rows in enumerate(members)
-        if (words := names[number])
-    ]
+def _regions(
+    _library: Library,
+    _map: Projection,
+    key: str,  # noqa: ARG001
+) -> tuple[list[Region], list[str]]:
+    with collecting() as notes:  # they are told on every run, not only on the first
+        return map_regions(_library, _map.xy), notes
 
 
 def name_of_selection(rows: Int[np.ndarray, " K"]) -> str | None:
-    """Return the words that tell these rows of the library from the others; None if none do."""
+    """Return the words that tell these rows from the others, with "?" if guessed; None if none."""
     library = state.library()
     inside = np.isin(np.arange(len(library)), rows)
-    return None if inside.all() or not inside.any() else name_regions(library, inside)[True]
+    words = None if inside.all() or not inside.any() else name_regions(library, inside)[True]
+    return words and words + ("" if captions_of(library, rows) else "?")
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -108,15 +98,6 @@ def _support(_library: Library, key: str) -> Support:  # noqa: ARG001
     if len(rows) > MAX_REFERENCE_POINTS:
         rows = np.random.default_rng(0).choice(rows, MAX_REFERENCE_POINTS, replace=False)
     return Support.fit(_library.points(rows), neighbours=max(1, min(10, len(rows) // 3)))
-
-
-def _texts(library: Library) -> list[str]:
-    """Return columns with words of their own in most rows, as captions, and no mere groups."""
-    from pandas.api import types
-
-    rows = library.rows
-    words = [name for name in library.columns if not types.is_numeric_dtype(rows[name])]
-    return [name for name in words if rows[name].nunique() > MAX_COLOURS]
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

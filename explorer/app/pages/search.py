@@ -20,6 +20,11 @@ MAX_TERMS = 5
 BINS = 20
 HISTOGRAM_HITS = 1000  # hits that the histogram counts
 MAX_FILTER_VALUES = 200  # of a column, to choose from
+NO_MATCH = (
+    "Nothing here matches, or filters leave it out. To see the nearest images all the same, switch "
+    "off “Only what matches”."
+)
+NONE_SCORES = "No image scores that high: lower the score, or remove filters."
 Terms = Sequence[tuple[Input, float]]
 
 
@@ -30,14 +35,15 @@ def page() -> None:
     left, right = st.columns([1, 2], gap="large")
     with left:
         terms = _terms()
+        auto = st.toggle(
+            "Only what matches",
+            key="auto",
+            bind="query-params",
+            help="Leaves out images that fit this query no better than they fit common phrases, "
+            "or, for images, others of the library.",
+        )
         with st.expander("Results"):
             count = st.slider("Number of images", 4, 60, 12, key="k", bind="query-params")
-            auto = st.toggle(
-                "Only what matches",
-                key="auto",
-                bind="query-params",
-                help="Leaves out what scores no better than for common phrases.",
-            )
             least = st.slider("Lowest score", -1.0, 1.0, -1.0, 0.01, key="least",
                               bind="query-params")  # fmt: skip
             where = _filters()
@@ -95,18 +101,17 @@ def _results(
     lowest: MinScore = "auto" if auto else None
     ranked = library.search(point, max(HISTOGRAM_HITS, count), where=where, min_score=lowest)
     k = min(count, int((ranked.scores >= least).sum()))
-    if ranked.verdict:
-        st.caption(f"{ranked.verdict[0].upper()}{ranked.verdict[1:]}.")
-    if not k and auto and not ranked.matching:
-        return
     if not k:
-        st.info("No image scores that high: lower the score, or remove filters.")
+        st.info(NO_MATCH if auto and not ranked.matching else NONE_SCORES)
         return
+    if ranked.verdict:
+        shown = f"; the best {k:,} are shown" if k < (ranked.matching or 0) else ""
+        st.caption(f"{ranked.verdict[0].upper()}{ranked.verdict[1:]}{shown}.")
     hits = library.search(point, k, where=where, min_score=lowest)
     if hits.note:
         st.caption(hits.note)
     outputs.found(hits, ("More like this", _more))
-    _offer_hits(terms, hits, where)
+    _offer_hits(terms, hits, where, auto)
     with st.expander("Scores and table", key="scores", bind="query-params") as details:
         if details.open:
             _histogram(ranked.scores, least)
@@ -132,10 +137,11 @@ def _histogram(scores: np.ndarray, least: float) -> None:
                  y_label=f"images of the {len(scores)} nearest")  # fmt: skip
 
 
-def _offer_hits(terms: Terms, hits: Hits, where: dict[str, list[Any]]) -> None:
+def _offer_hits(terms: Terms, hits: Hits, where: dict[str, list[Any]], auto: bool) -> None:
     library, query = state.library(), str(query_of(terms))
     only = [f"--where={name}={value}" for name, values in where.items() for value in values]
-    filters = f", where={where!r}" if where else ""
+    filters = (f", where={where!r}" if where else "") + (', min_score="auto"' if auto else "")
+    cut = ["--min-score", "auto"] if auto else []
     python = copying.python(
         copying.library_line(),
         f"point = ex.Query.parse({query!r}).points(model.encoder)",
@@ -145,7 +151,8 @@ def _offer_hits(terms: Terms, hits: Hits, where: dict[str, list[Any]]) -> None:
         "hits.png",
         hits.save,
         python=python,
-        command=["unclip", "search", str(library.folder), query, "-k", str(len(hits)), *only,
+        command=["unclip", "search", str(library.folder), query, "-k", str(len(hits)), *cut,
+                 *only,
                  "--sheet", "hits.png"],
         note=_notes(terms),
     )  # fmt: skip

@@ -1,7 +1,12 @@
 """Short names: a careful choice of open_clip's models, each with what it is good for.
 
 Sizes are parameters × 4 bytes, and slowness is the compute of one image against vit-b-32's, both of
-open_clip's docs/model_profile.csv; licences are those of the weights' cards on the hub.
+open_clip's docs/model_profile.csv.
+
+Licences: for vit-l-14, xlm-roberta-b-32, siglip-b-16, vit-l-14-openai and vit-bigg-14 the licence
+fields of the repositories that open_clip fetches, in stored copies of their pages (November 2026).
+The pages of vit-b-32 and vit-h-14 were not seen: MIT is what a third party's list and a copy of the
+page say, and what open_clip's authors answered for their weights (its issue 177).
 """
 
 from dataclasses import dataclass
@@ -67,7 +72,7 @@ SHORT_NAMES = {
         "English",
         1710,
         18,
-        "MIT",
+        "Apache-2.0",
         ("karlo", "stable-unclip-small"),
     ),
     "vit-h-14": ShortName(

@@ -17,8 +17,9 @@ from explorer.encoder import Encoder
 from explorer.errors import QueryError
 from explorer.files import make_folder, writing
 from explorer.library import Library
+from explorer.notes import collecting, note
 
-PHRASES = FilePath(__file__).parent / "vocabulary" / "phrases.txt"
+PHRASES = FilePath(__file__).parent.parent / "vocabulary" / "phrases.txt"
 MIN_AUC = 0.75  # on held-out rows; below it a name does not tell its region from the rest
 MIN_CAPTION_AUC = 0.65  # captions are no guess: 30 % of the images, if no other holds the word
 ERRORS_ABOVE_CHANCE = 1.645  # standard errors: 5 % of names by chance pass
@@ -27,6 +28,7 @@ MAX_ROWS = 20_000  # that are looked at; more are sampled
 NEAREST_PHRASES = 20  # of the vocabulary; these are what an image is taken to show
 MAX_CAPTION_WORDS = 2000
 MIN_CAPTIONED = 0.5  # of rows, for captions to name regions
+CAPTION_COLUMNS = ("caption", "title", "description", "keywords", "tags", "name", "alt")
 
 
 def name_regions(
@@ -34,8 +36,10 @@ def name_regions(
 ) -> dict[Hashable, str | None]:
     """Name each region by the word that best tells its images from those of the other regions.
 
-    The words are those of the captions where most images have one, else of about 1,300 phrases
-    that ship with the package (WordNet), which the library's model embeds once. A word is chosen
+    The words are those of the captions (and of columns called title, description, keywords, tags,
+    name or alt) where most images have some, else of about 1,300 phrases that ship with the package
+    (WordNet), which the library's model embeds once. If the images are unlike those that the model
+    was trained on, phrases name nothing: all names are None, and a note says so. A word is chosen
     on one half of the rows, by the difference of mean scores in units of their spread. It is kept
     if on the other half it ranks the region's images above the rest: with an AUC of 0.75 or more
     (0.65 for captions), and above what chance gives. Else the region has no name: None.
@@ -95,6 +99,11 @@ def region_names(
     found: list[RegionName | None] = [None] * len(known)
     if (captions := captions_of(library, rows)) is not None:
         found = names_by_scores(*_caption_scores(captions), regions, len(known), MIN_CAPTION_AUC)
+    elif library.unlike():
+        note(
+            f"The regions have no names: there are no captions, and {library.space.name}, which "
+            "would choose the words, was not trained on such images."
+        )
     else:
         scores, words = _vocabulary_scores(library, rows)
         found = names_by_scores(scores, words, regions, len(known))
@@ -175,12 +184,11 @@ def _tested(
 
 def captions_of(library: Library, rows: Int[np.ndarray, " N"]) -> list[str] | None:
     """Return the captions of these rows, "" where there is none; None if few rows have one."""
-    if "caption" not in library.columns:
-        return None
-    captions = library.rows["caption"].iloc[rows]
-    if captions.notna().mean() < MIN_CAPTIONED:
-        return None
-    return captions.fillna("").astype(str).tolist()
+    columns = [name for name in CAPTION_COLUMNS if name in library.columns]
+    parts = [library.rows[name].iloc[rows].fillna("").astype(str) for name in columns]
+    captions = ["\n".join(filter(None, texts)) for texts in zip(*parts, strict=True)]
+    captioned = sum(map(bool, captions))
+    return captions if captioned and captioned >= MIN_CAPTIONED * len(rows) else None
 
 
 def _caption_scores(captions: list[str]) -> tuple[Float[np.ndarray, "N V"], list[str]]:
@@ -228,7 +236,8 @@ def vocabulary_vectors(encoder: Encoder, words: list[str]) -> Float[np.ndarray, 
         units = np.load(file, allow_pickle=False)
         if units.shape == (len(words), encoder.space.dimension) and np.isfinite(units).all():
             return units
-    units = encoder.encode_text(words).unit.astype(np.float32)
+    with collecting():  # what a phrase lacks in the model is not the user's concern
+        units = encoder.encode_text(words).unit.astype(np.float32)
     with suppress(OSError):  # a cache that cannot be written is no obstacle
         make_folder(file.parent)
         with writing(file) as temporary:

@@ -1,0 +1,84 @@
+"""Crowds: where the points of a map lie close together, and the words that tell one from another.
+
+Every map takes its labels from here: the dashboard's, and the page that `unclip map` writes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from explorer.errors import UnknownModel, WeightsMissing
+from explorer.library import Library
+from explorer.notes import note
+from explorer.regions import captions_of, name_regions
+
+MAX_CLUSTERED_PLACES = 20_000  # places; more are sampled
+MAX_REGIONS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A crowd on the map: its words, the middle of its places, and rows that belong to it."""
+
+    words: str
+    middle: tuple[float, float]
+    rows: Int[np.ndarray, " K"]
+
+
+def map_regions(library: Library, xy: Float[np.ndarray, "N 2"]) -> list[Region]:
+    """Return the crowds of a map that words tell from the others, the largest first.
+
+    A crowd is left out if no word tells it apart, as `name_regions` judges. Words that are not of
+    captions end in a question mark: the model guessed them. Of many points a sample is looked at,
+    and `rows` are of the sample.
+
+    Args:
+        xy: places, in the order of the library's rows.
+
+    Where there are no captions and the model cannot be loaded, there are none, and a note says so.
+    """
+    members = crowds(xy)
+    if len(members) < 2:
+        return []
+    labels = np.full(len(library), None, dtype=object)
+    for number, rows in enumerate(members):
+        labels[rows] = number
+    try:
+        names = name_regions(library, labels)
+    except (UnknownModel, WeightsMissing) as error:
+        note(f"The regions have no names, which takes captions or the model: {error}")
+        return []
+    mark = "" if captions_of(library, np.concatenate(members)) else "?"
+    return [
+        Region(words + mark, middle_of(xy[rows]), rows)
+        for number, rows in enumerate(members)
+        if (words := names[number])
+    ]
+
+
+def crowds(xy: Float[np.ndarray, "N 2"], *, seed: int = 0) -> list[Int[np.ndarray, " K"]]:
+    """Return the rows of each crowd, the largest first; of many points a sample is looked at.
+
+    Source: HDBSCAN, Campello et al. 2013.
+    """
+    from sklearn.cluster import HDBSCAN
+
+    rows = np.arange(len(xy))
+    if len(rows) > MAX_CLUSTERED_PLACES:
+        rows = np.sort(
+            np.random.default_rng(seed).choice(rows, MAX_CLUSTERED_PLACES, replace=False)
+        )
+    smallest = max(5, len(rows) // 120)
+    if len(rows) < 2 * smallest:
+        return []
+    crowd = HDBSCAN(min_cluster_size=smallest, min_samples=5, copy=True).fit_predict(xy[rows])
+    members = [rows[crowd == c] for c in range(crowd.max() + 1)]
+    return sorted(members, key=len, reverse=True)[:MAX_REGIONS]
+
+
+def middle_of(xy: Float[np.ndarray, "K 2"]) -> tuple[float, float]:
+    """Return the place of the image that is nearest to the median place: it lies in the crowd."""
+    distances = ((xy - np.median(xy, axis=0)) ** 2).sum(axis=1)
+    x, y = xy[distances.argmin()].tolist()
+    return x, y
