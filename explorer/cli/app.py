@@ -7,10 +7,19 @@ import typer
 
 from explorer.cli.options import Trust, trust_folders
 from explorer.cli.output import command
+from explorer.interrupts import finishing
 
 AllowRemote = Annotated[
     bool,
-    typer.Option("--allow-remote", help="Let everyone who can reach --host use the dashboard."),
+    typer.Option(
+        "--allow-remote", help="Let others use the dashboard, read-only; see --allowed-host."
+    ),
+]
+AllowedHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allowed-host", help="A name by which browsers may call this server; may be repeated."
+    ),
 ]
 NoBrowser = Annotated[
     bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
@@ -34,6 +43,7 @@ def app(
         typer.Option(min=0, max=65535, help="Port; default: the first free one from 8501 up."),
     ] = None,
     allow_remote: AllowRemote = False,
+    allowed_host: AllowedHosts = None,
     no_browser: NoBrowser = False,
     decoder: Decoder = "",
     prior: Prior = "",
@@ -59,4 +69,12 @@ def app(
         if not no_browser:
             launch.open_browser(address)
 
-    launch.serve(given, host=host, port=port, allow_remote=allow_remote, started=started)
+    with finishing("The dashboard has ended."):
+        launch.serve(
+            given,
+            host=host,
+            port=port,
+            allow_remote=allow_remote,
+            allowed_hosts=allowed_host or (),
+            started=started,
+        )
