@@ -8,6 +8,7 @@ another package's import may be swallowed or end in a traceback.
 A process has one set of signal handlers, so this is global; it is off until `install`.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -61,6 +62,7 @@ def install() -> None:
     for number in EXIT_CODES:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _note)
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # Python restores its default
     _silence_when_ending(sys, "unraisablehook")
     _silence_when_ending(threading, "excepthook")
     threading.Thread(target=_watch, args=(read,), name="interrupts", daemon=True).start()
@@ -157,6 +159,8 @@ def _kill_workers() -> None:
     if multiprocessing := sys.modules.get("multiprocessing"):
         for worker in multiprocessing.active_children():
             worker.kill()
+    if util := sys.modules.get("multiprocessing.util"):
+        util._run_finalizers(0)  # semaphores, of which another process would warn
 
 
 def _silence_when_ending(module: Any, name: str) -> None:

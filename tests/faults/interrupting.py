@@ -63,6 +63,7 @@ def start(*words):
         env=environment,
         cwd=ROOT,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored under nohup, &
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -109,7 +109,7 @@ def test_an_attempt_to_reach_out_would_be_seen(tmp_path):
 
 
 def test_an_address_may_open_so_many_sessions_behind_a_proxy(remote):
-    """The proxy on this machine says for whom it asks; what others say of themselves is not read."""
+    """The proxy on this machine says for whom it asks."""
     said = ("Host: photos.example", "X-Forwarded-For: 10.1.2.3")
     found = [raw(remote.port, SOCKET, *said, *UPGRADE)[0] for _ in range(61)]
     assert found[: visitors.MAX_OPENINGS_A_MINUTE] == [101] * visitors.MAX_OPENINGS_A_MINUTE
