@@ -76,9 +76,9 @@ async def visit(server, number, actions, pause, upload, seconds, said):
         for i in range(actions):
             await asyncio.sleep(pause * chance.uniform(0.5, 1.5))
             if upload and i == actions // 2:
-                await session.open(q0_kind="upload")
+                await session.open(q0_kind="Upload")
                 status = await session.upload(*upload)
-                seconds.append(await session.open(q0_kind="upload"))
+                seconds.append(await session.open(q0_kind="Upload"))
                 said.append((upload[0], status, session.said))
                 session.files = []
                 continue
@@ -135,6 +135,8 @@ def main():
     for name, status, words in said:
         print(f"upload {name}: {status} {' '.join(words)}"[:160])
     print(f"tracebacks in the log: {log.count('Traceback')}")
+    if "Traceback" in log:
+        print(log[log.rindex("Traceback") :][:2000])
     failed = [name for name, _, words in said if name == "search" or "fault of the" in str(words)]
     sys.exit(bool(failed) or "Traceback" in log)
 

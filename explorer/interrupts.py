@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +45,7 @@ class _State:
     told: Finishing = field(default_factory=Finishing)  # what was at work at the first signal
     ending: bool = False  # a KeyboardInterrupt is on its way, or the process is about to end
     installed: bool = False
+    cleanups: list[Callable[[], object]] = field(default_factory=list)
     last: threading.Lock = field(default_factory=threading.Lock)  # held by the thread that ends it
 
 
@@ -71,6 +72,12 @@ def install() -> None:
 def is_ending() -> bool:
     """Return whether the process is about to end, so that other errors are no news."""
     return _STATE.ending
+
+
+def at_end(cleanup: Callable[[], object]) -> None:
+    """Call this before an interrupt ends the process, which does not run `atexit`."""
+    if cleanup not in _STATE.cleanups:
+        _STATE.cleanups.append(cleanup)
 
 
 @contextmanager
@@ -117,6 +124,9 @@ def end() -> None:
         time.sleep(60)  # another thread is at it
     with suppress(Exception):
         _kill_workers()
+    for cleanup in _STATE.cleanups:
+        with suppress(Exception):
+            cleanup()
     with suppress(Exception):
         if files := sys.modules.get("explorer.files"):
             files.remove_unfinished()
