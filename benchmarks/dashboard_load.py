@@ -73,18 +73,25 @@ async def visit(server, number, actions, pause, upload, seconds, said):
     """One session: searches, with one upload in the middle if it has one."""
     chance = random.Random(number)
     async with Session(server, "search") as session:
+        await session.open(q0="emoji")
         for i in range(actions):
             await asyncio.sleep(pause * chance.uniform(0.5, 1.5))
             if upload and i == actions // 2:
-                await session.open(q0_kind="Upload")
-                status = await session.upload(*upload)
-                seconds.append(await session.open(q0_kind="Upload"))
-                said.append((upload[0], status, session.said))
-                session.files = []
+                seconds.append(await send(server, *upload, said))
                 continue
             words = f"{WORDS[(number + i) % 10]} {WORDS[(3 * number + i) % 10]}"
-            seconds.append(await session.open(q0=words, k=8 + i % 8))
+            seconds.append(await session.open(words))
             said += [("search", 200, session.said)] * bool(session.said)
+
+
+async def send(server, name, content, said):
+    """Upload a file in another tab and search with it; seconds of the search."""
+    async with Session(server, "search") as tab:
+        await tab.open(q0_kind="Upload")
+        status = await tab.upload(name, content)
+        taken = await tab.open()
+        said.append((name, status, tab.said))
+        return taken
 
 
 async def visits(server, sessions, actions, pause, uploads):

@@ -70,6 +70,7 @@ class Session:
         self.server, self.page = server, page
         self.said = []  # what the last run showed as errors
         self.uploader, self.files, self.number = "", [], ""
+        self.field = ""  # where words are typed
 
     async def __aenter__(self):
         address = self.server.address.replace("http", "ws") + "/_stcore/stream"
@@ -81,23 +82,30 @@ class Session:
     async def __aexit__(self, *_):
         await self.socket.close()
 
-    async def open(self, **address):
-        """Run the page at this address; gives the seconds that it took."""
+    async def open(self, typed=None, **address):
+        """Run the page at this address; gives the seconds that it took.
+
+        The address counts when a session begins; later, words are `typed`.
+        """
         message = BackMsg()
         message.rerun_script.query_string = urlencode(address)
         message.rerun_script.page_name = self.page
+        if typed is not None:
+            message.rerun_script.widget_states.widgets.add(id=self.field, string_value=typed)
         if self.files:
             state = message.rerun_script.widget_states.widgets.add(id=self.uploader)
             state.file_uploader_state_value.uploaded_file_info.extend(self.files)
         began = time.perf_counter()
         await self.socket.send(message.SerializeToString())
-        self.said = []
+        self.said, first = [], True
         while True:
             told = ForwardMsg()
             told.ParseFromString(await asyncio.wait_for(self.socket.recv(), 120))
             if told.HasField("new_session"):
                 self.number = told.new_session.initialize.session_id
             element = told.delta.new_element
+            if element.HasField("text_input") and first:
+                self.field, first = element.text_input.id, False
             if element.HasField("file_uploader"):
                 self.uploader = element.file_uploader.id
             if element.HasField("exception"):

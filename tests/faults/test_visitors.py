@@ -1,11 +1,13 @@
 """A dashboard for others answers to its own names only, and asks no outside address."""
 
+import asyncio
 import re
 import subprocess
 import sys
+import time
 
 import pytest
-from app_server import ROOT, serving
+from app_server import ROOT, Session, serving
 from visiting import SOCKET, UPGRADE, raw, statuses
 
 from explorer.app.server import visitors
@@ -133,3 +135,30 @@ def test_names_are_required_in_one_sentence(options, words, emoji):
     done = CliRunner().invoke(unclip, ["app", str(emoji), "--no-browser", *options])
     assert done.exit_code == 2
     assert words in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_an_interrupted_dashboard_ends_at_once_and_removes_uploads(emoji, sample, tmp_path):
+    async def visit(server):
+        async with Session(server, "search") as session:
+            await session.open(q0_kind="Upload")
+            content = (sample / "flat" / "1f431.png").read_bytes()
+            assert await session.upload("cat.png", content) == 204
+            await session.open()
+            assert [file.suffix for file in scratch.glob("unclip-*/*")] == [".png"]
+            server.process.terminate()
+            began = time.monotonic()
+            code = await asyncio.to_thread(server.process.wait, 30)
+            return code, time.monotonic() - began
+
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(scratch))
+        with serving(emoji, tmp_path) as server:
+            code, seconds = asyncio.run(visit(server))
+    said = server.log.read_text()
+    assert code == 143 and seconds < 2
+    assert "Traceback" not in said
+    assert said.endswith("unclip: interrupted. The dashboard has ended.\n")
+    assert list(scratch.glob("unclip-*")) == []
