@@ -1,5 +1,6 @@
 """The command that opens the dashboard: app."""
 
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Annotated
 
@@ -9,18 +10,6 @@ from explorer.cli.options import Trust, trust_folders
 from explorer.cli.output import command
 from explorer.interrupts import finishing
 
-AllowRemote = Annotated[
-    bool,
-    typer.Option(
-        "--allow-remote", help="Let others use the dashboard, read-only; see --allowed-host."
-    ),
-]
-AllowedHosts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--allowed-host", help="A name by which browsers may call this server; may be repeated."
-    ),
-]
 NoBrowser = Annotated[
     bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
 ]
@@ -30,20 +19,38 @@ Decoder = Annotated[
 Prior = Annotated[str, typer.Option(help="A folder of `unclip train prior`, or a model's name.")]
 
 
+@dataclass(frozen=True)
+class Serving:
+    """Where the dashboard is served, and for whom."""
+
+    host: Annotated[
+        str, typer.Option(help="Address to serve on; the default is for this machine only.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port; default: the first free one from 8501 up."),
+    ] = None
+    allow_remote: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote", help="Let others use the dashboard, read-only; see --allowed-host."
+        ),
+    ] = False
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allowed-host", help="A name by which browsers may call this server; may be repeated."
+        ),
+    ] = None
+
+
 @command
 def app(
     library: Annotated[
         FilePath | None, typer.Argument(help="A library's folder; default: the sample library.")
     ] = None,
-    host: Annotated[
-        str, typer.Option(help="Address to serve on; the default is for this machine only.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="Port; default: the first free one from 8501 up."),
-    ] = None,
-    allow_remote: AllowRemote = False,
-    allowed_host: AllowedHosts = None,
+    *,
+    serving: Serving,
     no_browser: NoBrowser = False,
     decoder: Decoder = "",
     prior: Prior = "",
@@ -72,9 +79,9 @@ def app(
     with finishing("The dashboard has ended."):
         launch.serve(
             given,
-            host=host,
-            port=port,
-            allow_remote=allow_remote,
-            allowed_hosts=allowed_host or (),
+            host=serving.host,
+            port=serving.port,
+            allow_remote=serving.allow_remote,
+            allowed_hosts=serving.allowed_host or (),
             started=started,
         )
