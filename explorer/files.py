@@ -17,6 +17,7 @@ from pathlib import Path as FilePath
 from explorer.errors import DiskError, ExplorerError
 
 TEMPORARY = ".tmp-"
+_UNFINISHED: set[FilePath] = set()  # temporary names of this process
 
 
 def write_file(file: FilePath, content: bytes) -> None:
@@ -47,6 +48,8 @@ def writing(file: FilePath) -> Iterator[FilePath]:
         with suppress(OSError):
             temporary.unlink()
         raise
+    finally:
+        _UNFINISHED.discard(temporary)
 
 
 def finish_file(part: FilePath, file: FilePath) -> None:
@@ -80,6 +83,23 @@ def writing_folder(folder: FilePath) -> Iterator[FilePath]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    finally:
+        _UNFINISHED.discard(temporary)
+
+
+def remove_unfinished() -> None:
+    """Remove what other threads are writing, because the process is about to end.
+
+    A folder is renamed first: what its writer publishes meanwhile stays whole.
+    """
+    for temporary in list(_UNFINISHED):
+        with suppress(OSError):
+            if temporary.is_dir():
+                aside = temporary.with_name(f"{temporary.name}-ended")
+                os.replace(temporary, aside)
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                temporary.unlink()
 
 
 def replace_files(fresh: FilePath, folder: FilePath, last: str) -> None:
@@ -164,7 +184,9 @@ def explain_failure(
 
 
 def _temporary(target: FilePath, suffix: str = "") -> FilePath:
-    return target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}{suffix}")
+    temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}{suffix}")
+    _UNFINISHED.add(temporary)
+    return temporary
 
 
 def _publish(part: FilePath, file: FilePath) -> None:

@@ -203,7 +203,43 @@ def test_only_this_machine_is_served_unless_it_is_allowed():
     for host in ("0.0.0.0", "::", "192.168.0.7", "example.org"):
         with pytest.raises(QueryError, match="--allow-remote"):
             launch.settings_for(host, 80, False)
-        assert launch.settings_for(host, 80, True)["server.address"] == host
+        with pytest.raises(QueryError, match="--allowed-host photos.example"):
+            launch.settings_for(host, 80, True)
+        settings = launch.settings_for(host, 80, True, ["Photos.example", "[::1]"])
+        assert settings["server.address"] == host
+        assert settings["server.allowedHosts"] == ["photos.example", "::1"]
+
+
+@pytest.mark.parametrize("name", ["http://a", "a:80", "*", "*.a", "a/b", "", "a b"])
+def test_an_allowed_host_is_a_name(name):
+    with pytest.raises(QueryError, match="is no name of a machine"):
+        launch.settings_for("0.0.0.0", 80, True, [name])
+
+
+def test_allowed_hosts_go_with_allow_remote():
+    with pytest.raises(QueryError, match="goes with --allow-remote"):
+        launch.settings_for("127.0.0.1", 80, False, ["photos.example"])
+
+
+def test_who_waits_for_others_is_told_so_and_too_many_are_sent_away(store):
+    said = []
+    store.turn.acquire()
+    store.busy = 2
+
+    def wait(others):
+        said.append(others)
+        store.turn.release()
+
+    with decoding._our_turn(store, wait):
+        assert store.busy == 3
+    assert said == [2] and store.busy == 2
+    store.busy = decoding.MAX_WAITING + 1
+    with (
+        pytest.raises(QueryError, match="Busy: 17 others are decoding or waiting"),
+        decoding._our_turn(store, wait),
+    ):
+        pass
+    assert store.busy == decoding.MAX_WAITING + 1
 
 
 def test_the_script_of_the_dashboard_lies_in_the_wheel_and_nothing_beside_the_packages():

@@ -15,6 +15,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.files",
         "explorer.font",
         "explorer.html",
+        "explorer.interrupts",
         "explorer.metadata",
         "explorer.notes",
         "explorer.progress_bar",

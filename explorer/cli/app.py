@@ -1,5 +1,6 @@
 """The command that opens the dashboard: app."""
 
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Annotated
 
@@ -8,11 +9,8 @@ import typer
 from explorer.cli.library_option import library_option
 from explorer.cli.options import Trust, trust_folders
 from explorer.cli.output import command
+from explorer.interrupts import finishing
 
-AllowRemote = Annotated[
-    bool,
-    typer.Option("--allow-remote", help="Let everyone who can reach --host use the dashboard."),
-]
 NoBrowser = Annotated[
     bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
 ]
@@ -26,17 +24,36 @@ Decoder = Annotated[
 Prior = Annotated[str, typer.Option(help="A folder of `unclip train prior`, or a model's name.")]
 
 
-@command
-def app(
-    library: Shown,
+@dataclass(frozen=True)
+class Serving:
+    """Where the dashboard is served, and for whom."""
+
     host: Annotated[
         str, typer.Option(help="Address to serve on; the default is for this machine only.")
-    ] = "127.0.0.1",
+    ] = "127.0.0.1"
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="Port; default: the first free one from 8501 up."),
-    ] = None,
-    allow_remote: AllowRemote = False,
+    ] = None
+    allow_remote: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote", help="Let others use the dashboard, read-only; see --allowed-host."
+        ),
+    ] = False
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allowed-host", help="A name by which browsers may call this server; may be repeated."
+        ),
+    ] = None
+
+
+@command
+def app(
+    library: Shown,
+    *,
+    serving: Serving,
     no_browser: NoBrowser = False,
     decoder: Decoder = "",
     prior: Prior = "",
@@ -62,4 +79,12 @@ def app(
         if not no_browser:
             launch.open_browser(address)
 
-    launch.serve(given, host=host, port=port, allow_remote=allow_remote, started=started)
+    with finishing("The dashboard has ended."):
+        launch.serve(
+            given,
+            host=serving.host,
+            port=serving.port,
+            allow_remote=serving.allow_remote,
+            allowed_hosts=serving.allowed_host or (),
+            started=started,
+        )

@@ -9,6 +9,7 @@ import typer
 from explorer.cli.options import Json, decode_all
 from explorer.cli.output import command, report
 from explorer.errors import SpaceMismatch
+from explorer.interrupts import shielded
 
 if TYPE_CHECKING:
     from explorer.library import Library
@@ -41,7 +42,8 @@ def demo(
     library = _indexed(model, out / "sample.lib")
     apart = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=apart) as beside:  # the map takes one core meanwhile
-        laid_out = beside.submit(_map, library.folder, out)
+        with shielded():
+            laid_out = beside.submit(_map, library.folder, out)
         files = {
             "sample.lib/": f"the library: {len(library)} images with their points",
             **_searches(model, library, out),
@@ -58,7 +60,7 @@ def demo(
 
 def _indexed(model: "Model", folder: FilePath) -> "Library":
     """The library of the sample images, brought up to date."""
-    from explorer.cli.library import add
+    from explorer.cli.adding import add
     from explorer.library import Library
 
     try:

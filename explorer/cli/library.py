@@ -4,10 +4,11 @@ import re
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Annotated, Any, Unpack
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from explorer.cli.adding import add
 from explorer.cli.library_option import is_library
 from explorer.cli.options import Folder, Json, NewFolder, Trust, opened, trust_folders
 from explorer.cli.output import command, plain, report, say
@@ -164,45 +165,6 @@ def _check_options(library: "Library", model: str | None, source: str | None, ha
         remember_named(wanted)
     if half and library.dtype != "float16":
         raise QueryError(f"{holds}, stored as {library.dtype}. {other} --half.")
-
-
-def add(
-    library: "Library",
-    sources: Any,
-    columns: FilePath | None = None,
-    **options: "Unpack[AddOptions]",
-) -> dict[str, Any]:
-    """Run `Library.adding` under a progress bar and count what it did."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    before, last = len(library), None
-    look = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*look, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading images", total=None)
-        for last in library.adding(sources, columns=columns, **options):
-            bar.update(task, completed=last.done, total=last.total)
-    counted = ("embedded", "unchanged", "failed", "removed")
-    return {
-        "library": str(library.folder),
-        **{name: getattr(last, name, 0) for name in counted},
-        "images": len(library),
-        "before": before,
-        "left_out": library.left_out,
-        "excluded": library.excluded,
-        "errors": library.errors.to_dict("records"),
-    }
 
 
 def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, TextIO, TypeVar, get_type_hints
 import typer
 
 from explorer.errors import ExplorerError
+from explorer.interrupts import is_ending
 from explorer.notes import collecting
 
 T = TypeVar("T")
@@ -77,6 +78,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                     for note in notes:
                         say(f"unclip: warning: {note}", sys.stderr)
         except ExplorerError as error:
+            if is_ending():
+                raise KeyboardInterrupt from None
             say(f"unclip: {error}", sys.stderr)
             raise typer.Exit(error.exit_code) from None
 

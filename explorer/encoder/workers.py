@@ -27,6 +27,7 @@ from PIL import Image
 from explorer.errors import ImageError, QueryError
 from explorer.images import decode_image, full_size, name_of, read_bytes
 from explorer.images.budget import share_turns
+from explorer.interrupts import shielded
 
 Source = str | bytes | PathLike[str]
 """An image file: its path (str, PathLike), or its content (bytes)."""
@@ -163,7 +164,7 @@ class _Pool:
         self._pool = ProcessPoolExecutor(workers, context, *start)
 
     def submit(self, chunk: list[Source]) -> "Future[list[Reading]]":
-        with self._starting:
+        with self._starting, shielded():
             main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
             try:
                 return self._pool.submit(_read_chunk, chunk, self._read)
@@ -175,7 +176,11 @@ class _Pool:
                 sys.modules["__main__"] = main
 
     def close(self) -> None:
+        """End the workers at once, whatever they read: nothing of theirs is needed any more."""
+        workers = list((self._pool._processes or {}).values())
         self._pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.kill()
         self._turns.close()
 
 
@@ -185,7 +190,7 @@ def _read_chunk(chunk: list[Source], read: Read) -> list[Reading]:
 
 def _start_worker(turns: str) -> None:
     share_turns(turns)  # one large image at a time
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # also where it was not held back
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from explorer.interrupts import AGAIN, finishing
 from explorer.training.checkpoints import diverged, write_tensors
 
 if TYPE_CHECKING:
@@ -33,15 +34,21 @@ class Interrupt:
 
     def __enter__(self) -> "Interrupt":
         self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        self._work = finishing(f"{AGAIN[:-1]} with --resume.", seconds=None)
+        self._work.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._restore()
+        self._work.__exit__(None, None, None)
+
+    def _restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _note(self, *_: object) -> None:
         self.asked = True
-        self.__exit__()
+        self._restore()
 
 
 @dataclass(frozen=True)

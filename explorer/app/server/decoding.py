@@ -16,6 +16,7 @@ import streamlit as st
 from PIL import Image
 
 from explorer.app.state import config, model, settle
+from explorer.errors import QueryError
 from explorer.points import Points
 from explorer.rendering import Rendering
 
@@ -27,6 +28,7 @@ CACHE_BYTES = 256_000_000
 SMALL_RESULT_BYTES = 1_000_000  # what anything but frames is taken to hold: points, inverted noise
 CANCELLED = "cancelled"  # of the session: the key of what was cancelled last
 TURN_POLL_SECONDS = 0.2
+MAX_WAITING = 16  # sessions; each holds a thread of the server
 
 
 class ResultCache:
@@ -34,6 +36,7 @@ class ResultCache:
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self.turn = threading.Lock()
+        self.busy = 0  # sessions that decode or wait for their turn
         self.max_bytes, self.size = max_bytes, 0
         self._items: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._lock = threading.Lock()
@@ -45,6 +48,12 @@ class ResultCache:
                 return None
             self._items.move_to_end(key)
             return self._items[key][0]
+
+    def queue(self, step: int) -> int:
+        """Count a session that comes (1) or goes (-1); return how many there are then."""
+        with self._lock:
+            self.busy += step
+            return self.busy
 
     def put(self, key: str, result: object) -> None:
         """Store a result, and drop what was not used for longest."""
@@ -135,7 +144,7 @@ def once(asked: str, work: Callable[[], Work[T]], total: int, doing: str) -> T |
     with place.container():
         bar = st.progress(0.0, doing)
         st.button("Cancel", key=f"cancel-{key}", on_click=_note, args=(key,))
-    with _our_turn(cache, lambda: bar.progress(0.0, "Waiting for another decoding to end")):
+    with _our_turn(cache, lambda others: bar.progress(0.0, busy(others))):
         result = cache.get(key)
         if result is None:
             result = _run(work, total, doing, bar)
@@ -163,12 +172,31 @@ def _note(key: str) -> None:
     st.session_state[CANCELLED] = key
 
 
+def busy(others: int) -> str:
+    """Say why nothing happens yet.
+
+    >>> busy(2)
+    'Busy: 2 others are decoding'
+    """
+    return f"Busy: {others} others are decoding" if others > 1 else "Busy: another is decoding"
+
+
 @contextmanager
-def _our_turn(cache: ResultCache, wait: Callable[[], object]) -> Iterator[None]:
-    """Hold the one turn; `wait` is where Streamlit may end a script that is not needed any more."""
-    while not cache.turn.acquire(timeout=TURN_POLL_SECONDS):
-        wait()
+def _our_turn(cache: ResultCache, wait: Callable[[int], object]) -> Iterator[None]:
+    """Hold the one turn; `wait` is where Streamlit may end a script that is not needed any more.
+
+    Raises:
+        QueryError: too many wait already.
+    """
+    ahead = cache.queue(1) - 1
     try:
-        yield
+        if ahead > MAX_WAITING:
+            raise QueryError(f"{busy(ahead)} or waiting. Please try again in a minute.")
+        while not cache.turn.acquire(timeout=TURN_POLL_SECONDS):
+            wait(max(1, cache.busy - 1))
+        try:
+            yield
+        finally:
+            cache.turn.release()
     finally:
-        cache.turn.release()
+        cache.queue(-1)

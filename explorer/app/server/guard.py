@@ -1,10 +1,13 @@
-"""Guard: what the server adds to Streamlit's own care: bounds for uploads, and safe headers.
+"""Guard: what the server adds to Streamlit's own care: names, bounds, and safe headers.
 
-Streamlit bounds one file, but not how many a session sends, nor what all sessions send.
+Streamlit checks the Host of its socket only, and for a foreign Origin asks an outside address what
+this machine is called. It bounds one file, but not how many a session sends, nor all together.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from explorer.app.server.visitors import Sessions, is_welcome
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -13,7 +16,14 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MAX_BYTES_OF_A_SESSION = 100_000_000  # bytes of uploads
 MAX_BYTES_OF_ALL = 500_000_000
+MAX_FILES_OF_A_SESSION = 100
+UNKNOWN_HOST = (
+    "This server is not known by that name. Whoever runs it can add it: "
+    "unclip app --allow-remote --allowed-host NAME"
+)
+TOO_MANY = "Too many sessions are open from your address. Close some, or wait a minute."
 UPLOADS = "/_stcore/upload_file/"
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 CLOSED = ("/_stcore/metrics",)  # says what others do
 HEADERS = {
     "Content-Security-Policy": "; ".join(
@@ -37,20 +47,27 @@ HEADERS = {
 
 
 class Guard:
-    """Middleware: refuses uploads over a bound before they are read, and adds headers."""
+    """Middleware: refuses foreign names, too many sessions and uploads; adds headers."""
 
     def __init__(self, app: App) -> None:
         self.app = app
+        self.sessions = Sessions()
         self._coming: list[tuple[str, int]] = []  # session and bytes of what is being sent
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
-            return
-        path = scope["path"]
-        if path in CLOSED:
-            await _refuse(send, 404, "There is nothing here.")
-        elif UPLOADS in path and scope["method"] == "PUT":
+        elif not is_welcome(_given(scope, b"host"), _given(scope, b"origin"), allowed_hosts()):
+            await _refuse(scope, send, 403, UNKNOWN_HOST)
+        elif scope["type"] == "websocket":
+            with self.sessions.opened((scope.get("client") or ("",))[0]) as is_open:
+                if is_open:
+                    await self.app(scope, receive, send)
+                else:
+                    await _refuse(scope, send, 429, TOO_MANY)
+        elif scope["path"] in CLOSED:
+            await _refuse(scope, send, 404, "There is nothing here.")
+        elif UPLOADS in scope["path"] and scope["method"] == "PUT":
             await self._upload(scope, receive, _with_headers(send))
         else:
             await self.app(scope, receive, _with_headers(send))
@@ -58,33 +75,50 @@ class Guard:
     async def _upload(self, scope: Message, receive: Receive, send: Send) -> None:
         size = dict(scope["headers"]).get(b"content-length", b"").decode("latin-1")
         if not size.isdecimal():
-            await _refuse(send, 411, "The upload has no Content-Length. Send one.")
+            await _refuse(scope, send, 411, "The upload has no Content-Length. Send one.")
             return
         session = scope["path"].split("/")[-2]
-        mine, all_of_us = uploaded_bytes(session)
-        mine += sum(bytes_ for whose, bytes_ in self._coming if whose == session)
+        files, mine, all_of_us = uploaded(session)
+        coming = [bytes_ for whose, bytes_ in self._coming if whose == session]
+        files, mine = files + len(coming), mine + sum(coming)
         all_of_us += sum(bytes_ for _, bytes_ in self._coming)
-        if mine + int(size) > MAX_BYTES_OF_A_SESSION or all_of_us + int(size) > MAX_BYTES_OF_ALL:
-            await _refuse(send, 413, "Uploads exceed their limit. Remove images, then try again.")
+        too_large = mine + int(size) > MAX_BYTES_OF_A_SESSION
+        too_large |= all_of_us + int(size) > MAX_BYTES_OF_ALL
+        if too_large or files >= MAX_FILES_OF_A_SESSION:
+            await _refuse(
+                scope, send, 413, "Uploads exceed their limit. Remove images, then try again."
+            )
             return
-        coming = session, int(size)
-        self._coming.append(coming)
+        this = session, int(size)
+        self._coming.append(this)
         try:
             await self.app(scope, receive, send)
         finally:
-            self._coming.remove(coming)
+            self._coming.remove(this)
 
 
-def uploaded_bytes(session: str) -> tuple[int, int]:
-    """Return the bytes that a session, and that all sessions hold in uploads."""
+def allowed_hosts() -> list[str]:
+    """Return the names by which this server may be called."""
+    import streamlit as st
+
+    return list(st.get_option("server.allowedHosts") or LOCAL_HOSTS)
+
+
+def uploaded(session: str) -> tuple[int, int, int]:
+    """Return the files and the bytes that a session holds, and the bytes of all sessions."""
     from streamlit.runtime import get_instance
 
     manager: Any = get_instance().uploaded_file_mgr
     sizes = {
-        name: sum(len(file.data) for file in list(files.values()))
+        name: [len(file.data) for file in list(files.values())]
         for name, files in list(manager.file_storage.items())
     }
-    return sizes.get(session, 0), sum(sizes.values())
+    mine = sizes.get(session, [])
+    return len(mine), sum(mine), sum(map(sum, sizes.values()))
+
+
+def _given(scope: Message, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
 
 
 def _with_headers(send: Send) -> Send:
@@ -98,7 +132,14 @@ def _with_headers(send: Send) -> Send:
     return adding
 
 
-async def _refuse(send: Send, status: int, reason: str) -> None:
+async def _refuse(scope: Message, send: Send, status: int, reason: str) -> None:
+    """Answer with a sentence; a socket is refused before it opens."""
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        kind = "websocket.http.response"
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": reason.encode()})
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": reason.encode()})

@@ -1,16 +1,17 @@
 """Serve the dashboard: on this machine alone unless told otherwise, and telling nobody."""
 
-import ipaddress
+import re
 import sys
 import webbrowser
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path as FilePath
 from typing import Any
 
-from explorer.app.server.guard import Guard
+from explorer.app.server.guard import LOCAL_HOSTS, Guard
 from explorer.app.server.thumbnails import routes
 from explorer.app.server.uploads import MAX_FILE_MEGABYTES
+from explorer.app.server.visitors import is_loopback, name_in
 from explorer.app.state import AppConfig
 from explorer.errors import QueryError
 
@@ -19,7 +20,7 @@ LOOPBACK = "127.0.0.1"
 SETTINGS: dict[str, Any] = {  # .streamlit/config.toml says the same to `streamlit run`
     "global.disableWidgetStateDuplicationWarning": True,  # buttons may set what stands in a field
     "server.address": LOOPBACK,
-    "server.allowedHosts": ["localhost", LOOPBACK, "::1"],
+    "server.allowedHosts": list(LOCAL_HOSTS),
     "server.headless": True,
     "server.showEmailPrompt": False,
     "server.maxUploadSize": MAX_FILE_MEGABYTES,
@@ -38,23 +39,27 @@ def serve(
     host: str,
     port: int | None,
     allow_remote: bool,
+    allowed_hosts: Sequence[str] = (),
     started: Callable[[str], None],
 ) -> None:
     """Serve until interrupted.
 
     Args:
         port: None takes the first free one from 8501 on.
-        allow_remote: others than this machine may connect; nobody may then add to the library.
+        allow_remote: others than the owner may come, directly or through a proxy on this machine;
+            nobody may then add to the library.
+        allowed_hosts: the names by which they may call this server; required with `allow_remote`.
         started: called once with the address.
 
     Raises:
-        QueryError: the host is not this machine alone, and that was not allowed.
+        QueryError: the host is not this machine alone, and that was not allowed; or names are
+            missing.
     """
     from streamlit.starlette import App
 
-    settings = settings_for(host, port, allow_remote)
-    remote = not is_loopback(host)
-    words = AppConfig(given.library, given.decoder, given.prior, given.read_only or remote).words()
+    settings = settings_for(host, port, allow_remote, allowed_hosts)
+    read_only = given.read_only or allow_remote
+    words = AppConfig(given.library, given.decoder, given.prior, read_only).words()
     sys.argv = [str(SCRIPT), *words]
     App(SCRIPT, lifespan=_telling(host, started), **parts()).run(config=settings)
 
@@ -66,34 +71,40 @@ def parts() -> dict[str, Any]:
     return {"routes": routes(), "middleware": [Middleware(Guard)]}
 
 
-def settings_for(host: str, port: int | None, allow_remote: bool) -> dict[str, Any]:
+def settings_for(
+    host: str, port: int | None, allow_remote: bool, allowed_hosts: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return Streamlit's settings.
 
     Raises:
         QueryError: see `serve`.
     """
     settings = SETTINGS | {"server.address": host}
-    if not is_loopback(host):
-        if not allow_remote:
+    if not allow_remote and not is_loopback(host):
+        raise QueryError(
+            f"With --host {host} everybody who reaches this machine could see the library's "
+            "images and names and decode on it, without a password and unencrypted. If you "
+            "want that, add --allow-remote --allowed-host NAME; better, put a proxy with a login "
+            "before it."
+        )
+    if allow_remote and not allowed_hosts:
+        raise QueryError(
+            "--allow-remote needs the name by which browsers call this server, as in "
+            "--allowed-host photos.example, so that a page of another site cannot reach it under "
+            "a name of its own."
+        )
+    if allowed_hosts and not allow_remote:
+        raise QueryError("--allowed-host goes with --allow-remote: add it, or leave both out.")
+    for name in allowed_hosts:
+        if not re.fullmatch(r"[\w.-]+|\[[0-9a-fA-F:.]+\]", name):
             raise QueryError(
-                f"With --host {host} everybody who reaches this machine could see the library's "
-                "images and names and decode on it, without a password and unencrypted. If you "
-                "want that, add --allow-remote; better, put a proxy with a login before it."
+                f"--allowed-host {name!r} is no name of a machine. Give it without http:// and "
+                "port, as photos.example or 192.168.1.20; several names take the option several "
+                "times."
             )
-        settings["server.allowedHosts"] = []  # which names lead here, only its owner knows
+    if allow_remote:
+        settings["server.allowedHosts"] = [name_in(name) for name in allowed_hosts]
     return settings if port is None else settings | {"server.port": port}
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can connect to that address.
-
-    >>> is_loopback("localhost"), is_loopback("::1"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def open_browser(address: str) -> None:

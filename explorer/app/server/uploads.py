@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path as FilePath
+from typing import ClassVar
 
 import streamlit as st
 from PIL import Image
@@ -17,6 +18,7 @@ from PIL import Image
 from explorer.app.outputs import escaped
 from explorer.errors import ImageError, QueryError
 from explorer.images import FORMATS, name_of, open_image, save_image
+from explorer.interrupts import at_end
 
 MAX_FILE_MEGABYTES = 20
 MAX_SESSION_IMAGES = 24  # a session; the oldest is dropped
@@ -80,9 +82,18 @@ def checked(content: bytes, name: str) -> Upload:
 class _Folder:
     """A temporary folder that goes with this object, and so with the session that holds it."""
 
+    of_all: ClassVar["weakref.WeakSet[_Folder]"] = weakref.WeakSet()
+
     def __init__(self) -> None:
         self.place = FilePath(tempfile.mkdtemp(prefix="unclip-"))
-        weakref.finalize(self, shutil.rmtree, self.place, ignore_errors=True)
+        self.remove = weakref.finalize(self, shutil.rmtree, self.place, ignore_errors=True)
+        at_end(_remove_folders)
+        self.of_all.add(self)
+
+
+def _remove_folders() -> None:
+    for folder in list(_Folder.of_all):
+        folder.remove()
 
 
 def kept(identity: bytes, image: Callable[[], Image.Image]) -> FilePath:

@@ -1,0 +1,75 @@
+"""Adding to a library under a progress bar; an interrupt saves what was done."""
+
+from contextlib import closing
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any, Unpack
+
+from explorer.interrupts import finishing
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from explorer.library import Library
+    from explorer.library.adding import AddOptions
+    from explorer.library.adding import Progress as AddProgress
+
+
+def add(
+    library: "Library",
+    sources: Any,
+    columns: FilePath | None = None,
+    **options: "Unpack[AddOptions]",
+) -> dict[str, Any]:
+    """Run `Library.adding` under a progress bar and count what it did."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    before, last = len(library), None
+    look = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*look, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading images", total=None)
+        for last in _saving(library, library.adding(sources, columns=columns, **options)):
+            bar.update(task, completed=last.done, total=last.total)
+    counted = ("embedded", "unchanged", "failed", "removed")
+    return {
+        "library": str(library.folder),
+        **{name: getattr(last, name, 0) for name in counted},
+        "images": len(library),
+        "before": before,
+        "left_out": library.left_out,
+        "excluded": library.excluded,
+        "errors": library.errors.to_dict("records"),
+    }
+
+
+def _saving(library: "Library", steps: "Generator[AddProgress]") -> "Iterator[AddProgress]":
+    """Pass steps on; an interrupt saves what they have done.
+
+    Before the first step there is nothing to save: sources are listed, packages imported.
+    """
+    with closing(steps):
+        yield next(steps)
+        with finishing() as work:
+            try:
+                for step in steps:
+                    work.line = _saved(step.committed, library)
+                    yield step
+            finally:
+                steps.close()
+                work.line = _saved(None, library)
+
+
+def _saved(done: int | None, library: "Library") -> str:
+    images = f"{len(library):,} images" if done is None else f"{done:,} of this run's images"
+    return f"{images} are saved in {library.folder}; the same command goes on from there."
