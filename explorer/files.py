@@ -6,15 +6,19 @@ Knows bytes, files and folders only.
 """
 
 import difflib
+import errno
 import hashlib
+import io
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path as FilePath
+from typing import IO
 
 from explorer.errors import DiskError, ExplorerError
+from explorer.refusals import error_number, refused_file
 
 TEMPORARY = ".tmp-"
 
@@ -25,28 +29,66 @@ def write_file(file: FilePath, content: bytes) -> None:
     Raises:
         DiskError: the disk is full or refuses; the file that was there is untouched.
     """
-    with writing(file) as temporary:
+    with writing(file, needed=len(content)) as temporary:
         temporary.write_bytes(content)
 
 
 @contextmanager
-def writing(file: FilePath) -> Iterator[FilePath]:
+def writing(file: FilePath, needed: int | None = None) -> Iterator[FilePath]:
     """Yield a temporary name with the suffix of `file`; what the block writes there becomes `file`.
 
     If the block raises, the temporary file is removed and a `file` that was there is untouched.
+
+    Args:
+        needed: bytes, if known.
 
     Raises:
         DiskError: the disk is full or refuses.
     """
     temporary = _temporary(file, file.suffix)
+    saved = "The file that was there is unchanged." if os.path.lexists(file) else ""
     try:
-        with explain_failure(file):
+        with explain_failure(file, needed=needed, part=temporary, saved=saved):
             yield temporary
             _publish(temporary, file)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+@contextmanager
+def writing_stream(file: FilePath) -> Iterator[IO[bytes]]:
+    """Yield a stream; what the block writes there becomes `file`, as with `writing`.
+
+    It has no descriptor: numpy and others that write past a stream lose the system's reason.
+
+    Raises:
+        DiskError: the disk is full or refuses.
+    """
+    with writing(file) as temporary, _Stream(io.FileIO(temporary, "w")) as stream:
+        yield stream
+
+
+class _Stream(io.BufferedWriter):
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
+
+
+def check_writable(file: FilePath) -> None:
+    """Check that `file` can be written, before what takes long is computed for it.
+
+    Raises:
+        DiskError: the disk refuses, or it is a folder.
+    """
+    if file.is_dir():
+        raise refused_file(IsADirectoryError(errno.EISDIR, ""), file)
+    temporary = _temporary(file, file.suffix)
+    with explain_failure(file):
+        if len(os.fsencode(file.name)) > os.pathconf(file.parent, "PC_NAME_MAX"):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        temporary.touch()
+        temporary.unlink()
 
 
 def finish_file(part: FilePath, file: FilePath) -> None:
@@ -112,19 +154,29 @@ def replace_files(fresh: FilePath, folder: FilePath, last: str) -> None:
 
 
 def make_folder(folder: FilePath) -> None:
-    """Make `folder` and its missing parents, durably."""
+    """Make `folder` and its missing parents, durably.
+
+    Raises:
+        DiskError: the disk refuses.
+    """
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _sync(folder.parent)
+    with explain_failure(folder):
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
 
 
 def move_into(entry: FilePath, folder: FilePath) -> None:
-    """Move a file or folder into another folder of the same disk, durably."""
-    os.replace(entry, folder / entry.name)
-    _sync(folder)
-    _sync(entry.parent)
+    """Move a file or folder into another folder of the same disk, durably.
+
+    Raises:
+        DiskError: the disk refuses.
+    """
+    with explain_failure(entry):
+        os.replace(entry, folder / entry.name)
+        _sync(folder)
+        _sync(entry.parent)
 
 
 def file_sha256(file: FilePath) -> str:
@@ -136,34 +188,45 @@ def file_sha256(file: FilePath) -> str:
 @contextmanager
 def explain_failure(
     target: FilePath,
-    remedy: str = "Make room or choose another place, and run the same again.",
+    remedy: str | None = None,
     *,
     kind: type[ExplorerError] = DiskError,
     needed: int | None = None,
+    part: FilePath | None = None,
+    saved: str = "",
 ) -> Iterator[None]:
     """Turn a failure of the disk within the block into one sentence: what failed, what is free.
 
     An OSError that names a file elsewhere, and any other ExplorerError, passes unchanged.
 
     Args:
-        remedy: what to do about it, as a sentence.
+        remedy: what was saved and what to do about it; None says it by the reason.
         kind: the class of the error.
         needed: bytes that were to be written, if known.
+        part: what is written instead of `target`, and removed on failure.
+        saved: what was saved, as a sentence.
     """
     try:
         yield
-    except OSError as error:
+    except Exception as error:
         foreign = isinstance(error, ExplorerError) and not isinstance(error, DiskError)
-        if foreign or not _is_near(error.filename, target):
+        of_disk = isinstance(error, OSError) or error_number(error) is not None
+        if foreign or not of_disk or not _is_near(getattr(error, "filename", None), target):
             raise
-        wanted = "" if needed is None else f"{needed / 1e6:,.1f} MB are needed. "
-        explained = kind(
-            f"{target} cannot be written: {error.strerror or error}. {wanted}"
-            f"{_free_space(target)}{remedy}"
-        )
-        if isinstance(explained, OSError):
-            explained.errno, explained.strerror = error.errno, error.strerror
-        raise explained from error
+        written = _size(part)
+        room = f"{needed / 1e6:,.1f} MB are needed." if needed is not None else ""
+        if not room and written:
+            room = f"Over {written / 1e6:,.1f} MB are needed."
+        raise refused_file(
+            error, target, kind=kind, needed=room, given_back=written, saved=saved, remedy=remedy
+        ) from error
+
+
+def _size(part: FilePath | None) -> int:
+    try:
+        return 0 if part is None else part.stat().st_size
+    except OSError:
+        return 0
 
 
 def _temporary(target: FilePath, suffix: str = "") -> FilePath:
@@ -193,14 +256,6 @@ def _is_near(name: object, target: FilePath) -> bool:
     place = FilePath(os.path.abspath(target))
     temporary = any(part.startswith(TEMPORARY) for part in path.parts)
     return temporary or path.is_relative_to(place) or path == place.parent
-
-
-def _free_space(target: FilePath) -> str:
-    folder = next((f for f in (target, *target.parents) if f.is_dir()), FilePath("."))
-    try:
-        return f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free on its disk. "
-    except OSError:
-        return ""
 
 
 def no_such_file(file: str | os.PathLike[str]) -> str:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from explorer.errors import QueryError, UnknownModel
-from explorer.files import no_such_file
+from explorer.files import check_writable, no_such_file
 from explorer.images import grid, read_recipe, save_image
 from explorer.library import Library
 from explorer.library.sheet import TILE, thumbnail
@@ -242,12 +242,14 @@ def check_output(file: FilePath, *, video: bool) -> None:
 
     Raises:
         QueryError: the message gives what would be right.
+        DiskError: nothing can be written there.
     """
     known = tuple(dict.fromkeys((*SUFFIXES, *STILL_SUFFIXES))) if video else STILL_SUFFIXES
     if file.suffix.lower() not in known:
         raise QueryError(f"{file.name!r} cannot be written here; use one of {', '.join(known)}.")
     if not file.parent.is_dir():
         raise QueryError(f"The folder {file.parent} does not exist. Create it first.")
+    check_writable(file)
 
 
 def recipe_values(file: str | PathLike[str]) -> dict[str, Any]:

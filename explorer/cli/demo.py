@@ -9,6 +9,7 @@ import typer
 from explorer.cli.options import Json, decode_all
 from explorer.cli.output import command, report
 from explorer.errors import SpaceMismatch
+from explorer.files import make_folder
 
 if TYPE_CHECKING:
     from explorer.library import Library
@@ -36,7 +37,7 @@ def demo(
     from explorer.models import load
 
     began = time.monotonic()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     model = load("pocket")
     library = _indexed(model, out / "sample.lib")
     apart = multiprocessing.get_context("spawn")

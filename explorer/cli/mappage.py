@@ -22,7 +22,7 @@ from PIL import Image
 
 from explorer.cli.mapimage import draw_map
 from explorer.errors import ImageError, QueryError
-from explorer.files import write_file
+from explorer.files import check_writable, write_file
 from explorer.images import name_of
 from explorer.library.reserved import with_given_names
 from explorer.projection import Projection
@@ -77,7 +77,12 @@ def write_map(
         QueryError: another suffix, no such folder or column, or another number of points.
     """
     file = pathlib.Path(file)
-    _check(file, projection, library)
+    check_file(file)
+    if len(projection.xy) != len(library):
+        raise QueryError(
+            f"The projection has {len(projection.xy)} points, but the library has {len(library)} "
+            "images. Fit it to library.points()."
+        )
     columns = {name: _column(library.rows[name]) for name in library.columns}
     if colour is not None and colour not in columns:
         known = ", ".join(columns) or "it has none"
@@ -97,16 +102,18 @@ def write_map(
     return file
 
 
-def _check(file: pathlib.Path, projection: Projection, library: Images) -> None:
+def check_file(file: pathlib.Path) -> None:
+    """Refuse a file that no map can be written to, before the map is laid out.
+
+    Raises:
+        QueryError: another suffix, or no such folder.
+        DiskError: nothing can be written there.
+    """
     if file.suffix.lower() not in SUFFIXES:
         raise QueryError(f"A map ends in {' or '.join(SUFFIXES)}; {name_of(file)} does not.")
     if not file.parent.is_dir():
         raise QueryError(f"The folder {name_of(file.parent)} does not exist; make it first.")
-    if len(projection.xy) != len(library):
-        raise QueryError(
-            f"The projection has {len(projection.xy)} points, but the library has {len(library)} "
-            "images. Fit it to library.points()."
-        )
+    check_writable(file)
 
 
 def _column(series: "pd.Series[Any]") -> dict[str, Any]:

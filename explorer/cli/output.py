@@ -2,17 +2,20 @@
 
 import functools
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from typing import Any, TextIO, TypeVar, get_type_hints
 
 import typer
 
-from explorer.errors import ExplorerError
+from explorer.errors import DiskError
 from explorer.notes import collecting
+from explorer.refusals import refusal
 
 T = TypeVar("T")
 
@@ -51,7 +54,8 @@ class OptionGroup:
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Make a function a command: errors are one line, groups of options are spelled out.
 
-    An ExplorerError becomes one line on stderr and its exit code. A parameter that is a dataclass,
+    An ExplorerError, and what the disk or the memory refuses, becomes one line on stderr and its
+    exit code. A parameter that is a dataclass,
     or is annotated with an OptionGroup, becomes the options of that group.
     """
     hints = get_type_hints(function, include_extras=True)
@@ -73,16 +77,39 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             with collecting() as notes:
                 try:
                     function(**values)
+                    _flush()
                 finally:
                     for note in notes:
                         say(f"unclip: warning: {note}", sys.stderr)
-        except ExplorerError as error:
-            say(f"unclip: {error}", sys.stderr)
-            raise typer.Exit(error.exit_code) from None
+        except Exception as error:
+            refused = refusal(error)
+            if refused is None:
+                raise
+            say(f"unclip: {refused}", sys.stderr)
+            raise typer.Exit(refused.exit_code) from None
 
     vars(wrapped)["__signature__"] = Signature(shown)
     wrapped.__annotations__ = {option.name: option.annotation for option in shown}
     return wrapped
+
+
+def _flush() -> None:
+    """Bring what was printed to its end, while its failure can still be said.
+
+    Raises:
+        DiskError: the disk that the output goes to is full or refuses.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        with suppress(OSError, ValueError):  # or else it fails again when the process ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise DiskError(
+            f"What is printed cannot be written: {error.strerror}. Everything else is done. "
+            "Send the output to another place, and run the same again."
+        ) from error
 
 
 def _group(hint: Any) -> OptionGroup | None:

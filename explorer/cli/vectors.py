@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from explorer.errors import QueryError
-from explorer.files import no_such_file, writing
+from explorer.files import check_writable, no_such_file, writing_stream
 from explorer.library import Library
 from explorer.library.reserved import with_given_names
 from explorer.noise import Noise
@@ -53,14 +53,15 @@ def write_vectors(library: Library, file: FilePath) -> FilePath:
         raise QueryError(f"{file.name!r} cannot be written here; use .npy or .parquet.")
     if not file.parent.is_dir():
         raise QueryError(f"The folder {file.parent} does not exist. Make it first.")
+    check_writable(file)
     points = library.points()
-    with writing(file) as temporary:
+    with writing_stream(file) as stream:
         if file.suffix == ".npy":
-            np.save(temporary, points.vectors)
+            np.save(stream, points.vectors)
         else:
             table = with_given_names(library.rows)
             table[COLUMN] = list(points.vectors)
-            table.to_parquet(temporary, index=False)
+            table.to_parquet(stream, index=False)
     return file
 
 
@@ -69,8 +70,8 @@ def write_noise(recipe: Recipe, file: FilePath) -> None:
     assert recipe.noise is not None
     rest = json.dumps(replace(recipe, noise=None).to_dict())
     noise, points = recipe.noise.latents, recipe.keyframes.vectors
-    with writing(file) as temporary:
-        np.savez(temporary, noise=noise, points=points, recipe=rest)
+    with writing_stream(file) as stream:
+        np.savez(stream, noise=noise, points=points, recipe=rest)
 
 
 def read_noise(file: FilePath) -> Recipe:

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageOps
 
 from explorer.errors import QueryError
-from explorer.files import writing
+from explorer.files import write_file
 from explorer.font import font
 from explorer.images.converting import PILLOW_ERRORS, as_rgb
 from explorer.images.formats import open_header
@@ -99,8 +99,9 @@ def save_image(
     if not file.parent.is_dir():
         raise QueryError(f"The folder {name_of(file.parent)} does not exist. Create it first.")
     options = save_options(file.suffix.lower(), recipe)
-    with writing(file) as temporary, temporary.open("wb") as stream:
-        image.save(stream, **options)
+    content = io.BytesIO()
+    image.save(content, **options)
+    write_file(file, content.getvalue())
 
 
 def read_recipe(file: str | PathLike[str]) -> dict[str, Any] | None:

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from explorer import html
-from explorer.errors import DiskError, ImageError, QueryError, SpaceMismatch
+from explorer.errors import ImageError, QueryError, SpaceMismatch
+from explorer.files import explain_failure
 from explorer.images import name_of, open_image
 from explorer.index import Index
 from explorer.library.columns import with_set_columns
@@ -218,9 +219,9 @@ class Reader:
         with suppress(OSError, ValueError, KeyError, BadZipFile):
             return Relevance.load(file, len(self))
         measured = Relevance.fit(units(self.vectors), self._neutral(side))
-        for old in self.cache_folder.glob(f"relevance-{side}-*"):
-            old.unlink(missing_ok=True)
-        with suppress(DiskError):  # a cache: what the disk refuses is measured again
+        with suppress(OSError):  # a cache: what the disk refuses is measured again
+            for old in self.cache_folder.glob(f"relevance-{side}-*"):
+                old.unlink(missing_ok=True)
             measured.save(file)
         return measured
 
@@ -241,8 +242,9 @@ class Reader:
     def save_index(self) -> None:
         """Write the search index to the cache folder. Building an exact one is about as fast."""
         index, _ = self._derive("index", self._load_index)
-        for file in self.cache_folder.glob("index-*"):
-            file.unlink(missing_ok=True)
+        with explain_failure(self.cache_folder):
+            for file in self.cache_folder.glob("index-*"):
+                file.unlink(missing_ok=True)
         index.save(self._index_file, self.cache_key)
 
     @property

@@ -157,8 +157,12 @@ class Store:
 
 def explain_failure(folder: FilePath, saved: int) -> AbstractContextManager[None]:
     """Turn a failure of the disk into a LibraryError that says how many rows are saved."""
-    saved_so_far = f"{saved:,} rows are saved. Make room and run the same again; it goes on."
-    return files.explain_failure(folder, saved_so_far, kind=LibraryError)
+    return files.explain_failure(folder, kind=LibraryError, saved=explain_saved(saved))
+
+
+def explain_saved(rows: int) -> str:
+    """Say how many rows are saved, when writing more of them fails."""
+    return f"{rows:,} rows are saved; the same command goes on from there."
 
 
 def create_store(

@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path as FilePath
 
 from explorer.errors import DiskError, UnknownModel, WeightsMissing
-from explorer.files import write_file
+from explorer.files import explain_failure, write_file
 from explorer.models import MODELS
 from explorer.models.shared.manifest import sha256
 
@@ -123,8 +123,6 @@ def _place() -> FilePath:
 
 
 def _write(file: FilePath, content: bytes) -> None:
-    try:
+    with explain_failure(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise DiskError(f"{file.parent} cannot be made: {error.strerror}.") from error
     write_file(file, content)
