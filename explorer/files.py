@@ -10,7 +10,9 @@ import errno
 import hashlib
 import io
 import os
+import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +23,8 @@ from explorer.errors import DiskError, ExplorerError
 from explorer.refusals import error_number, refused_file
 
 TEMPORARY = ".tmp-"
+ABANDONED_SECONDS = 3600.0  # what is younger may still be written by another process
+_OURS = re.compile(rf"{re.escape(TEMPORARY)}[0-9a-f]{{32}}(\.|$)")
 
 
 def write_file(file: FilePath, content: bytes) -> None:
@@ -177,6 +181,18 @@ def move_into(entry: FilePath, folder: FilePath) -> None:
         os.replace(entry, folder / entry.name)
         _sync(folder)
         _sync(entry.parent)
+
+
+def collect_temporary(folder: FilePath) -> None:
+    """Delete what killed processes left half written in a folder of ours, over an hour ago."""
+    before = time.time() - ABANDONED_SECONDS
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if _OURS.match(entry.name):
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime < before:
+                        is_folder = entry.is_dir(follow_symlinks=False)
+                        (shutil.rmtree if is_folder else os.unlink)(entry.path)
 
 
 def file_sha256(file: FilePath) -> str:

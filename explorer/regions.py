@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from explorer.encoder import Encoder
 from explorer.errors import QueryError
-from explorer.files import make_folder, writing_stream
+from explorer.files import collect_temporary, make_folder, writing_stream
 from explorer.library import Library
 
 PHRASES = FilePath(__file__).parent / "vocabulary" / "phrases.txt"
@@ -231,6 +231,7 @@ def vocabulary_vectors(encoder: Encoder, words: list[str]) -> Float[np.ndarray, 
     units = encoder.encode_text(words).unit.astype(np.float32)
     with suppress(OSError):  # a cache that cannot be written is no obstacle
         make_folder(file.parent)
+        collect_temporary(file.parent)
         with writing_stream(file) as stream:
             np.save(stream, units, allow_pickle=False)
     return units

@@ -4,6 +4,7 @@ import argparse
 import atexit
 import gc
 import io
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from functools import lru_cache
 from pathlib import Path as FilePath
 
 import streamlit as st
-from PIL import ImageOps
+from PIL import Image
 
 from explorer.errors import QueryError
+from explorer.images import fitted
 from explorer.library import Library
+from explorer.library.captions import label_of
 from explorer.library.manifest import versions
 from explorer.library.sheet import thumbnail as image_of
 from explorer.models import Model, load
@@ -115,12 +118,11 @@ def load_line() -> str:
 
 def caption(row: int) -> str:
     """Return the words of a row: its caption if it has one, else the name of its file."""
-    words = library().rows.iloc[row].get("caption")
-    return words if isinstance(words, str) and words else library().points([row]).labels[0]
+    return label_of(library().rows.iloc[row].get("caption"), library().points([row]).labels[0])
 
 
 def thumbnail(row: int) -> bytes:
-    """Return a small JPEG of a row of the library; grey if its file is not there any more."""
+    """Return a small JPEG of a row of the library; grey if it cannot be shown."""
     shown = library()
     return _small(shown, str(shown.folder), shown.cache_key, row)
 
@@ -159,9 +161,16 @@ def _opened(folder: str, version: int = 0) -> Library:  # noqa: ARG001
 
 @st.cache_resource(max_entries=MAX_THUMBNAILS, show_spinner=False)
 def _small(_library: Library, folder: str, key: str, row: int) -> bytes:  # noqa: ARG001
-    image = image_of(_library.open_image, row)
-    if max(image.size) > THUMBNAIL_SIDE:
-        image = ImageOps.contain(image, (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    try:
+        image = image_of(_library.open_image, row)
+        image = fitted(image, THUMBNAIL_SIDE) if max(image.size) > THUMBNAIL_SIDE else image
+        return _jpeg(image)
+    except Exception:  # one image never takes its page with it
+        logging.getLogger(__name__).exception("Row %d of %s cannot be shown", row, folder)
+        return _jpeg(Image.new("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE), "lightgrey"))
+
+
+def _jpeg(image: Image.Image) -> bytes:
     content = io.BytesIO()
     image.save(content, "jpeg", quality=90, subsampling=0)
     return content.getvalue()

@@ -24,6 +24,7 @@ from explorer.cli.mapimage import draw_map
 from explorer.errors import ImageError, QueryError
 from explorer.files import check_writable, write_file
 from explorer.images import name_of
+from explorer.library.captions import is_blank
 from explorer.library.reserved import with_given_names
 from explorer.projection import Projection
 
@@ -127,7 +128,7 @@ def _column(series: "pd.Series[Any]") -> dict[str, Any]:
             values = [float(f"{x:.6g}") if math.isfinite(x) else None for x in numbers]
             span = [float(f"{x:.6g}") for x in (finite.min(), finite.max())]
             return {"kind": "number", "values": values, "range": span}
-    missing = series.isna()
+    missing = series.map(is_blank)
     texts = [None if gone else _short(str(x)) for x, gone in zip(series, missing, strict=True)]
     return {"kind": "text", "values": texts}
 

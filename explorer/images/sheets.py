@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path as FilePath
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
 from explorer.errors import QueryError
 from explorer.files import write_file
@@ -56,11 +56,22 @@ def grid(
     sheet = Image.new("RGB", (columns * width + gap, rows * height + gap), background)
     for i, image in enumerate(images):
         left, top = gap + i % columns * width, gap + i // columns * height
-        tile = ImageOps.contain(as_rgb(image), (side, side))
+        tile = fitted(as_rgb(image), side)
         sheet.paste(tile, (left + (side - tile.width) // 2, top + (side - tile.height) // 2))
         if labels is not None:
             _label(sheet, labels[i], (left, top + side), (side, line))
     return sheet
+
+
+def fitted(image: Image.Image, side: int) -> Image.Image:
+    """Scale an image so that its longer side has `side` pixels, and the shorter one at least 1.
+
+    >>> fitted(Image.new("RGB", (600, 1)), 128).size
+    (128, 1)
+    """
+    longest = max(image.size)
+    width, height = (max(1, round(pixels / longest * side)) for pixels in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _label(sheet: Image.Image, text: str, corner: tuple[int, int], size: tuple[int, int]) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from explorer import html
 from explorer.errors import ImageError, QueryError, SpaceMismatch
-from explorer.files import explain_failure
+from explorer.files import collect_temporary, explain_failure
 from explorer.images import name_of, open_image
 from explorer.index import Index
 from explorer.library.columns import with_set_columns
@@ -94,6 +94,7 @@ class Reader:
         folder = self.folder / "cache"
         with suppress(OSError):  # a library on a read-only disk has no cache, and needs none
             folder.mkdir(exist_ok=True)
+            collect_temporary(folder)
         return folder
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 
 from explorer import files
 from explorer.errors import LibraryDamaged, LibraryError, LibraryNotFound
-from explorer.files import TEMPORARY, make_folder
+from explorer.files import ABANDONED_SECONDS, TEMPORARY, collect_temporary, make_folder
 from explorer.images import name_of
 from explorer.library.contents import Contents
 from explorer.library.lock import WriterLock
@@ -31,7 +31,6 @@ from explorer.library.manifest import (
 from explorer.library.segments import Failure, Row, damage, remedy, write_segment
 from explorer.points import Side, Space
 
-ORPHAN_SECONDS = 3600.0  # younger unreferenced files may belong to a writer elsewhere
 _OWN_NAMES = {"manifests", "segments", "cache", "lock"}
 
 
@@ -139,10 +138,11 @@ class Store:
 
         Nothing but temporary names is deleted while a manifest is damaged: it may name more.
         """
+        collect_temporary(self.folder / "cache")
         manifests = list(readable_manifests(self.folder))
         named = {segment.id for manifest in manifests for segment in manifest.segments}
         all_readable = len(manifests) == len(versions(self.folder))
-        before = time.time() - ORPHAN_SECONDS
+        before = time.time() - ABANDONED_SECONDS
         for entry in [*self.folder.glob("segments/*"), *self.folder.glob("manifests/.tmp-*")]:
             temporary = entry.name.startswith(TEMPORARY)
             with suppress(OSError):

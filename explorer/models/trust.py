@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path as FilePath
 
 from explorer.errors import DiskError, UnknownModel, WeightsMissing
-from explorer.files import explain_failure, write_file
+from explorer.files import collect_temporary, explain_failure, write_file
 from explorer.models import MODELS
 from explorer.models.shared.manifest import sha256
 
@@ -125,4 +125,5 @@ def _place() -> FilePath:
 def _write(file: FilePath, content: bytes) -> None:
     with explain_failure(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    collect_temporary(file.parent)
     write_file(file, content)
