@@ -12,6 +12,7 @@ import io
 import os
 import re
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -85,10 +86,10 @@ def check_writable(file: FilePath) -> None:
     Raises:
         DiskError: the disk refuses, or it is a folder.
     """
-    if file.is_dir():
-        raise refused_file(IsADirectoryError(errno.EISDIR, ""), file)
     temporary = _temporary(file, file.suffix)
     with explain_failure(file):
+        if os.path.lexists(file) and stat.S_ISDIR(os.stat(file).st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if len(os.fsencode(file.name)) > os.pathconf(file.parent, "PC_NAME_MAX"):
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         temporary.touch()

@@ -59,7 +59,7 @@ def out(*words):
 def test_no_output_calls_an_image_by_nothing(folder):
     library = folder / "a.lib"
     text = out("search", library, "cat", "-k", 5)
-    text += out("duplicates", library, "--threshold", "-1")
+    text += out("duplicates", library, "--threshold", "0.01")
     assert not NOTHING.search(text) and "()" not in text and "; ;" not in text
     assert all(name in text for name in FILES)
     found = json.loads(out("search", library, "cat", "-k", 5, "--json"))

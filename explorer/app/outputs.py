@@ -74,6 +74,8 @@ def tiles(
 
 def show(image: Image.Image | bytes, text: str, *, width: int = TILE) -> None:
     """Show one image, with its caption below it and as what screen readers say."""
+    if not isinstance(image, bytes) and image.width > width:
+        image = state.at_least(image, -(-image.width // width))
     exact: Literal["auto", "PNG"] = "auto" if isinstance(image, bytes) else "PNG"
     st.image(image, escaped(text), width=width, alt=text, output_format=exact)
 

@@ -25,6 +25,7 @@ from explorer.models.trust import check_named
 from explorer.samples import sample_library
 
 THUMBNAIL_SIDE = 192  # pixels of the longer side
+MIN_SIDE = 8  # pixels; scaled to a tile's width, what is thinner has no height
 MAX_THUMBNAILS = 4096  # about 8 kB each, over all sessions
 
 
@@ -164,10 +165,19 @@ def _small(_library: Library, folder: str, key: str, row: int) -> bytes:  # noqa
     try:
         image = image_of(_library.open_image, row)
         image = fitted(image, THUMBNAIL_SIDE) if max(image.size) > THUMBNAIL_SIDE else image
-        return _jpeg(image)
+        return _jpeg(at_least(image))
     except Exception:  # one image never takes its page with it
         logging.getLogger(__name__).exception("Row %d of %s cannot be shown", row, folder)
         return _jpeg(Image.new("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE), "lightgrey"))
+
+
+def at_least(image: Image.Image, side: int = MIN_SIDE) -> Image.Image:
+    """Return an image at least so wide and high, centred on white: Streamlit scales no thinner."""
+    if min(image.size) >= side:
+        return image
+    canvas = Image.new("RGB", (max(image.width, side), max(image.height, side)), "white")
+    canvas.paste(image, ((canvas.width - image.width) // 2, (canvas.height - image.height) // 2))
+    return canvas
 
 
 def _jpeg(image: Image.Image) -> bytes:

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from typing import Any, TextIO, TypeVar, get_type_hints
@@ -77,7 +77,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             with collecting() as notes:
                 try:
                     function(**values)
-                    _flush()
+                    with _printing():
+                        sys.stdout.flush()
                 finally:
                     for note in notes:
                         say(f"unclip: warning: {note}", sys.stderr)
@@ -93,22 +94,23 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _flush() -> None:
-    """Bring what was printed to its end, while its failure can still be said.
+@contextmanager
+def _printing() -> Iterator[None]:
+    """Say what refuses the output, while it can still be said.
 
     Raises:
         DiskError: the disk that the output goes to is full or refuses.
     """
     try:
-        sys.stdout.flush()
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
         with suppress(OSError, ValueError):  # or else it fails again when the process ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise DiskError(
-            f"What is printed cannot be written: {error.strerror}. Everything else is done. "
-            "Send the output to another place, and run the same again."
+            f"What is printed cannot be written: {error.strerror}. Files that the command writes "
+            "are written. Send the output to another place, and run the same again."
         ) from error
 
 
@@ -122,7 +124,8 @@ def report(value: Any, as_json: bool, lines: Iterable[str]) -> None:
     """Print the value as JSON, or the lines for people."""
     if as_json:
         text = json.dumps(value, ensure_ascii=not _writes_unicode(sys.stdout))
-        print(_UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text))
+        with _printing():
+            print(_UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text))
     else:
         for line in lines:
             say(line)
@@ -132,7 +135,8 @@ def say(line: str, stream: TextIO | None = None) -> None:
     """Print one line: control characters are escaped, and what the terminal cannot write is ?."""
     stream = stream or sys.stdout
     coding = getattr(stream, "encoding", None) or "utf-8"
-    print(printable(line).encode(coding, "replace").decode(coding), file=stream)
+    with _printing() if stream is sys.stdout else nullcontext():
+        print(printable(line).encode(coding, "replace").decode(coding), file=stream)
 
 
 def printable(text: str) -> str:
