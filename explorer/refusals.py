@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path as FilePath
 
@@ -56,7 +55,7 @@ def refusal(error: BaseException) -> ExplorerError | None:
     """
     if isinstance(error, ExplorerError):
         return error
-    if isinstance(error, BrokenProcessPool):
+    if type(error).__name__ == "BrokenProcessPool":  # not imported: it takes long
         return OutOfMemory(
             "A process that worked beside this one was ended by the system, as it does when "
             "memory runs out. What was saved before is whole. Close other programs, and run the "

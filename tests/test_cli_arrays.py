@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from explorer import Library
 from explorer.cli import unclip
 
-DIMENSION = 512
+DIMENSION = 256
 GOOD = np.random.default_rng(0).normal(size=(1, DIMENSION)).astype(np.float32)
 
 

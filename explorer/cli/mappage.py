@@ -78,12 +78,7 @@ def write_map(
         QueryError: another suffix, no such folder or column, or another number of points.
     """
     file = pathlib.Path(file)
-    check_file(file)
-    if len(projection.xy) != len(library):
-        raise QueryError(
-            f"The projection has {len(projection.xy)} points, but the library has {len(library)} "
-            "images. Fit it to library.points()."
-        )
+    _check(file, projection, library)
     columns = {name: _column(library.rows[name]) for name in library.columns}
     if colour is not None and colour not in columns:
         known = ", ".join(columns) or "it has none"
@@ -101,6 +96,15 @@ def write_map(
         content = _page(library, projection.xy, columns, colour, title)
     write_file(file, content)
     return file
+
+
+def _check(file: pathlib.Path, projection: Projection, library: Images) -> None:
+    check_file(file)
+    if len(projection.xy) != len(library):
+        raise QueryError(
+            f"The projection has {len(projection.xy)} points, but the library has {len(library)} "
+            "images. Fit it to library.points()."
+        )
 
 
 def check_file(file: pathlib.Path) -> None:

@@ -83,8 +83,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                     for note in notes:
                         say(f"unclip: warning: {note}", sys.stderr)
         except Exception as error:
-            refused = refusal(error)
-            if refused is None:
+            if (refused := refusal(error)) is None:
                 raise
             say(f"unclip: {refused}", sys.stderr)
             raise typer.Exit(refused.exit_code) from None

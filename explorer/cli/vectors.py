@@ -91,7 +91,7 @@ def read_noise(file: FilePath) -> Recipe:
         QueryError: the file cannot be read, or is another.
     """
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             recipe = Recipe.from_dict(json.loads(str(arrays["recipe"])))
             return replace(recipe, noise=Noise(arrays["noise"]))
     except QueryError as error:
