@@ -174,7 +174,7 @@ class Rendering(Sequence[Image.Image]):
             if (shown := len(self._chosen())) < len(self):
                 note(
                     f"{file.name} shows {shown} of the {len(self)} frames, evenly chosen; a video "
-                    f"holds all of them: -o {shlex.quote(file.stem)}.mp4"
+                    f"holds all of them: -o {shlex.quote(file.stem + '.mp4')}"
                 )
         else:
             save_image(self[0] if len(self) == 1 else grid(list(self)), file, values)

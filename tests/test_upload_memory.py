@@ -7,6 +7,7 @@ MEASURE = """
 import io, resource, threading
 import numpy as np
 from PIL import Image
+from explorer.app.server import uploads
 from explorer.errors import ImageError
 
 def resident():
