@@ -1,7 +1,10 @@
 """Uploads of small files that claim much take bounded memory, and give it back."""
 
+import os
 import subprocess
 import sys
+
+import pytest
 
 MEASURE = """
 import io, resource, threading
@@ -37,18 +40,24 @@ def upload(content):
 
 upload(file(small, "PNG"))
 uploads.give_back()
+with open("/proc/self/clear_refs", "w") as marks:
+    marks.write("5")  # the peak is counted from here
 before = resident()
 for content in hostile:
     thread = threading.Thread(target=upload, args=[content])
     thread.start()
     thread.join()
-held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+status = open("/proc/self/status").read()
+held = int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 print(resident() - before, held - before, len(refused))
 """
 
 
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/clear_refs"), reason="measures with Linux's /proc"
+)
 def test_a_sequence_of_hostile_uploads_gives_its_memory_back():
     done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     growth, peak, refused = map(float, done.stdout.split())
-    assert growth < 100 and peak < 600 and refused == 1, done.stdout
+    assert growth < 100 and peak < 500 and refused == 1, done.stdout
