@@ -10,6 +10,7 @@
     ├── VideoError      (ValueError)  a video cannot be written or read
     ├── TrainingError   (RuntimeError)  a training cannot go on; what was saved stays
     ├── DiskError       (OSError)     a file cannot be written: the disk is full or refuses
+    ├── OutOfMemory     (MemoryError) the memory of the machine or the accelerator does not suffice
     └── LibraryError    (RuntimeError)
         ├── LibraryNotFound   (FileNotFoundError)  no library there (exit code 10)
         ├── LibraryLocked     (BlockingIOError)    another process is writing (exit code 11)
@@ -62,6 +63,10 @@ class TrainingError(ExplorerError, RuntimeError):
 
 class DiskError(ExplorerError, OSError):
     """A file cannot be written: the disk is full or refuses."""
+
+
+class OutOfMemory(ExplorerError, MemoryError):
+    """The memory of the machine, or of its accelerator, does not suffice."""
 
 
 class LibraryError(ExplorerError, RuntimeError):

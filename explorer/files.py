@@ -6,18 +6,27 @@ Knows bytes, files and folders only.
 """
 
 import difflib
+import errno
 import hashlib
+import io
 import os
+import re
 import shutil
+import stat
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path as FilePath
+from typing import IO
 
 from explorer.errors import DiskError, ExplorerError
+from explorer.refusals import error_number, refused_file
 
 TEMPORARY = ".tmp-"
 _UNFINISHED: set[FilePath] = set()  # temporary names of this process
+ABANDONED_SECONDS = 3600.0  # what is younger may still be written by another process
+_OURS = re.compile(rf"{re.escape(TEMPORARY)}[0-9a-f]{{32}}(\.|$)")
 
 
 def write_file(file: FilePath, content: bytes) -> None:
@@ -26,22 +35,26 @@ def write_file(file: FilePath, content: bytes) -> None:
     Raises:
         DiskError: the disk is full or refuses; the file that was there is untouched.
     """
-    with writing(file) as temporary:
+    with writing(file, needed=len(content)) as temporary:
         temporary.write_bytes(content)
 
 
 @contextmanager
-def writing(file: FilePath) -> Iterator[FilePath]:
+def writing(file: FilePath, needed: int | None = None) -> Iterator[FilePath]:
     """Yield a temporary name with the suffix of `file`; what the block writes there becomes `file`.
 
     If the block raises, the temporary file is removed and a `file` that was there is untouched.
+
+    Args:
+        needed: bytes, if known.
 
     Raises:
         DiskError: the disk is full or refuses.
     """
     temporary = _temporary(file, file.suffix)
+    saved = "The file that was there is unchanged." if os.path.lexists(file) else ""
     try:
-        with explain_failure(file):
+        with explain_failure(file, needed=needed, part=temporary, saved=saved):
             yield temporary
             _publish(temporary, file)
     except BaseException:
@@ -50,6 +63,40 @@ def writing(file: FilePath) -> Iterator[FilePath]:
         raise
     finally:
         _UNFINISHED.discard(temporary)
+
+
+@contextmanager
+def writing_stream(file: FilePath) -> Iterator[IO[bytes]]:
+    """Yield a stream; what the block writes there becomes `file`, as with `writing`.
+
+    It has no descriptor: numpy and others that write past a stream lose the system's reason.
+
+    Raises:
+        DiskError: the disk is full or refuses.
+    """
+    with writing(file) as temporary, _Stream(io.FileIO(temporary, "w")) as stream:
+        yield stream
+
+
+class _Stream(io.BufferedWriter):
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
+
+
+def check_writable(file: FilePath) -> None:
+    """Check that `file` can be written, before what takes long is computed for it.
+
+    Raises:
+        DiskError: the disk refuses, or it is a folder.
+    """
+    temporary = _temporary(file, file.suffix)
+    with explain_failure(file):
+        if os.path.lexists(file) and stat.S_ISDIR(os.stat(file).st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if len(os.fsencode(file.name)) > os.pathconf(file.parent, "PC_NAME_MAX"):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        temporary.touch()
+        temporary.unlink()
 
 
 def finish_file(part: FilePath, file: FilePath) -> None:
@@ -121,19 +168,41 @@ def replace_files(fresh: FilePath, folder: FilePath, last: str) -> None:
 
 
 def make_folder(folder: FilePath) -> None:
-    """Make `folder` and its missing parents, durably."""
+    """Make `folder` and its missing parents, durably.
+
+    Raises:
+        DiskError: the disk refuses.
+    """
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _sync(folder.parent)
+    with explain_failure(folder):
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
 
 
 def move_into(entry: FilePath, folder: FilePath) -> None:
-    """Move a file or folder into another folder of the same disk, durably."""
-    os.replace(entry, folder / entry.name)
-    _sync(folder)
-    _sync(entry.parent)
+    """Move a file or folder into another folder of the same disk, durably.
+
+    Raises:
+        DiskError: the disk refuses.
+    """
+    with explain_failure(entry):
+        os.replace(entry, folder / entry.name)
+        _sync(folder)
+        _sync(entry.parent)
+
+
+def collect_temporary(folder: FilePath) -> None:
+    """Delete what killed processes left half written in a folder of ours, over an hour ago."""
+    before = time.time() - ABANDONED_SECONDS
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if _OURS.match(entry.name):
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime < before:
+                        is_folder = entry.is_dir(follow_symlinks=False)
+                        (shutil.rmtree if is_folder else os.unlink)(entry.path)
 
 
 def link_or_copy(file: FilePath, target: FilePath) -> None:
@@ -153,34 +222,45 @@ def file_sha256(file: FilePath) -> str:
 @contextmanager
 def explain_failure(
     target: FilePath,
-    remedy: str = "Make room or choose another place, and run the same again.",
+    remedy: str | None = None,
     *,
     kind: type[ExplorerError] = DiskError,
     needed: int | None = None,
+    part: FilePath | None = None,
+    saved: str = "",
 ) -> Iterator[None]:
     """Turn a failure of the disk within the block into one sentence: what failed, what is free.
 
     An OSError that names a file elsewhere, and any other ExplorerError, passes unchanged.
 
     Args:
-        remedy: what to do about it, as a sentence.
+        remedy: what was saved and what to do about it; None says it by the reason.
         kind: the class of the error.
         needed: bytes that were to be written, if known.
+        part: what is written instead of `target`, and removed on failure.
+        saved: what was saved, as a sentence.
     """
     try:
         yield
-    except OSError as error:
+    except Exception as error:
         foreign = isinstance(error, ExplorerError) and not isinstance(error, DiskError)
-        if foreign or not _is_near(error.filename, target):
+        of_disk = isinstance(error, OSError) or error_number(error) is not None
+        if foreign or not of_disk or not _is_near(getattr(error, "filename", None), target):
             raise
-        wanted = "" if needed is None else f"{needed / 1e6:,.1f} MB are needed. "
-        explained = kind(
-            f"{target} cannot be written: {error.strerror or error}. {wanted}"
-            f"{_free_space(target)}{remedy}"
-        )
-        if isinstance(explained, OSError):
-            explained.errno, explained.strerror = error.errno, error.strerror
-        raise explained from error
+        written = _size(part)
+        room = f"{needed / 1e6:,.1f} MB are needed." if needed is not None else ""
+        if not room and written:
+            room = f"Over {written / 1e6:,.1f} MB are needed."
+        raise refused_file(
+            error, target, kind=kind, needed=room, given_back=written, saved=saved, remedy=remedy
+        ) from error
+
+
+def _size(part: FilePath | None) -> int:
+    try:
+        return 0 if part is None else part.stat().st_size
+    except OSError:
+        return 0
 
 
 def _temporary(target: FilePath, suffix: str = "") -> FilePath:
@@ -212,14 +292,6 @@ def _is_near(name: object, target: FilePath) -> bool:
     place = FilePath(os.path.abspath(target))
     temporary = any(part.startswith(TEMPORARY) for part in path.parts)
     return temporary or path.is_relative_to(place) or path == place.parent
-
-
-def _free_space(target: FilePath) -> str:
-    folder = next((f for f in (target, *target.parents) if f.is_dir()), FilePath("."))
-    try:
-        return f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free on its disk. "
-    except OSError:
-        return ""
 
 
 def config_folder() -> FilePath:

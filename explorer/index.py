@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from explorer.errors import LibraryDamaged, QueryError
-from explorer.files import writing
+from explorer.files import writing_stream
 
 MULTIPLY_ADDS_PER_CALL = 4e9  # FAISS does not react to Ctrl-C within one call
 
@@ -140,9 +140,9 @@ class Index:
             DiskError: the disk is full or refuses; no half cache is left.
         """
         content = _faiss().serialize_index(self._flat).tobytes()
-        with writing(FilePath(file)) as temporary, temporary.open("wb") as handle:
-            handle.write(_header(key, content))
-            handle.write(content)
+        with writing_stream(FilePath(file)) as stream:
+            stream.write(_header(key, content))
+            stream.write(content)
 
     @classmethod
     def load(cls, file: str | PathLike[str], key: str) -> Self:

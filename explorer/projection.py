@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from explorer.errors import LibraryDamaged, LibraryError
-from explorer.files import writing
+from explorer.files import writing_stream
 from explorer.index import Index
 from explorer.points import Points
 
@@ -161,8 +161,8 @@ class Projection:
     def save(self, folder: str | os.PathLike[str]) -> FilePath:
         """Write the map to `folder` as a cache and return the file; it is complete or absent."""
         file = FilePath(folder) / FILE_NAME
-        with writing(file) as temporary:
-            np.savez(temporary, key=_key(self.points, self.parameters), xy=self.xy)
+        with writing_stream(file) as stream:
+            np.savez(stream, key=_key(self.points, self.parameters), xy=self.xy)
         return file
 
     @classmethod

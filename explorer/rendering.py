@@ -1,21 +1,23 @@
 """Rendering: the frames of an edit, decoded when they are first looked at, with their recipe."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image
 
 from explorer.errors import QueryError, UnknownModel
-from explorer.files import no_such_file
+from explorer.files import check_writable, no_such_file
 from explorer.images import grid, read_recipe, save_image
 from explorer.library import Library
 from explorer.library.sheet import TILE, thumbnail
 from explorer.models import Model
 from explorer.models.shared.short_names import no_decoder
+from explorer.notes import note
 from explorer.points import Points
 from explorer.recipe import Recipe
 from explorer.video import SUFFIXES, read_video_recipe, write_video
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from explorer.decoder import Decoder
 
 STRIP_COLUMNS = 8
+MAX_WHOLE_STRIP = 12  # frames that stand in one row; of more, STRIP_COLUMNS are chosen
 NEIGHBOURS = 3  # images of a library under each frame
 STILL_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 SUPPORT_NEIGHBOURS = 10
@@ -168,17 +171,22 @@ class Rendering(Sequence[Image.Image]):
             return write_video(self, file, fps=self.fps, recipe=values)
         if self.is_path:
             save_image(self.strip(library), file, values)
+            if (shown := len(self._chosen())) < len(self):
+                note(
+                    f"{file.name} shows {shown} of the {len(self)} frames, evenly chosen; a video "
+                    f"holds all of them: -o {shlex.quote(file.stem + '.mp4')}"
+                )
         else:
             save_image(self[0] if len(self) == 1 else grid(list(self)), file, values)
         return file
 
-    def strip(self, library: Library | None = None, columns: int = STRIP_COLUMNS) -> Image.Image:
+    def strip(self, library: Library | None = None, columns: int | None = None) -> Image.Image:
         """Lay frames in a row, evenly chosen, and under each its nearest images of a library.
 
         Args:
-            columns: at most this number of frames.
+            columns: at most this number of frames; None takes all up to 12, and 8 of more.
         """
-        chosen = np.unique(np.linspace(0, len(self) - 1, columns).round().astype(int))
+        chosen = self._chosen(columns)
         points = self.points[chosen]
         tiles = [self[int(i)] for i in chosen]
         labels = [f"t = {self.times[i]:.2f}" for i in chosen]
@@ -191,10 +199,15 @@ class Rendering(Sequence[Image.Image]):
                     labels.append(hits.caption(rank))
         return grid(tiles, columns=len(chosen), labels=labels, size=TILE)
 
+    def _chosen(self, columns: int | None = None) -> Int[np.ndarray, " C"]:
+        """Return which frames stand on a strip."""
+        few = len(self) if len(self) <= MAX_WHOLE_STRIP else STRIP_COLUMNS
+        return np.unique(np.linspace(0, len(self) - 1, columns or few).round().astype(int))
+
     def _repr_html_(self) -> str:
         from explorer import html
 
-        chosen = np.unique(np.linspace(0, len(self) - 1, STRIP_COLUMNS).round().astype(int))
+        chosen = self._chosen(STRIP_COLUMNS)
         labels = self.points.labels
         cells = [html.image(self[int(i)], labels[i]) for i in chosen]
         note = f"{len(self)} frames, {self.recipe.settings}"
@@ -243,12 +256,14 @@ def check_output(file: FilePath, *, video: bool) -> None:
 
     Raises:
         QueryError: the message gives what would be right.
+        DiskError: nothing can be written there.
     """
     known = tuple(dict.fromkeys((*SUFFIXES, *STILL_SUFFIXES))) if video else STILL_SUFFIXES
     if file.suffix.lower() not in known:
         raise QueryError(f"{file.name!r} cannot be written here; use one of {', '.join(known)}.")
     if not file.parent.is_dir():
         raise QueryError(f"The folder {file.parent} does not exist. Create it first.")
+    check_writable(file)
 
 
 def recipe_values(file: str | PathLike[str]) -> dict[str, Any]:

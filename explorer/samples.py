@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path as FilePath
 
 from explorer.errors import LibraryLocked
+from explorer.files import make_folder
 from explorer.library import Library
 from explorer.models import Model, load
 
@@ -34,7 +35,7 @@ def sample_library(
         here = hashlib.sha256(os.fsencode(IMAGES)).hexdigest()  # another installation has its own
         name = f"sample-{model.space.fingerprint[:8]}-{here[:8]}.lib"
         folder = FilePath(cache) / "unclip" / name
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
     while True:
         library = Library.open_or_create(folder, model)
         try:

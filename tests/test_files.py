@@ -2,11 +2,13 @@
 
 import errno
 import os
+import time
 
 import pytest
 
 from explorer.errors import DiskError, ExplorerError, LibraryError
 from explorer.files import (
+    collect_temporary,
     explain_failure,
     finish_file,
     link_or_copy,
@@ -107,3 +109,20 @@ def test_an_outer_explanation_keeps_the_reason(tmp_path):
         explain_failure(tmp_path / "lib", "3 rows are saved.", kind=LibraryError),
     ):
         write_file(tmp_path / "lib" / "x" / "a", b"")
+
+
+def test_what_killed_processes_left_is_collected_after_an_hour(tmp_path):
+    names = [
+        f".tmp-{'0a' * 16}.npz",
+        f".tmp-{'0b' * 16}",
+        f".tmp-{'0c' * 16}",
+        ".tmp-mine",
+        "a.npz",
+    ]
+    for name in names:
+        (tmp_path / name).mkdir() if name.endswith("0b") else (tmp_path / name).write_bytes(b"x")
+    for name in (*names[:2], *names[3:]):
+        os.utime(tmp_path / name, (time.time() - 4000,) * 2)
+    collect_temporary(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(names[2:]), "young ones and those of others stay"
+    collect_temporary(tmp_path / "none")

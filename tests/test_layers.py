@@ -19,6 +19,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.metadata",
         "explorer.notes",
         "explorer.progress_bar",
+        "explorer.refusals",
     },
     {"explorer.points", "explorer.images", "explorer.masks", "explorer.settings"},
     {
@@ -61,6 +62,8 @@ LAYERS = [  # a room may import only from rooms on the lines above it
 RANK = {room: line for line, rooms in enumerate(LAYERS) for room in rooms}
 ALLOWED = {  # on one line or upwards, each with its reason
     ("explorer.files", "explorer.errors"): "what the disk refuses is one of our errors",
+    ("explorer.files", "explorer.refusals"): "the sentence about it is written in one place",
+    ("explorer.refusals", "explorer.errors"): "what is refused is one of our errors",
     ("explorer.decoder", "explorer.sampler"): "the decoder runs the one denoising loop",
     ("explorer.__main__", "explorer.cli"): "python -m explorer is the command line",
     ("explorer.cli", "explorer.app"): "unclip app is its door",

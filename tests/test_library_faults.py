@@ -294,3 +294,15 @@ def test_no_orphan_is_deleted_while_a_manifest_is_damaged(library, images):
     manifests(library)[0].write_bytes(b"")
     run(library, images, ColourEncoder())
     assert orphan.exists()
+
+
+def test_temporary_files_of_killed_runs_leave_the_cache(library, images):
+    left = library.cache_folder / f".tmp-{'0a' * 16}.npz"
+    for use in (
+        lambda: Library.open(library.folder).cache_folder,
+        lambda: run(library, images, ColourEncoder()),
+    ):
+        left.write_bytes(b"half")
+        os.utime(left, (time.time() - 4000,) * 2)
+        use()
+        assert not left.exists()

@@ -9,8 +9,9 @@ from PIL import Image
 
 from explorer import edits
 from explorer.errors import QueryError, UnknownModel, WeightsMissing
-from explorer.images import open_image
+from explorer.images import grid, open_image
 from explorer.library import Library
+from explorer.notes import collecting
 from explorer.rendering import Rendering, recipe_values
 from explorer.settings import Settings
 from explorer.video import read_frames
@@ -187,3 +188,16 @@ def test_a_file_without_a_recipe_says_so(tmp_path):
         recipe_values(tmp_path / "plain.png")
     with pytest.raises(QueryError, match="no file"):
         recipe_values(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize(("frames", "shown"), [(9, 9), (12, 12), (13, 8)])
+def test_a_strip_shows_all_frames_or_says_how_many(pocket, tmp_path, frames, shown):
+    keyframes = ["a cat", "a dog"]
+    many = edits.interpolate(pocket, keyframes, frames=frames, settings=Settings(steps=1))
+    with collecting() as notes:
+        many.save(tmp_path / "a strip.png")
+    width = open_image(tmp_path / "a strip.png").width
+    assert width == grid([Image.new("RGB", (9, 9))] * shown, columns=shown, size=128).width
+    told = [f"a strip.png shows {shown} of the {frames} frames"] if shown < frames else []
+    assert [note.partition(",")[0] for note in notes] == told
+    assert not told or "-o 'a strip.mp4'" in notes[0]

@@ -14,9 +14,9 @@ import streamlit as st
 from PIL import Image
 
 from explorer.app import state
-from explorer.errors import ExplorerError
 from explorer.library import Hits
 from explorer.notes import collecting
+from explorer.refusals import refusal
 from explorer.rendering import Rendering
 
 TILE = 160  # pixels
@@ -35,7 +35,7 @@ def escaped(text: object) -> str:
 
 
 def sentences(page: Callable[[], None]) -> Callable[[], None]:
-    """Make errors of a page sentences; what is no ExplorerError goes to the log with a number."""
+    """Make errors of a page sentences; what is a fault of ours goes to the log with a number."""
 
     @functools.wraps(page)
     def calm() -> None:
@@ -48,9 +48,10 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
                 finally:
                     for each in notes:
                         above.warning(escaped(each))
-        except ExplorerError as error:
-            st.error(escaped(error))
-        except Exception:
+        except Exception as error:
+            if (refused := refusal(error)) is not None:
+                st.error(escaped(refused))
+                return
             number = secrets.token_hex(4)
             logging.getLogger(__name__).exception(
                 "Error %s on the page %s", number, page.__module__
@@ -74,6 +75,8 @@ def tiles(
 
 def show(image: Image.Image | bytes, text: str, *, width: int = TILE) -> None:
     """Show one image, with its caption below it and as what screen readers say."""
+    if not isinstance(image, bytes) and image.width > width:
+        image = state.at_least(image, -(-image.width // width))
     exact: Literal["auto", "PNG"] = "auto" if isinstance(image, bytes) else "PNG"
     st.image(image, escaped(text), width=width, alt=text, output_format=exact)
 

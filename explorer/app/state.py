@@ -4,6 +4,7 @@ import argparse
 import atexit
 import gc
 import io
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from functools import lru_cache
 from pathlib import Path as FilePath
 
 import streamlit as st
-from PIL import Image, ImageOps
+from PIL import Image
 
 from explorer.errors import ExplorerError, QueryError
+from explorer.images import fitted
 from explorer.library import Library
+from explorer.library.captions import label_of
 from explorer.library.manifest import versions
 from explorer.library.sheet import tile
 from explorer.models import Model, load
@@ -22,6 +25,7 @@ from explorer.models.trust import check_named
 from explorer.samples import sample_library
 
 THUMBNAIL_SIDE = 192  # pixels of the longer side
+MIN_SIDE = 8  # pixels; scaled to a tile's width, what is thinner has no height
 MAX_THUMBNAILS = 4096  # about 8 kB each, over all sessions
 
 
@@ -115,8 +119,7 @@ def load_line() -> str:
 
 def caption(row: int) -> str:
     """Return the words of a row: its caption if it has one, else the name of its file."""
-    words = library().rows.iloc[row].get("caption")
-    return words if isinstance(words, str) and words else library().points([row]).labels[0]
+    return label_of(library().rows.iloc[row].get("caption"), library().points([row]).labels[0])
 
 
 def thumbnail(row: int) -> bytes:
@@ -177,9 +180,21 @@ def _opened(folder: str, version: int = 0) -> Library:  # noqa: ARG001
 @st.cache_resource(max_entries=MAX_THUMBNAILS, show_spinner=False)
 def _small(_library: Library, folder: str, key: str, row: int) -> bytes:  # noqa: ARG001
     image = _library.open_image(row)
-    if max(image.size) > THUMBNAIL_SIDE:
-        image = ImageOps.contain(image, (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    return _jpeg(image)
+    try:
+        image = fitted(image, THUMBNAIL_SIDE) if max(image.size) > THUMBNAIL_SIDE else image
+        return _jpeg(at_least(image))
+    except Exception:  # one image never takes its page with it
+        logging.getLogger(__name__).exception("Row %d of %s cannot be shown", row, folder)
+        return _jpeg(Image.new("RGB", (THUMBNAIL_SIDE, THUMBNAIL_SIDE), "lightgrey"))
+
+
+def at_least(image: Image.Image, side: int = MIN_SIDE) -> Image.Image:
+    """Return an image at least so wide and high, centred on white: Streamlit scales no thinner."""
+    if min(image.size) >= side:
+        return image
+    canvas = Image.new("RGB", (max(image.width, side), max(image.height, side)), "white")
+    canvas.paste(image, ((canvas.width - image.width) // 2, (canvas.height - image.height) // 2))
+    return canvas
 
 
 def _jpeg(image: Image.Image) -> bytes:

@@ -19,6 +19,7 @@ from explorer.cli.options import (
 )
 from explorer.cli.output import command, report, say
 from explorer.errors import QueryError
+from explorer.files import check_writable
 from explorer.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def invert(
 
     if out.suffix != ".npz" or not out.parent.is_dir():
         raise QueryError(f"{out} cannot be written: give a .npz file in a folder that exists.")
+    check_writable(out)
     model = model_options.open()
     settings = read_options(settings, model).changed(noise="inverted")
     recipe = edits.decode(model, image, settings=settings).recipe

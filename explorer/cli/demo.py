@@ -9,6 +9,7 @@ import typer
 from explorer.cli.options import Json, decode_all
 from explorer.cli.output import command, report
 from explorer.errors import SpaceMismatch
+from explorer.files import make_folder
 from explorer.interrupts import shielded
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def demo(
     from explorer.models import load
 
     began = time.monotonic()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     model = load("pocket")
     library = _indexed(model, out / "sample.lib")
     apart = multiprocessing.get_context("spawn")

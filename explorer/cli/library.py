@@ -143,7 +143,7 @@ def _create(folder: FilePath, model: str | None, source: str | None, half: bool)
         ) from None
     if model is not None and (sentence := no_decoder(loaded.name)):
         say(f"unclip: {sentence}", sys.stderr)
-    return Library.create(folder, loaded, dtype="float16" if half else "float32")
+    return Library.open_or_create(folder, loaded, dtype="float16" if half else "float32")
 
 
 def _check_options(library: "Library", model: str | None, source: str | None, half: bool) -> None:

@@ -24,10 +24,11 @@ def map_command(
 
     Example: unclip map photos.lib -o map.html
     """
-    from explorer.cli.mappage import write_map
+    from explorer.cli.mappage import check_file, write_map
     from explorer.projection import Projection
     from explorer.regions.crowds import map_regions
 
+    check_file(out)
     kept = opened(library)
     fitted = progress([None], None, "laying out the map")
     for _ in fitted:

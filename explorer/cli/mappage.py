@@ -22,8 +22,9 @@ from PIL import Image
 
 from explorer.cli.mapimage import draw_map
 from explorer.errors import ImageError, QueryError
-from explorer.files import write_file
+from explorer.files import check_writable, write_file
 from explorer.images import name_of
+from explorer.library.captions import is_blank
 from explorer.library.reserved import with_given_names
 from explorer.projection import Projection
 
@@ -110,15 +111,26 @@ def _colour(wanted: str | None, columns: dict[str, dict[str, Any]]) -> str | Non
 
 
 def _check(file: pathlib.Path, projection: Projection, library: Images) -> None:
-    if file.suffix.lower() not in SUFFIXES:
-        raise QueryError(f"A map ends in {' or '.join(SUFFIXES)}; {name_of(file)} does not.")
-    if not file.parent.is_dir():
-        raise QueryError(f"The folder {name_of(file.parent)} does not exist; make it first.")
+    check_file(file)
     if len(projection.xy) != len(library):
         raise QueryError(
             f"The projection has {len(projection.xy)} points, but the library has {len(library)} "
             "images. Fit it to library.points()."
         )
+
+
+def check_file(file: pathlib.Path) -> None:
+    """Refuse a file that no map can be written to, before the map is laid out.
+
+    Raises:
+        QueryError: another suffix, or no such folder.
+        DiskError: nothing can be written there.
+    """
+    if file.suffix.lower() not in SUFFIXES:
+        raise QueryError(f"A map ends in {' or '.join(SUFFIXES)}; {name_of(file)} does not.")
+    if not file.parent.is_dir():
+        raise QueryError(f"The folder {name_of(file.parent)} does not exist; make it first.")
+    check_writable(file)
 
 
 def _column(series: "pd.Series[Any]") -> dict[str, Any]:
@@ -132,7 +144,7 @@ def _column(series: "pd.Series[Any]") -> dict[str, Any]:
             values = [float(f"{x:.6g}") if math.isfinite(x) else None for x in numbers]
             span = [float(f"{x:.6g}") for x in (finite.min(), finite.max())]
             return {"kind": "number", "values": values, "range": span}
-    missing = series.isna()
+    missing = series.map(is_blank)
     texts = [None if gone else _short(str(x)) for x, gone in zip(series, missing, strict=True)]
     return {"kind": "text", "values": texts}
 

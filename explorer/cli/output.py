@@ -2,18 +2,21 @@
 
 import functools
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
 from typing import Any, TextIO, TypeVar, get_type_hints
 
 import typer
 
-from explorer.errors import ExplorerError
+from explorer.errors import DiskError
 from explorer.interrupts import is_ending
 from explorer.notes import collecting
+from explorer.refusals import refusal
 
 T = TypeVar("T")
 
@@ -52,7 +55,8 @@ class OptionGroup:
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Make a function a command: errors are one line, groups of options are spelled out.
 
-    An ExplorerError becomes one line on stderr and its exit code. A parameter that is a dataclass,
+    An ExplorerError, and what the disk or the memory refuses, becomes one line on stderr and its
+    exit code. A parameter that is a dataclass,
     or is annotated with an OptionGroup, becomes the options of that group.
     """
     hints = get_type_hints(function, include_extras=True)
@@ -74,18 +78,42 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             with collecting() as notes:
                 try:
                     function(**values)
+                    with _printing():
+                        sys.stdout.flush()
                 finally:
                     for note in notes:
                         say(f"unclip: warning: {note}", sys.stderr)
-        except ExplorerError as error:
+        except Exception as error:
+            if (refused := refusal(error)) is None:
+                raise
             if is_ending():
                 raise KeyboardInterrupt from None
-            say(f"unclip: {error}", sys.stderr)
-            raise typer.Exit(error.exit_code) from None
+            say(f"unclip: {refused}", sys.stderr)
+            raise typer.Exit(refused.exit_code) from None
 
     vars(wrapped)["__signature__"] = Signature(shown)
     wrapped.__annotations__ = {option.name: option.annotation for option in shown}
     return wrapped
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    """Say what refuses the output, while it can still be said.
+
+    Raises:
+        DiskError: the disk that the output goes to is full or refuses.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        with suppress(OSError, ValueError):  # or else it fails again when the process ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise DiskError(
+            f"What is printed cannot be written: {error.strerror}. Files that the command writes "
+            "are written. Send the output to another place, and run the same again."
+        ) from error
 
 
 def _group(hint: Any) -> OptionGroup | None:
@@ -98,7 +126,8 @@ def report(value: Any, as_json: bool, lines: Iterable[str]) -> None:
     """Print the value as JSON, or the lines for people."""
     if as_json:
         text = json.dumps(value, ensure_ascii=not _writes_unicode(sys.stdout))
-        print(_UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text))
+        with _printing():
+            print(_UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text))
     else:
         for line in lines:
             say(line)
@@ -108,7 +137,8 @@ def say(line: str, stream: TextIO | None = None) -> None:
     """Print one line: control characters are escaped, and what the terminal cannot write is ?."""
     stream = stream or sys.stdout
     coding = getattr(stream, "encoding", None) or "utf-8"
-    print(printable(line).encode(coding, "replace").decode(coding), file=stream)
+    with _printing() if stream is sys.stdout else nullcontext():
+        print(printable(line).encode(coding, "replace").decode(coding), file=stream)
 
 
 def printable(text: str) -> str:

@@ -16,6 +16,7 @@ from explorer.cli.showing import open_files, preview_lines, print_files
 
 if TYPE_CHECKING:
     from explorer.library import Hits
+    from explorer.points import Points
 
 NOTHING_FOUND = 1  # exit code
 OWN = ("rank", "score", "item", "row")  # of a hit
@@ -54,7 +55,10 @@ NO_SHOWING = Showing()
 def search(
     library: Folder,
     query: Annotated[
-        list[str], typer.Argument(help='Words, images and signs: "2:cat" + ./dog.png - "night"')
+        list[str],
+        typer.Argument(
+            help='Words, images and signs: "2:cat" + ./dog.png - "night"; or a vector in an .npy.'
+        ),
     ],
     k: Annotated[int, typer.Option("-k", min=1, help="Number of images.")] = 12,
     where: Annotated[
@@ -140,15 +144,24 @@ def _found(
     wanted: dict[str, list[str]],
     lowest: Any,
 ) -> "Hits":
+    from explorer.cli.vectors import read_vectors
     from explorer.errors import QueryError
     from explorer.query import Query
 
-    library, parsed = opened(folder), Query.parse(words)
+    library = opened(folder)
     if not len(library):
         raise QueryError(
             f"The library {folder} holds no images: unclip index FOLDER --library {folder}"
         )
-    return library.search(parsed, k, where=wanted, min_score=lowest)
+    query: Query | Points = Query.parse(words)
+    if len(words) == 1 and words[0].endswith((".npy", ".parquet")):
+        query = read_vectors(FilePath(words[0]), library.space)
+        if len(query) > 1:
+            raise QueryError(
+                f"{words[0]} holds {len(query)} vectors, but a search takes one: write it to a "
+                "file of its own."
+            )
+    return library.search(query, k, where=wanted, min_score=lowest)
 
 
 def _lowest(text: str | None) -> Any:

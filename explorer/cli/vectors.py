@@ -1,21 +1,32 @@
 """Vectors as files of other tools: .npy, Parquet with the rows' columns; inverted noise as .npz."""
 
 import json
+import os
+import struct
+import tokenize
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path as FilePath
 
 import numpy as np
 
 from explorer.errors import QueryError
-from explorer.files import no_such_file, writing
+from explorer.files import check_writable, no_such_file, writing_stream
 from explorer.library import Library
+from explorer.library.importing.arrays import npy_part
+from explorer.library.importing.columnar import columnar_part
 from explorer.library.reserved import with_given_names
 from explorer.noise import Noise
 from explorer.points import Points, Space
 from explorer.recipe import Recipe
 
 COLUMN = "vector"
+_UNREADABLE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, MemoryError),
+    *(SyntaxError, OverflowError, RecursionError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+)
 
 
 def read_vectors(file: FilePath, space: Space) -> Points:
@@ -26,19 +37,18 @@ def read_vectors(file: FilePath, space: Space) -> Points:
     """
     if not file.is_file():
         raise QueryError(no_such_file(file))
+    path = os.fsencode(file)
+    if file.suffix == ".npy":
+        part = npy_part(path, path, space, alone=True)
+    else:
+        part = columnar_part(path, path, space, COLUMN)
+    array = np.concatenate([vectors for vectors, _ in part.read(False)])
     try:
-        if file.suffix == ".npy":
-            array = np.load(file, allow_pickle=False)
-        else:
-            import pandas as pd
-
-            array = np.stack(pd.read_parquet(file, columns=[COLUMN])[COLUMN].to_list())
-        array = np.atleast_2d(np.asarray(array, dtype=np.float32))
         labels = tuple(f"{file.name}[{i}]" for i in range(len(array)))
         return Points(array, space, "image", labels)
-    except (OSError, ValueError, KeyError) as error:
+    except ValueError as error:
         raise QueryError(
-            f"{file} does not hold vectors that can be used: {error}. It needs N × "
+            f"{file} does not hold vectors that can be used: {error} It needs N × "
             f"{space.dimension} raw vectors of {space.name}, as `unclip export` writes them."
         ) from error
 
@@ -53,14 +63,15 @@ def write_vectors(library: Library, file: FilePath) -> FilePath:
         raise QueryError(f"{file.name!r} cannot be written here; use .npy or .parquet.")
     if not file.parent.is_dir():
         raise QueryError(f"The folder {file.parent} does not exist. Make it first.")
+    check_writable(file)
     points = library.points()
-    with writing(file) as temporary:
+    with writing_stream(file) as stream:
         if file.suffix == ".npy":
-            np.save(temporary, points.vectors)
+            np.save(stream, points.vectors)
         else:
             table = with_given_names(library.rows)
             table[COLUMN] = list(points.vectors)
-            table.to_parquet(temporary, index=False)
+            table.to_parquet(stream, index=False)
     return file
 
 
@@ -69,8 +80,8 @@ def write_noise(recipe: Recipe, file: FilePath) -> None:
     assert recipe.noise is not None
     rest = json.dumps(replace(recipe, noise=None).to_dict())
     noise, points = recipe.noise.latents, recipe.keyframes.vectors
-    with writing(file) as temporary:
-        np.savez(temporary, noise=noise, points=points, recipe=rest)
+    with writing_stream(file) as stream:
+        np.savez(stream, noise=noise, points=points, recipe=rest)
 
 
 def read_noise(file: FilePath) -> Recipe:
@@ -80,10 +91,15 @@ def read_noise(file: FilePath) -> Recipe:
         QueryError: the file cannot be read, or is another.
     """
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             recipe = Recipe.from_dict(json.loads(str(arrays["recipe"])))
             return replace(recipe, noise=Noise(arrays["noise"]))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except QueryError as error:
+        raise QueryError(f"{file} holds no noise that can be used: {error}") from error
+    except FileNotFoundError:
+        raise QueryError(no_such_file(file)) from None
+    except _UNREADABLE as error:  # numpy's own words advise to unpickle it
         raise QueryError(
-            f"{file} holds no noise that can be used: {error}. `unclip invert` writes such files."
+            f"{file} holds no noise that can be used: it is damaged, or another program wrote it. "
+            "`unclip invert` writes such files."
         ) from error

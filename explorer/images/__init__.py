@@ -7,12 +7,13 @@ Points.
 from explorer.images.converting import as_rgb
 from explorer.images.formats import FORMATS
 from explorer.images.reading import decode_image, full_size, name_of, open_image, read_bytes
-from explorer.images.sheets import grid, read_recipe, save_image
+from explorer.images.sheets import fitted, grid, read_recipe, save_image
 
 __all__ = [
     "FORMATS",
     "as_rgb",
     "decode_image",
+    "fitted",
     "full_size",
     "grid",
     "name_of",

@@ -4,6 +4,7 @@ What counts is what lies in memory while an image is decoded, which its file's s
 a TIFF of 184 KB and a WebP of 2.5 KB can take gigabytes.
 """
 
+import ctypes
 import fcntl
 import math
 import os
@@ -88,6 +89,12 @@ def _strip_bytes(image: Image.Image) -> int:
 def share_turns(file: str) -> None:
     """Let this process take turns with others that share `file`, image by large image."""
     _turn_file[:] = [file]
+
+
+def give_back() -> None:
+    """Give memory that decoding has freed back to the system; glibc keeps it for each thread."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from os import PathLike
 from pathlib import Path as FilePath
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
 from explorer.errors import QueryError
-from explorer.files import writing
+from explorer.files import write_file
 from explorer.font import font
 from explorer.images.converting import PILLOW_ERRORS, as_rgb
 from explorer.images.formats import open_header
@@ -56,11 +56,22 @@ def grid(
     sheet = Image.new("RGB", (columns * width + gap, rows * height + gap), background)
     for i, image in enumerate(images):
         left, top = gap + i % columns * width, gap + i // columns * height
-        tile = ImageOps.contain(as_rgb(image), (side, side))
+        tile = fitted(as_rgb(image), side)
         sheet.paste(tile, (left + (side - tile.width) // 2, top + (side - tile.height) // 2))
         if labels is not None:
             _label(sheet, labels[i], (left, top + side), (side, line))
     return sheet
+
+
+def fitted(image: Image.Image, side: int) -> Image.Image:
+    """Scale an image so that its longer side has `side` pixels, and the shorter one at least 1.
+
+    >>> fitted(Image.new("RGB", (600, 1)), 128).size
+    (128, 1)
+    """
+    longest = max(image.size)
+    width, height = (max(1, round(pixels / longest * side)) for pixels in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _label(sheet: Image.Image, text: str, corner: tuple[int, int], size: tuple[int, int]) -> None:
@@ -99,8 +110,9 @@ def save_image(
     if not file.parent.is_dir():
         raise QueryError(f"The folder {name_of(file.parent)} does not exist. Create it first.")
     options = save_options(file.suffix.lower(), recipe)
-    with writing(file) as temporary, temporary.open("wb") as stream:
-        image.save(stream, **options)
+    content = io.BytesIO()
+    image.save(content, **options)
+    write_file(file, content.getvalue())
 
 
 def read_recipe(file: str | PathLike[str]) -> dict[str, Any] | None:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from explorer.encoder import Encoder
-from explorer.errors import LibraryNotFound
+from explorer.errors import LibraryError, LibraryLocked, LibraryNotFound
 from explorer.library.adding import AddOptions, AddSettings, Progress, add
 from explorer.library.care import Care
 from explorer.library.columns import set_columns
 from explorer.library.hits import Hits
 from explorer.library.importing.adder import Imported, VectorAdder
-from explorer.library.manifest import DType
+from explorer.library.manifest import DType, versions
 from explorer.library.reader import MinScore
 from explorer.library.relevance import neutral_phrases
 from explorer.library.sources.columns import join_table
@@ -116,11 +116,20 @@ class Library(VectorAdder, Care):
 
         Raises:
             SpaceMismatch: there is one of another space.
+            LibraryLocked: another process is creating one there.
         """
         try:
             library = cls.open(folder)
         except LibraryNotFound:
-            return cls.create(folder, model, dtype=dtype)
+            model = _loaded(model)
+            try:
+                return cls.create(folder, model, dtype=dtype)
+            except LibraryLocked:
+                raise
+            except LibraryError:
+                if not versions(FilePath(folder)):
+                    raise
+                library = cls.open(folder)  # another process has created it meanwhile
         model = _loaded(model)
         library._check(model.space)
         library._encoder = model.encoder

@@ -18,8 +18,9 @@ from explorer.library.sources.columns import Join
 from explorer.library.sources.exclusion import Exclusion
 from explorer.library.sources.items import AnySource, Item, Options, Scan
 from explorer.library.sources.scan import scan
-from explorer.library.store import Store
+from explorer.library.store import Store, explain_saved
 from explorer.library.writer import writing_to
+from explorer.refusals import explain_memory
 
 SEGMENT_ROWS = 4096
 SEGMENT_SECONDS = 30.0  # what a power cut may cost
@@ -85,7 +86,10 @@ def add(
         found = scan(sources, options, given)
         store.warnings += found.warnings
         store.excluded = dict(exclusion.counts)
-        with closing(_run(store, found, encoder, settings)) as steps:
+        with (
+            explain_memory(lambda: explain_saved(store.manifest.rows)),
+            closing(_run(store, found, encoder, settings)) as steps,
+        ):
             yield from steps
 
 

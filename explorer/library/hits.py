@@ -15,6 +15,7 @@ from PIL import Image
 from explorer import html
 from explorer.errors import ImageError, LibraryDamaged, QueryError
 from explorer.index import Index
+from explorer.library.captions import is_blank, label_of
 from explorer.library.contents import Vectors
 from explorer.library.reserved import given_names, with_given_names
 from explorer.library.segments import OWN_COLUMNS
@@ -73,7 +74,7 @@ class Hits:
                 "score": float(self.scores[position]),
                 "item": self.items[position],
                 "row": int(self.rows[position]),
-                **{name: None if _missing(value) else value for name, value in users.items()},
+                **{name: None if is_blank(value) else value for name, value in users.items()},
             }
 
     def _repr_html_(self) -> str:
@@ -100,7 +101,7 @@ class Hits:
     def captions(self) -> list[str]:
         """A line for each: its score, and its caption if it has one, else its file."""
         captions = self.table["caption"] if "caption" in self.table.columns else self.items
-        named = [i if _missing(c) else c for c, i in zip(captions, self.items, strict=True)]
+        named = [label_of(c, i) for c, i in zip(captions, self.items, strict=True)]
         return [f"{score:.3f} {name}" for score, name in zip(self.scores, named, strict=True)]
 
     def to_pandas(self) -> "pd.DataFrame":
@@ -124,7 +125,7 @@ class Hits:
     def caption(self, rank: int) -> str:
         """Return what a hit is called: its caption if it has one, else its file's name."""
         caption = self.table.iloc[rank].get("caption")
-        return FilePath(self.items[rank]).name if _missing(caption) else str(caption)
+        return label_of(caption, FilePath(self.items[rank]).name)
 
 
 def images_of(

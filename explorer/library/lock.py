@@ -8,11 +8,13 @@ machine there.
 import fcntl
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path as FilePath
 from types import TracebackType
 from typing import Self
 
 from explorer.errors import LibraryLocked
+from explorer.files import explain_failure
 
 
 class WriterLock:
@@ -20,6 +22,7 @@ class WriterLock:
 
     Raises:
         LibraryLocked: another writer holds it; the message names its process and machine.
+        DiskError: the folder cannot be written.
     """
 
     def __init__(self, folder: FilePath) -> None:
@@ -27,7 +30,8 @@ class WriterLock:
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
+        with explain_failure(self._file.parent):
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -41,8 +45,9 @@ class WriterLock:
         except BaseException:
             os.close(descriptor)
             raise
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}@{socket.gethostname()}\n".encode(), 0)
+        with suppress(OSError):  # on a full disk the lock holds too, without its holder's name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}@{socket.gethostname()}\n".encode(), 0)
         self._descriptor = descriptor
         return self
 

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from explorer import html
-from explorer.errors import DiskError, ImageError, QueryError, SpaceMismatch
+from explorer.errors import ImageError, QueryError, SpaceMismatch
+from explorer.files import collect_temporary, explain_failure
 from explorer.images import name_of, open_image
 from explorer.index import Index
 from explorer.library.columns import with_set_columns
@@ -96,6 +97,7 @@ class Reader:
         folder = self.folder / "cache"
         with suppress(OSError):  # a library on a read-only disk has no cache, and needs none
             folder.mkdir(exist_ok=True)
+            collect_temporary(folder)
         return folder
 
     @property
@@ -232,9 +234,9 @@ class Reader:
         parts = (vectors[i : i + PART_ROWS] for i in range(0, len(vectors), PART_ROWS))
         with collecting():  # what a neutral phrase lacks in the model is not the user's concern
             measured = Relevance.fit(parts, self._neutral(side))
-        for old in self.cache_folder.glob(f"relevance-{side}-*"):
-            old.unlink(missing_ok=True)
-        with suppress(DiskError):  # a cache: what the disk refuses is measured again
+        with suppress(OSError):  # a cache: what the disk refuses is measured again
+            for old in self.cache_folder.glob(f"relevance-{side}-*"):
+                old.unlink(missing_ok=True)
             measured.save(file)
         return measured
 
@@ -256,8 +258,9 @@ class Reader:
     def save_index(self) -> None:
         """Write the search index to the cache folder. Building an exact one is about as fast."""
         index, _ = self._derive("index", self._load_index)
-        for file in self.cache_folder.glob("index-*"):
-            file.unlink(missing_ok=True)
+        with explain_failure(self.cache_folder):
+            for file in self.cache_folder.glob("index-*"):
+                file.unlink(missing_ok=True)
         index.save(self._index_file, self._points_key)
 
     @property

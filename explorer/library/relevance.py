@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 from jaxtyping import Bool, Float
 
-from explorer.files import writing
+from explorer.files import writing_stream
 from explorer.points import Side
 
 BEST = 3  # rows whose mean score is a query's best
@@ -101,8 +101,8 @@ class Relevance:
 
     def save(self, file: FilePath) -> None:
         """Write it as a cache."""
-        with writing(file) as temporary:
-            np.savez(temporary, mean=self.mean, spread=self.spread, bests=self.bests)
+        with writing_stream(file) as stream:
+            np.savez(stream, mean=self.mean, spread=self.spread, bests=self.bests)
 
     @classmethod
     def load(cls, file: FilePath, rows: int) -> Self:

@@ -15,7 +15,7 @@ from typing import Any
 
 from explorer import files
 from explorer.errors import LibraryDamaged, LibraryError, LibraryNotFound
-from explorer.files import TEMPORARY, make_folder
+from explorer.files import ABANDONED_SECONDS, TEMPORARY, collect_temporary, make_folder
 from explorer.images import name_of
 from explorer.library.contents import Contents
 from explorer.library.lock import WriterLock
@@ -31,7 +31,6 @@ from explorer.library.manifest import (
 from explorer.library.segments import Failure, Row, damage, remedy, write_segment
 from explorer.points import Side, Space
 
-ORPHAN_SECONDS = 3600.0  # younger unreferenced files may belong to a writer elsewhere
 _OWN_NAMES = {"manifests", "segments", "cache", "lock"}
 
 
@@ -139,10 +138,11 @@ class Store:
 
         Nothing but temporary names is deleted while a manifest is damaged: it may name more.
         """
+        collect_temporary(self.folder / "cache")
         manifests = list(readable_manifests(self.folder))
         named = {segment.id for manifest in manifests for segment in manifest.segments}
         all_readable = len(manifests) == len(versions(self.folder))
-        before = time.time() - ORPHAN_SECONDS
+        before = time.time() - ABANDONED_SECONDS
         for entry in [*self.folder.glob("segments/*"), *self.folder.glob("manifests/.tmp-*")]:
             temporary = entry.name.startswith(TEMPORARY)
             with suppress(OSError):
@@ -157,8 +157,12 @@ class Store:
 
 def explain_failure(folder: FilePath, saved: int) -> AbstractContextManager[None]:
     """Turn a failure of the disk into a LibraryError that says how many rows are saved."""
-    saved_so_far = f"{saved:,} rows are saved. Make room and run the same again; it goes on."
-    return files.explain_failure(folder, saved_so_far, kind=LibraryError)
+    return files.explain_failure(folder, kind=LibraryError, saved=explain_saved(saved))
+
+
+def explain_saved(rows: int) -> str:
+    """Say how many rows are saved, when writing more of them fails."""
+    return f"{rows:,} rows are saved; the same command goes on from there."
 
 
 def create_store(

@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path as FilePath
 
 from explorer.errors import DiskError, UnknownModel, WeightsMissing
-from explorer.files import config_folder, write_file
+from explorer.files import collect_temporary, config_folder, explain_failure, write_file
 from explorer.models import MODELS
 from explorer.models.shared.manifest import sha256
 
@@ -122,8 +122,7 @@ def _place() -> FilePath:
 
 
 def _write(file: FilePath, content: bytes) -> None:
-    try:
+    with explain_failure(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise DiskError(f"{file.parent} cannot be made: {error.strerror}.") from error
+    collect_temporary(file.parent)
     write_file(file, content)

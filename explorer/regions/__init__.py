@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from explorer.encoder import Encoder
 from explorer.errors import QueryError
-from explorer.files import make_folder, writing
+from explorer.files import collect_temporary, make_folder, writing_stream
 from explorer.library import Library
 from explorer.notes import collecting, note
 
@@ -240,6 +240,7 @@ def vocabulary_vectors(encoder: Encoder, words: list[str]) -> Float[np.ndarray, 
         units = encoder.encode_text(words).unit.astype(np.float32)
     with suppress(OSError):  # a cache that cannot be written is no obstacle
         make_folder(file.parent)
-        with writing(file) as temporary:
-            np.save(temporary, units, allow_pickle=False)
+        collect_temporary(file.parent)
+        with writing_stream(file) as stream:
+            np.save(stream, units, allow_pickle=False)
     return units

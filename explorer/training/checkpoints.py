@@ -4,7 +4,9 @@ Knows tensors and files; no model, no images.
 """
 
 import json
-from contextlib import AbstractContextManager
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +26,18 @@ def explained(folder: FilePath, needed: int) -> AbstractContextManager[None]:
     Args:
         needed: bytes that were to be written.
     """
-    remedy = "What was saved before is whole: make room, and run the same command with --resume."
-    return explain_failure(folder, remedy, kind=TrainingError, needed=needed)
+    saved = "What was saved before is whole; the same command with --resume goes on from there."
+    return explain_failure(folder, kind=TrainingError, needed=needed, saved=saved)
+
+
+@contextmanager
+def removed_on_failure(folder: FilePath) -> Iterator[None]:
+    """Remove a folder of new files if the block, which moves them to their place, fails."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def diverged(what: str) -> TrainingError:

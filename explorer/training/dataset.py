@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from explorer.errors import ImageError
-from explorer.files import write_file
+from explorer.files import write_file, writing_stream
 from explorer.library import Library
 from explorer.models.shared.patch_decoder import as_seen
 from explorer.training.checkpoints import explained
@@ -63,16 +63,20 @@ def _read(
     library: Library, work: FilePath, size: int, rows: np.ndarray, framing: dict[str, Any]
 ) -> None:
     kept: list[int] = []
-    with explained(work, len(rows) * size * size * 3), (work / PIXELS).open("wb") as file:
+    with (
+        explained(work, len(rows) * size * size * 3),
+        writing_stream(work / PIXELS) as stream,
+    ):
         for row, pixels in _opened(library, rows, size, framing):
             kept.append(row)
-            file.write(pixels.tobytes())
+            stream.write(pixels.tobytes())
     skipped = len(rows) - len(kept)
     check_count(library, len(kept), f"{skipped} images cannot be opened. Add images to it.")
     if skipped:
         print(f"{skipped} of {len(rows)} images cannot be opened and are left out", file=sys.stderr)
     with explained(work, len(kept) * library.space.dimension * 4):
-        np.save(work / POINTS, library.points(kept).vectors)
+        with writing_stream(work / POINTS) as stream:
+            np.save(stream, library.points(kept).vectors)
         hashes = library.rows["sha256"].to_numpy()[kept].tolist()
         write_file(work / INDEX, json.dumps({"skipped": skipped, "hashes": hashes}).encode())
 

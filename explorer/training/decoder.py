@@ -5,6 +5,7 @@ held-out images over their decodes, and with the score of their round trip.
 """
 
 import csv
+import io
 import sys
 import time
 from contextlib import nullcontext
@@ -17,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from explorer.errors import QueryError
-from explorer.files import replace_files
+from explorer.files import make_folder, replace_files, write_file
 from explorer.images import grid, save_image
 from explorer.library import Library
 from explorer.metrics import cosines, recall
@@ -27,7 +28,7 @@ from explorer.models.shared.preprocess import Preprocess
 from explorer.models.trained import DECODER, load_decoder
 from explorer.points import Points
 from explorer.training import decoder_network
-from explorer.training.checkpoints import explained, write_manifest
+from explorer.training.checkpoints import explained, removed_on_failure, write_manifest
 from explorer.training.dataset import read_examples
 from explorer.training.decoder_network import Examples, Networks
 from explorer.training.loop import Interrupt, Plan, Run
@@ -158,7 +159,7 @@ class Output:
         """
         fresh = self.folder / "work" / "next"
         self.manifest["training"] |= {"stage": run.name, "step": run.step}
-        with explained(self.folder, DECODER_BYTES):
+        with explained(self.folder, DECODER_BYTES), removed_on_failure(fresh):
             networks.save(fresh)
             write_manifest(fresh / DECODER, self.manifest)
             if measure:
@@ -202,11 +203,13 @@ class Output:
             "learning_rate": f"{run.rate * run.factor():.3g}",
             **scores,
         }
-        with (self.folder / "progress.csv").open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row), lineterminator="\n")
-            if not file.tell():
-                writer.writeheader()
-            writer.writerow(row)
+        file, added = self.folder / "progress.csv", io.StringIO()
+        before = file.read_bytes() if file.exists() else b""
+        writer = csv.DictWriter(added, list(row), lineterminator="\n")
+        if not before:
+            writer.writeheader()
+        writer.writerow(row)
+        write_file(file, before + added.getvalue().encode())
 
     def _write_sheet(self, decodes: list[Image.Image]) -> None:
         """Write held-out images, and under each row of them their decodes."""
@@ -215,6 +218,6 @@ class Output:
             part = slice(start, start + SHEET_COLUMNS)
             tiles += [*self.originals[part], *decodes[part]]
         sheets = self.folder / "samples"
-        sheets.mkdir(exist_ok=True)
+        make_folder(sheets)
         number = 1 + max((int(file.stem) for file in sheets.glob("[0-9]*.png")), default=0)
         save_image(grid(tiles, columns=SHEET_COLUMNS), sheets / f"{number:04d}.png")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from explorer.files import make_folder, write_file
 from explorer.models.shared.patch_decoder import DRAFT, GRID, UNET, make_draft
 from explorer.training.checkpoints import write_tensors
 from explorer.training.loop import Interrupt, Plan, Run, autocast
@@ -116,9 +117,9 @@ class Networks:
         self.normalizer.save_config(folder / "image_normalizer")
         name = "diffusion_pytorch_model.safetensors"
         write_tensors(folder / "image_normalizer" / name, self.normalizer.state_dict())
-        (folder / "scheduler").mkdir(exist_ok=True)
+        make_folder(folder / "scheduler")
         config = json.dumps(SCHEDULER, indent=2) + "\n"
-        (folder / "scheduler/scheduler_config.json").write_text(config)
+        write_file(folder / "scheduler/scheduler_config.json", config.encode())
 
 
 def unet(dimension: int, channels: int, widths: tuple[int, int]) -> Any:

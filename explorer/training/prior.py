@@ -21,7 +21,7 @@ from explorer.models.trained import PRIOR, load_prior
 from explorer.points import Points
 from explorer.prior import Prior
 from explorer.training import prior_network
-from explorer.training.checkpoints import explained, write_manifest
+from explorer.training.checkpoints import explained, removed_on_failure, write_manifest
 from explorer.training.loop import Interrupt, Plan
 from explorer.training.prior_network import Captioned, Reader
 from explorer.training.run_folder import (
@@ -78,7 +78,7 @@ def train(
         raise no_time_left(folder, plan)
     facts = {"column": column, "captions": len(captions), "step": last[0].step}
     recipe, held = recipe_of(library, plan, **facts), points[np.flatnonzero(out)]
-    with explained(folder, PRIOR_BYTES):
+    with explained(folder, PRIOR_BYTES), removed_on_failure(work / "next"):
         prior_network.save(network, work / "next")
         return _finish(work / "next", folder, model, recipe, held)
 

@@ -1,6 +1,5 @@
 """Library: what it is made of, what could not be read, adding images, verifying it."""
 
-import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path as FilePath
@@ -10,6 +9,7 @@ import streamlit as st
 
 from explorer.app import outputs, state
 from explorer.app.server.uploads import Upload, uploaded
+from explorer.files import make_folder, write_file
 from explorer.library import Library
 from explorer.library.presence import VERIFY_SECONDS
 
@@ -103,10 +103,10 @@ def _run(library: Library, sources: list[str], columns: "pd.DataFrame | None" = 
 def _folder(library: Library, images: Sequence[Upload]) -> str:
     """Copy uploads into the folder of uploads beside the library, under their checksums."""
     folder = library.folder.with_name(f"{library.folder.name}-uploads")
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     for image in images:
         if not (folder / image.file.name).exists():
-            shutil.copyfile(image.file, folder / image.file.name)
+            write_file(folder / image.file.name, image.file.read_bytes())
     return str(folder)
 
 

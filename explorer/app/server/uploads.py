@@ -18,6 +18,7 @@ from PIL import Image
 from explorer.app.outputs import escaped
 from explorer.errors import ImageError, QueryError
 from explorer.images import FORMATS, name_of, open_image, save_image
+from explorer.images.budget import give_back
 from explorer.interrupts import at_end
 
 MAX_FILE_MEGABYTES = 20
@@ -77,6 +78,8 @@ def checked(content: bytes, name: str) -> Upload:
         return Upload(kept(content, lambda: open_image(content)), name)
     except ImageError as error:
         raise ImageError(str(error).replace("This image", name, 1)) from None
+    finally:
+        give_back()
 
 
 class _Folder:

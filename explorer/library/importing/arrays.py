@@ -50,8 +50,11 @@ def array_part(array: np.ndarray, space: Space) -> Part:
     return Part("The array", name.encode(), name.encode(), str(array.dtype), read)
 
 
-def npy_part(path: bytes, source: bytes, space: Space) -> Part:
+def npy_part(path: bytes, source: bytes, space: Space, *, alone: bool = False) -> Part:
     """Open an .npy file.
+
+    Args:
+        alone: an array of one dimension is one vector.
 
     Raises:
         QueryError: it holds no vectors of the space.
@@ -60,6 +63,8 @@ def npy_part(path: bytes, source: bytes, space: Space) -> Part:
     with open(path, "rb") as stream:
         shape, fortran, dtype = _header(stream, name)
         offset = stream.tell()
+    if alone and len(shape) == 1:
+        shape, fortran = (1, *shape), False
     check_array(name, shape, dtype, space)
     _check_size(path, shape, dtype, offset)
 
@@ -184,8 +189,11 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
     try:
         reader = readers[form.read_magic(stream)]
         return reader(stream, max_header_size=MAX_HEADER_BYTES)
-    except (KeyError, *_HEADER_ERRORS) as error:
-        raise _unreadable(name, error) from None
+    except (KeyError, *_HEADER_ERRORS):  # numpy's own words advise to unpickle it
+        raise QueryError(
+            f"{name} cannot be read as an array of numbers: its header is damaged, or not one that "
+            "np.save writes for numbers. Write it again."
+        ) from None
 
 
 def _check_size(path: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import QueryError
+from explorer.library.captions import is_blank
 from explorer.library.segments import OWN_COLUMNS
 from explorer.library.sources.tables import (
     FILE_COLUMNS,
@@ -54,7 +55,7 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:  # a numpy scalar
         value = value.item()
     if isinstance(value, str):
-        return _text(value) or None
+        return None if is_blank(value) else _text(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -92,7 +93,7 @@ class Join:
         self.matched = 0
         for record in records:
             given = record.get(column)
-            if not given:
+            if is_blank(given) or not given:
                 continue
             given = given.strip() if isinstance(given, str) else given
             name = os.path.normpath(as_name(given))

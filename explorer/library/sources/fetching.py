@@ -11,7 +11,7 @@ from urllib import request
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
 
-from explorer.files import make_folder, write_file
+from explorer.files import collect_temporary, make_folder, write_file
 from explorer.images.formats import is_image, suffix_of
 
 MAX_FETCHED_BYTES = 50_000_000  # of one image
@@ -26,6 +26,7 @@ def fetch_all(urls: Sequence[str], folder: bytes) -> list[tuple[bytes, str]]:
     A file that is there already is not fetched again.
     """
     make_folder(FilePath(os.fsdecode(folder)))
+    collect_temporary(FilePath(os.fsdecode(folder)))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda url: _fetch_once(url, folder), urls))
 

@@ -7,6 +7,7 @@ from typing import Any
 from explorer.errors import QueryError
 from explorer.images import name_of
 from explorer.images.formats import suffix_of
+from explorer.library.captions import is_blank
 from explorer.library.sources.columns import as_name, clean
 from explorer.library.sources.embedded import SHARD_SUFFIXES, image_column, other_columns
 from explorer.library.sources.fetching import fetch_all
@@ -55,9 +56,9 @@ def _add_files(found: Scan, file: bytes, records: list[dict[str, Any]], column: 
     """Add the images that a table names by path."""
     folder, again = os.path.dirname(file), 0
     for record in records:
-        if not record.get(column):
+        given = record.get(column)
+        if is_blank(given) or not given:
             continue
-        given = record[column]
         relative = as_name(given.strip() if isinstance(given, str) else given)
         path = os.path.normpath(os.path.join(folder, relative))
         again += (path, b"") in found.items
@@ -78,7 +79,8 @@ def _add_urls(
     found: Scan, file: bytes, records: list[dict[str, Any]], column: str, options: Options
 ) -> None:
     """Fetch the images that a table names by URL, and add their files."""
-    rows = {str(record[column]).strip(): record for record in records if record.get(column)}
+    named = (record for record in records if not is_blank(record.get(column)))
+    rows = {str(record[column]).strip(): record for record in named}
     for (url, record), (path, problem) in zip(
         rows.items(), fetch_all(list(rows), options.fetched), strict=True
     ):

@@ -21,9 +21,9 @@ MOST = 0.5  # of them must be unlike the training images before a library is sai
 
 def write_support(file: FilePath, support: Support) -> None:
     """Write the reference and held-out points of a Support as float16."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    from explorer.files import writing
+    from explorer.files import write_file
 
     tensors = {
         name: np.ascontiguousarray(points.vectors, dtype=np.float16)
@@ -33,8 +33,7 @@ def write_support(file: FilePath, support: Support) -> None:
     about = {"fingerprint": space.fingerprint, "neighbours": str(support.neighbours)}
     if support.on_white:
         about["ground"] = "white"
-    with writing(file) as temporary:
-        save_file(tensors, temporary, about)
+    write_file(file, save(tensors, about))
 
 
 def read_support(file: FilePath, space: Space) -> Support | None:

@@ -6,7 +6,7 @@ It works with addresses and files; it knows no models.
 import hashlib
 from pathlib import Path as FilePath
 
-from explorer.files import finish_file
+from explorer.files import finish_file, make_folder
 
 CHUNK_BYTES = 1 << 20
 
@@ -24,7 +24,7 @@ def download(url: str, file: FilePath, size: int) -> None:
     from huggingface_hub import get_session
     from huggingface_hub.utils import build_hf_headers, tqdm  # type: ignore[attr-defined]
 
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     part = file.with_name(f"{file.name}.part")
     with part.open("ab") as out, tqdm(total=size, unit="B", unit_scale=True) as bar:
         while (have := out.tell()) < size:
