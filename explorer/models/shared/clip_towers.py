@@ -19,6 +19,7 @@ from explorer.models import load
 from explorer.models.openclip import clean_texts
 from explorer.models.shared.checkpoint import load_part, load_tokenizer
 from explorer.models.shared.fingerprint import of_transformers
+from explorer.models.shared.on_word import check_recorded, kept
 from explorer.models.shared.preprocess import Preprocess
 from explorer.points import Space
 
@@ -49,6 +50,7 @@ class TransformersEncoder(Encoder):
         self.space, self.device, self._preprocess = space, device, preprocess
         self._image, self._text, self._tokenizer = image, text, tokenizer
         self._text_from = text_from
+        self._load_text = kept(lambda: load(text_from, device=device))
         on_cuda = device.startswith("cuda")
         self.dtype = "float16" if on_cuda else "float32"
         self.batch_size = 128 if on_cuda else 16
@@ -119,7 +121,7 @@ class TransformersEncoder(Encoder):
     @cached_property
     def _text_encoder(self) -> Encoder:
         """Load the open_clip model that embeds texts; it must be of the same Space."""
-        encoder = load(self._text_from, device=self.device).encoder
+        encoder = self._load_text().encoder
         remedy = f"The image tower must be that of {self._text_from}, which embeds texts."
         self.space.check(encoder.space, remedy)
         return encoder
@@ -154,12 +156,14 @@ def load_towers(
         config = json.loads((image / "config.json").read_text("utf-8"))
         seen = _preprocess(preprocess, config["image_size"])
         fingerprint = of_transformers(config, _tensors(image), seen)
+        dimension = config["projection_dim"]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise WeightsMissing(
             f"{image} has no image tower of CLIP that can be read ({error}). It needs "
             f"config.json and {WEIGHTS[0]}; download the checkpoint again."
         ) from error
-    space = Space(name, config["projection_dim"], fingerprint)
+    check_recorded(name, fingerprint)
+    space = Space(name, dimension, fingerprint)
     return TransformersEncoder(space, image, seen, text, tokenizer, device, text_from)
 
 
