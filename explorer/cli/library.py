@@ -39,7 +39,9 @@ class Reading:
     ] = None
     max_megapixels: Annotated[
         float | None,
-        typer.Option(help="Refuse larger images; default: 128, and 485 MB of memory."),
+        typer.Option(
+            help="Refuse larger images, or over 4 MB each of memory; default: 128, 485 MB."
+        ),
     ] = None
 
     def settings(self) -> "AddOptions":
@@ -139,7 +141,7 @@ def add(
     with Progress(*look, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading images", total=None)
         for last in library.adding(sources, columns=columns, **options):
-            bar.update(task, completed=last.done, total=last.total)
+            bar.update(task, description=last.doing, completed=last.done, total=last.total)
     counted = ("embedded", "unchanged", "failed", "removed")
     return {
         "library": str(library.folder),

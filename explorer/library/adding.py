@@ -16,7 +16,7 @@ from explorer.library.existing import ExistingRows
 from explorer.library.sources.columns import Join
 from explorer.library.sources.exclusion import Exclusion
 from explorer.library.sources.items import AnySource, Item, Options, Scan
-from explorer.library.sources.scan import scan
+from explorer.library.sources.scan import fetch, scan
 from explorer.library.store import Store
 from explorer.library.writer import writing_to
 
@@ -37,6 +37,7 @@ class Progress:
     failed: int
     removed: int  # rows whose image is no longer there
     current: str  # the item that was last dealt with
+    doing: str = "reading images"  # or "fetching images", which counts URLs of tables
 
 
 class AddOptions(TypedDict, total=False):
@@ -80,6 +81,8 @@ def add(
             )
         exclusion = Exclusion(settings.exclude)
         options = Options(exclusion, settings.every, os.fsencode(store.folder))
+        for done, urls in fetch(sources, options):
+            yield Progress(done, urls, 0, 0, 0, 0, 0, "", "fetching images")
         found = scan(sources, options, given)
         store.warnings += found.warnings
         store.excluded = dict(exclusion.counts)
@@ -154,11 +157,9 @@ class _Journal:
 
     def progress(self, current: str) -> Progress:
         self.last_shown = time.monotonic()
-        counts = {
-            name: self.counts[name] for name in ("embedded", "unchanged", "failed", "removed")
-        }
-        total = len(self.found.items)
-        return Progress(self.done, total, self.committed, **counts, current=current)
+        names = ("embedded", "unchanged", "failed", "removed")
+        counts = (self.counts[name] for name in names)
+        return Progress(self.done, len(self.found.items), self.committed, *counts, current)
 
     def take(self, change: Change) -> None:
         """Count a change, and commit if enough wait, or wait long enough."""
