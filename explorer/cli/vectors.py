@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path as FilePath
 
@@ -16,6 +17,7 @@ from explorer.points import Points, Space
 from explorer.recipe import Recipe
 
 COLUMN = "vector"
+_DAMAGED = (EOFError, MemoryError, RecursionError, zipfile.BadZipFile, zlib.error)
 
 
 def read_vectors(file: FilePath, space: Space) -> Points:
@@ -36,7 +38,7 @@ def read_vectors(file: FilePath, space: Space) -> Points:
         array = np.atleast_2d(np.asarray(array, dtype=np.float32))
         labels = tuple(f"{file.name}[{i}]" for i in range(len(array)))
         return Points(array, space, "image", labels)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, *_DAMAGED) as error:
         raise QueryError(
             f"{file} does not hold vectors that can be used: {error}. It needs N × "
             f"{space.dimension} raw vectors of {space.name}, as `unclip export` writes them."
@@ -83,7 +85,7 @@ def read_noise(file: FilePath) -> Recipe:
         with np.load(file, allow_pickle=False) as arrays:
             recipe = Recipe.from_dict(json.loads(str(arrays["recipe"])))
             return replace(recipe, noise=Noise(arrays["noise"]))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, LookupError, TypeError, *_DAMAGED) as error:
         raise QueryError(
             f"{file} holds no noise that can be used: {error}. `unclip invert` writes such files."
         ) from error

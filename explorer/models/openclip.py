@@ -17,6 +17,7 @@ from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
 from explorer.models.shared.checked_config import check_open_clip, check_tokenizer, read_json
+from explorer.models.shared.checkpoint import MISMATCH
 from explorer.models.shared.fingerprint import image_tower, of_open_clip
 from explorer.models.shared.hub import Release
 from explorer.models.shared.on_word import check_recorded, named_by_data
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
 _PREPROCESS = ("mean", "std", "interpolation", "resize_mode", "size", "fill_color")
-_MISMATCH = (
-    *(RuntimeError, ValueError, TypeError, LookupError, AttributeError, OSError),
-    *(AssertionError, ArithmeticError, MemoryError),
-)
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
@@ -185,7 +182,7 @@ def load_folder(
         with quiet():
             module = open_clip.create_model(f"local-dir:{folder}", device=device)
             tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}", **own)
-    except (*_MISMATCH, SafetensorError) as error:
+    except (*MISMATCH, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsMissing(
             f"The weights in {folder} do not match {CONFIG}: {reason} Save both from one model."

@@ -4,7 +4,6 @@ A checkpoint can have the image tower alone; then the open_clip model that the d
 with embeds texts. Both layouts of one tower give one Space (`fingerprint`).
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -14,9 +13,10 @@ import numpy as np
 from jaxtyping import Float
 
 from explorer.encoder import Encoder
-from explorer.errors import WeightsMissing
+from explorer.errors import ExplorerError, WeightsMissing
 from explorer.models import load
 from explorer.models.openclip import clean_texts
+from explorer.models.shared.checked_config import check_network, read_json
 from explorer.models.shared.checkpoint import load_part, load_tokenizer
 from explorer.models.shared.fingerprint import of_transformers
 from explorer.models.shared.on_word import check_recorded, kept
@@ -153,11 +153,14 @@ def load_towers(
     from safetensors import SafetensorError
 
     try:
-        config = json.loads((image / "config.json").read_text("utf-8"))
+        config = read_json(image / "config.json")
+        check_network(config, image / "config.json")
         seen = _preprocess(preprocess, config["image_size"])
         fingerprint = of_transformers(config, _tensors(image), seen)
         dimension = config["projection_dim"]
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except ExplorerError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         raise WeightsMissing(
             f"{image} has no image tower of CLIP that can be read ({error}). It needs "
             f"config.json and {WEIGHTS[0]}; download the checkpoint again."
@@ -180,7 +183,7 @@ def _preprocess(folder: FilePath | None, size: int) -> Preprocess:
     """Read a CLIPImageProcessor's config: resize the shorter side, crop and normalise."""
     if folder is None:
         return Preprocess((size, size))
-    config = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
+    config = read_json(folder / "preprocessor_config.json")
     crop = config.get("crop_size", size)
     height, width = (crop["height"], crop["width"]) if isinstance(crop, dict) else (crop, crop)
     interpolation = {2: "bilinear", 3: "bicubic"}[config.get("resample", 3)]

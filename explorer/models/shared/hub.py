@@ -174,9 +174,21 @@ class Release:
             self.repository,
             revision=self.revision,
             local_files_only=local_files_only,
+            tqdm_class=_without_bar(),
             **self._file_patterns,
         )
         return FilePath(folder)
+
+
+def _without_bar() -> Any:
+    """Return a progress bar that shows nothing: large files have one of their own."""
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
+
+    class Hidden(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options | {"disable": True})
+
+    return Hidden
 
 
 def releases_of(name: str) -> tuple[Release, ...]:
