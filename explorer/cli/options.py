@@ -196,7 +196,7 @@ def value_of(name: str, text: str, model: "Model") -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -158,8 +158,9 @@ class _Journal:
     def progress(self, current: str) -> Progress:
         self.last_shown = time.monotonic()
         names = ("embedded", "unchanged", "failed", "removed")
-        counts = (self.counts[name] for name in names)
-        return Progress(self.done, len(self.found.items), self.committed, *counts, current)
+        embedded, unchanged, failed, removed = (self.counts[name] for name in names)
+        total, safe = len(self.found.items), self.committed
+        return Progress(self.done, total, safe, embedded, unchanged, failed, removed, current)
 
     def take(self, change: Change) -> None:
         """Count a change, and commit if enough wait, or wait long enough."""
