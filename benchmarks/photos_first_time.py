@@ -141,7 +141,7 @@ def main(photos: str, work: Path) -> None:
     (person.home / ".cache").rename(person.home / "away")
     code, said = person.type("index", photos, "--library", "other.lib")
     assert code == 2
-    for way in re.findall(r"unclip (index .*? --model \S+(?: --source FOLDER)?)(?=[. ]|$)", said):
+    for way in re.findall(r"unclip (index .*? --model \S+(?: --source FOLDER)?)(?=[; ]|$)", said):
         words = [str(released) if word == "FOLDER" else word for word in shlex.split(way)]
         assert person.type(*words)[0] == 0
         shutil.rmtree(person.home / "other.lib")

@@ -56,9 +56,9 @@ def _create(
         if model is not None or source is not None:
             raise
         raise WeightsMissing(
-            f"{error} — With its weights from elsewhere, open_clip_config.json and "
+            f"{error}; with its weights from elsewhere, open_clip_config.json and "
             f"open_clip_model.safetensors in one folder: {again} --model vit-b-32 --source "
-            f"FOLDER. For emoji and icons, with a model that ships with the package: {again} "
+            f"FOLDER; for emoji and icons, with a model that ships with the package: {again} "
             "--model pocket"
         ) from None
     if model is not None and (sentence := no_decoder(loaded.name)):
