@@ -97,8 +97,8 @@ class Release:
         except (OSError, HTTPError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise WeightsMissing(
-                f"The weights of {name} (about {self.megabytes:.0f} MB, of {self.repository}) are not "
-                f"on this machine and cannot be downloaded from {constants.ENDPOINT}: "
+                f"The weights of {name} (about {self.megabytes:.0f} MB, of {self.repository}) are "
+                f"not on this machine and cannot be downloaded from {constants.ENDPOINT}: "
                 f"{reason.rstrip('.')}. With a network and free disk space, run: "
                 f"unclip models get {name}"
             ) from error
