@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer.cli.options import Folder, Json, Trust, opened, trust_folders
-from explorer.cli.output import command, report, say
+from explorer.cli.output import command, report, say, waiting
 from explorer.cli.showing import open_files, preview_lines, print_files
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def _found(
         raise QueryError(
             f"The library {folder} holds no images: unclip index FOLDER --library {folder}"
         )
+    with waiting("loading the model"):  # seconds, most of which are imports
+        _ = library.encoder
     return library.search(parsed, k, where=wanted, min_score=lowest)
 
 
