@@ -163,6 +163,30 @@ def test_a_scheduler_is_one_of_a_fixed_list():
             schedule({"_class_name": name}, explorer.Settings(steps=2, solver="own"))
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"beta_schedule": "x"},
+        {"num_train_timesteps": "many"},
+        {"num_train_timesteps": -3},
+        {"prediction_type": "x"},
+        {"prediction_type": ["x"]},
+        {"trained_betas": "x"},
+        {"beta_start": {}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("solver", ["own", "ddim", "dpm", "unipc"])
+def test_a_scheduler_with_a_value_of_no_sense_is_one_sentence(values, solver):
+    from explorer.sampler.schedule import schedule
+
+    with pytest.raises(ExplorerError) as caught:
+        schedule(
+            {"_class_name": "DDIMScheduler"} | values, explorer.Settings(steps=2, solver=solver)
+        )
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("where", "value"), SETTINGS.values(), ids=SETTINGS)
 def test_a_hostile_setting_is_refused_in_one_sentence(where, value, tmp_path):
     (tmp_path / "open_clip_config.json").write_text(json.dumps(changed(CONFIG, where, value)))

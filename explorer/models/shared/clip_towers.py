@@ -16,8 +16,8 @@ from explorer.encoder import Encoder
 from explorer.errors import ExplorerError, WeightsMissing
 from explorer.models import load
 from explorer.models.openclip import clean_texts
-from explorer.models.shared.checked_config import check_network, read_json
-from explorer.models.shared.checkpoint import load_part, load_tokenizer
+from explorer.models.shared.checked_config import read_json
+from explorer.models.shared.checkpoint import load_part, load_tokenizer, read_config
 from explorer.models.shared.fingerprint import of_transformers
 from explorer.models.shared.on_word import check_recorded, kept
 from explorer.models.shared.preprocess import Preprocess
@@ -153,8 +153,7 @@ def load_towers(
     from safetensors import SafetensorError
 
     try:
-        config = read_json(image / "config.json")
-        check_network(config, image / "config.json")
+        config = read_config(image / "config.json")
         seen = _preprocess(preprocess, config["image_size"])
         fingerprint = of_transformers(config, _tensors(image), seen)
         dimension = config["projection_dim"]
