@@ -3,6 +3,7 @@
 Every draw is seeded, so that a report can be made again. What is not there raises `Absent`.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -17,6 +18,7 @@ from explorer.decoder import Decoder
 from explorer.errors import ExplorerError, QueryError
 from explorer.library import Library
 from explorer.models import Model, load
+from explorer.models.shared.on_word import named_by
 from explorer.models.trust import check_named
 from explorer.points import Points
 from explorer.prior import Prior
@@ -86,8 +88,10 @@ class Dataset:
             other: the folder of a second library.
         """
         library = Library.open(folder)
-        name = model or check_named(library.model, f"The library {folder}")
-        loaded = load(name, decoder=decoder, prior=prior)
+        by = f"The library {folder}"
+        with nullcontext() if model else named_by(by, library.space):
+            name = model or check_named(library.model, by)
+            loaded = load(name, decoder=decoder, prior=prior)
         if caption is None and "caption" in library.columns:
             caption = "caption"
         second = None if other is None else Library.open(other)

@@ -55,6 +55,9 @@ def recipe_in(image: Image.Image) -> dict[str, Any] | None:
     """
     own = image.info.get(_NAME)
     text = own or image.getexif().get(IMAGE_DESCRIPTION, "")
-    values = json.loads(text)
+    try:
+        values = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     recipe = values if own else values.get(_NAME)
     return recipe if isinstance(recipe, dict) else None

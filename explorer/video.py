@@ -152,7 +152,7 @@ def read_video_recipe(file: str | os.PathLike[str]) -> dict[str, Any] | None:
                 comment = tags.get("comment", "")
     try:
         recipe = json.loads(comment or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None  # a comment of another program
     return recipe if isinstance(recipe, dict) else None
 

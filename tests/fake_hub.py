@@ -47,7 +47,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.file(path.partition("/resolve/")[2].partition("/")[2], body)
         if "/tree/" in path:
             return self.json([described(*item) for item in self.server.files.items()])
-        return self.json({"id": "some/thing", "sha": self.commit, "siblings": []})
+        card = {"license": "mit"}
+        about = {"id": "some/thing", "sha": self.commit, "siblings": [], "cardData": card}
+        return self.json(about)
 
     def json(self, value):
         content = json.dumps(value).encode()

@@ -267,6 +267,18 @@ def test_a_table_of_urls_is_fetched_once(tmp_path, library, encoder, site, monke
     assert "/good.png" not in site.asked
 
 
+def test_fetching_a_table_of_urls_shows_how_far_it_is(tmp_path, library, encoder, site):
+    base = f"http://127.0.0.1:{site.server_port}"
+    table = tmp_path / "urls.csv"
+    urls = [f"{base}/good.png", f"{base}/gone.png", f"{base}/good.png?2"]
+    pd.DataFrame({"url": urls}).to_csv(table, index=False)
+    steps = list(library.adding(table, encoder=encoder, workers=0))
+    fetched = [(s.done, s.total) for s in steps if s.doing == "fetching images"]
+    assert fetched == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    read = [s for s in steps if s.doing == "reading images"]
+    assert read and read[-1].total == 3 and steps[-1] is read[-1]
+
+
 def test_a_compressed_tar_is_read_in_place(tmp_path, library, encoder):
     members = [(f"{n}.png", image(n)) for n in range(5)]
     members += [("1.txt", b"one"), ("._1.png", b"x"), ("@eaDir/t.png", b"x"), ("a.pdf", b"x")]

@@ -77,6 +77,22 @@ def test_a_release_without_safe_files_is_refused(hub):
         RELEASE.fetch("thing")
 
 
+@pytest.mark.parametrize("safe", [True, False])
+def test_a_pickle_is_taken_only_where_a_release_names_it_and_nothing_else_is_there(safe, hub):
+    pickled = "unet/diffusion_pytorch_model.bin"
+    release = Release("some/thing", "main", (LARGE,), 2.0, pickle=pickled)
+    if not safe:
+        del hub.files[LARGE]
+    folder = release.fetch("thing")
+    assert inside(folder) == {LARGE if safe else pickled}
+    assert release.folder("thing") == folder
+
+
+def test_a_tokenizer_is_a_release_without_weights(hub):
+    folder = Release("some/words", "main", ("unet/config.json",), 1, weights=False).fetch("thing")
+    assert inside(folder) == {"unet/config.json"}
+
+
 def test_removed_weights_are_gone(hub):
     RELEASE.fetch("thing")
     assert RELEASE.remove() == pytest.approx(len(FILES[LARGE]) / 1e6, abs=0.01)

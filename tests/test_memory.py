@@ -26,15 +26,16 @@ Image.new("L", (8, 8)).save(small := io.BytesIO(), "TIFF", compression="tiff_lzw
 open_image(small.getvalue())
 before = peak()
 try:
-    open_image(sys.argv[1])
+    open_image(sys.argv[1], max_megapixels=float(sys.argv[2]) if sys.argv[2:] else None)
 except ImageError as error:
     print(error, file=sys.stderr)
 print(peak() - before)
 """
 
 
-def megabytes(file):
-    run = subprocess.run([sys.executable, "-c", MEASURE, str(file)], capture_output=True, text=True)
+def megabytes(file, *limit):
+    words = [sys.executable, "-c", MEASURE, str(file), *map(str, limit)]
+    run = subprocess.run(words, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return float(run.stdout), run.stderr
 
@@ -60,6 +61,17 @@ def test_a_limit_that_a_person_sets_counts_instead(tmp_path):
     with pytest.raises(ImageError, match="6 megapixels .* at most 5 are read"):
         open_image(tmp_path / "a.png", max_megapixels=5)
     assert open_image(tmp_path / "a.png", max_megapixels=6).size == (3000, 2000)
+
+
+def test_a_raised_limit_of_pixels_still_bounds_the_memory(tmp_path):
+    """4 MB for each megapixel that a person allows, whatever the format takes for a pixel."""
+    Image.new("RGB", (8000, 8000)).save(tmp_path / "a.webp", lossless=True)
+    used, complaint = megabytes(tmp_path / "a.webp", 200)  # 64 megapixels, that take 1.1 GB
+    assert used < 50 and "takes 1.1 GB of memory; at most 800 MB" in complaint
+    needed = int(complaint.rpartition("--max-megapixels ")[2].rstrip(".\n"))
+    assert open_image(tmp_path / "a.webp", max_megapixels=needed).size == (4000, 4000)
+    with pytest.raises(ImageError, match="at most"):
+        open_image(tmp_path / "a.webp", max_megapixels=needed - 1)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])

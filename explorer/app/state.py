@@ -21,6 +21,7 @@ from explorer.library.captions import label_of
 from explorer.library.manifest import versions
 from explorer.library.sheet import tile
 from explorer.models import Model, load
+from explorer.models.shared.on_word import named_by
 from explorer.models.trust import check_named
 from explorer.samples import sample_library
 
@@ -98,8 +99,9 @@ def model() -> Model:
         SpaceMismatch: it was made with other weights than the model has now.
     """
     shown = library()
-    name = check_named(shown.model, f"The library {shown.folder}")
-    loaded = loaded_model(name, config().decoder, config().prior)
+    by = f"The library {shown.folder}"
+    with named_by(by, shown.space):
+        loaded = loaded_model(check_named(shown.model, by), config().decoder, config().prior)
     loaded.space.check(shown.space, f"The library {shown.folder} was made with {shown.model}.")
     return loaded
 

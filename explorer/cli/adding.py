@@ -40,7 +40,7 @@ def add(
     with Progress(*look, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading images", total=None)
         for last in _saving(library, library.adding(sources, columns=columns, **options)):
-            bar.update(task, completed=last.done, total=last.total)
+            bar.update(task, description=last.doing, completed=last.done, total=last.total)
     counted = ("embedded", "unchanged", "failed", "removed")
     return {
         "library": str(library.folder),

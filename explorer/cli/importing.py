@@ -115,6 +115,8 @@ def _open(folder: FilePath, name: str | None, source: str | None) -> "tuple[Libr
     from explorer.cli.options import opened
     from explorer.errors import LibraryNotFound, QueryError
     from explorer.models import load
+    from explorer.models.shared.on_word import named_by
+    from explorer.models.trust import check_named
 
     try:
         kept = opened(folder)
@@ -127,7 +129,12 @@ def _open(folder: FilePath, name: str | None, source: str | None) -> "tuple[Libr
         return None, load(name, source=source)
     if name is None and source is not None:
         raise QueryError("--source is the folder of the weights of --model: name the model too.")
-    loaded = load(name or kept.model, source=source)
+    if name is not None:
+        loaded = load(name, source=source)
+    else:
+        by = f"The library {folder}"
+        with named_by(by, kept.space):
+            loaded = load(check_named(kept.model, by))
     loaded.space.check(kept.space, f"The library {folder} was made with {kept.model}.")
     return kept, loaded
 

@@ -1,7 +1,7 @@
 """Commands about libraries: index, info, export."""
 
 import re
-import sys
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +10,9 @@ import typer
 
 from explorer.cli.adding import add
 from explorer.cli.library_option import is_library
+from explorer.cli.opening import open_or_create
 from explorer.cli.options import Folder, Json, NewFolder, Trust, opened, trust_folders
-from explorer.cli.output import command, plain, report, say
+from explorer.cli.output import command, plain, report
 from explorer.errors import QueryError
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class Reading:
     ] = None
     max_megapixels: Annotated[
         float | None,
-        typer.Option(help="Refuse larger images; default: 128, and 485 MB of memory."),
+        typer.Option(
+            help="Refuse larger images, or over 4 MB each of memory; default: 128, 485 MB."
+        ),
     ] = None
 
     def settings(self) -> "AddOptions":
@@ -51,6 +54,14 @@ class Reading:
             "every": None if self.every is None else seconds(self.every),
             "max_megapixels": self.max_megapixels,
         }
+
+    def typed(self, words: list[str]) -> str:
+        """Return a command with these options added as they were typed, quoted for a shell."""
+        for name, value in vars(self).items():
+            values = value if isinstance(value, list) else [] if value is None else [value]
+            for each in values:
+                words = [*words, f"--{name.replace('_', '-')}", str(each)]
+        return shlex.join(words)
 
 
 READING = Reading()
@@ -87,7 +98,8 @@ def index(
     trust_folders(trust)
     for each in filter(is_library, sources):
         raise QueryError(f"{each} is a library, no source of images: name it with --library.")
-    kept = _open_or_create(library, model, source, half)
+    again = how.typed(["unclip", "index", *sources, "--library", str(library)] + ["--half"] * half)
+    kept = open_or_create(library, model, source, half, again)
     summary = add(kept, sources, how.columns, **how.settings())
     kept.note_unlike()
     report(summary, as_json, summary_lines(kept, summary))
@@ -104,67 +116,6 @@ def seconds(text: str) -> float:
     if value < 0.001:
         raise QueryError(f"--every {text!r} is not a length of time; use one like 2s or 500ms.")
     return value
-
-
-def _open_or_create(
-    folder: FilePath, model: str | None, source: str | None, half: bool
-) -> "Library":
-    from explorer.errors import LibraryNotFound
-    from explorer.library import Library
-
-    try:
-        library = Library.open(folder)
-    except LibraryNotFound:
-        return _create(folder, model, source, half)
-    _check_options(library, model, source, half)
-    return library
-
-
-def _create(folder: FilePath, model: str | None, source: str | None, half: bool) -> "Library":
-    """Create a library with the model that was named, or with the CLIP of photographs."""
-    from explorer.errors import QueryError, WeightsMissing
-    from explorer.library import Library
-    from explorer.models import DEFAULT_MODEL, load
-    from explorer.models.shared.short_names import no_decoder
-
-    if source is not None and model is None:
-        raise QueryError("--source is the folder of the weights of --model: name the model too.")
-    if model is None:
-        say(f"unclip: a new library, for photographs: --model {DEFAULT_MODEL}", sys.stderr)
-    try:
-        loaded = load(model or DEFAULT_MODEL, source=source)
-    except WeightsMissing as error:
-        if model is not None:
-            raise
-        raise WeightsMissing(
-            f"{error} With weights from elsewhere, a folder of open_clip_config.json and "
-            "open_clip_model.safetensors: --model openclip:FOLDER. For emoji and icons: "
-            "--model pocket, which ships with the package."
-        ) from None
-    if model is not None and (sentence := no_decoder(loaded.name)):
-        say(f"unclip: {sentence}", sys.stderr)
-    return Library.open_or_create(folder, loaded, dtype="float16" if half else "float32")
-
-
-def _check_options(library: "Library", model: str | None, source: str | None, half: bool) -> None:
-    """Refuse options that contradict a library that is there.
-
-    Raises:
-        QueryError: what the library holds, and the command for a new one.
-    """
-    from explorer.errors import QueryError
-    from explorer.models import same_model
-    from explorer.models.trust import remember_named
-
-    holds = f"{library.folder} holds {len(library):,} images embedded with {library.model}"
-    other = "Leave the option out, or index into another library: --library OTHER"
-    wanted = f"openclip:{source}" if source and model in (None, "openclip") else model
-    if wanted is not None and not same_model(wanted, library.model):
-        raise QueryError(f"{holds}, not with {wanted}. {other} --model {wanted}.")
-    if wanted is not None:
-        remember_named(wanted)
-    if half and library.dtype != "float16":
-        raise QueryError(f"{holds}, stored as {library.dtype}. {other} --half.")
 
 
 def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
@@ -162,23 +163,33 @@ class ModelOptions:
         return [self._open(decoder) for decoder in self.decoders or (None,)]
 
     def _open(self, decoder: str | None) -> "Model":
-        from explorer.models import home_of, load
-        from explorer.models.trust import check_named
+        from explorer.models import load
 
         trust_folders(self.trust)
-
-        part = decoder or self.prior
-        home = home_of(part) if part else "pocket"
-        if part not in (None, home):  # a file in the folder says so, not the person
-            home = check_named(home, f"The folder {part}")
-        name = self.model_name or home
         if self.source and not self.model_name:
             raise QueryError("--source says where a model's weights are; say which with --model.")
+        home, data = self._home(decoder or self.prior)
+        name = self.model_name or home
         own = decoder if decoder != name else None
-        model = load(name, source=self.source, decoder=own, prior=self.prior)
+        with data if self.model_name is None else nullcontext():
+            model = load(name, source=self.source, decoder=own, prior=self.prior)
         if model.decoder is None or not self.low_memory:
             return model
         return replace(model, decoder=model.decoder.with_options(low_memory=True))
+
+    def _home(self, part: str | None) -> "tuple[str, AbstractContextManager[None]]":
+        """Return the model that a decoder or prior belongs to, and on whose word it is loaded."""
+        from explorer.models import home_of
+        from explorer.models.shared.on_word import named_by
+        from explorer.models.trained import space_of
+        from explorer.models.trust import check_named
+
+        home = home_of(part) if part else "pocket"
+        if part in (None, home):
+            return home, nullcontext()
+        by = f"The folder {part}"  # a file in it names the model, not the person
+        home = check_named(home, by)
+        return home, named_by(by, space_of(FilePath(str(part))))
 
 
 def value_of(name: str, text: str, model: "Model") -> Any:
@@ -200,7 +211,7 @@ def value_of(name: str, text: str, model: "Model") -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -84,10 +84,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                     for note in notes:
                         say(f"unclip: warning: {note}", sys.stderr)
         except Exception as error:
-            if (refused := refusal(error)) is None:
-                raise
             if is_ending():
                 raise KeyboardInterrupt from None
+            if (refused := refusal(error)) is None:
+                raise
             say(f"unclip: {refused}", sys.stderr)
             raise typer.Exit(refused.exit_code) from None
 
@@ -165,6 +165,19 @@ def progress(items: Iterable[T], total: int | None, doing: str) -> Iterator[T]:
         for item in items:
             yield item
             bar.advance(task)
+
+
+@contextmanager
+def waiting(doing: str) -> Iterator[None]:
+    """Show on a terminal's stderr that something takes a while."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(f"{doing} …"):
+        yield
 
 
 def plain(value: Any) -> str:

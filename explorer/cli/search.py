@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer.cli.options import Folder, Json, Trust, opened, trust_folders
-from explorer.cli.output import command, report, say
+from explorer.cli.output import command, report, say, waiting
 from explorer.cli.showing import open_files, preview_lines, print_files
 
 if TYPE_CHECKING:
@@ -161,6 +161,9 @@ def _found(
                 f"{words[0]} holds {len(query)} vectors, but a search takes one: write it to a "
                 "file of its own."
             )
+    else:
+        with waiting("loading the model"):  # seconds, most of which are imports
+            _ = library.encoder
     return library.search(query, k, where=wanted, min_score=lowest)
 
 

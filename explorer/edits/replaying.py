@@ -6,7 +6,7 @@ from typing import Any
 from explorer.errors import QueryError
 from explorer.images import name_of
 from explorer.models import load
-from explorer.models.shared.hub import without_downloads
+from explorer.models.shared.on_word import named_by
 from explorer.models.trust import check_named
 from explorer.recipe import Recipe
 from explorer.recipe_checks import LIMIT
@@ -48,7 +48,7 @@ def from_recipe(recipe: Recipe, decoder: str | PathLike[str] | None = None) -> R
     model = check_named(recipe.model, "The recipe")
     if decoder is None and recipe.decoder_from:
         decoder = check_named(recipe.decoder_from, "The recipe")
-    with without_downloads():
+    with named_by("The recipe", recipe.keyframes.space):
         return Rendering(load(model, decoder=decoder), recipe)
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from explorer.encoder.workers import Read, Reading, Source, read_all
-from explorer.errors import QueryError
+from explorer.errors import QueryError, WeightsMissing
 from explorer.images import as_rgb, name_of, open_image
 from explorer.points import Points, Space
 
@@ -68,13 +68,15 @@ class Encoder(ABC):
 
         Raises:
             QueryError: there are no texts.
+            WeightsMissing: the text tower gives no numbers: its weights are damaged.
         """
         texts = [texts] if isinstance(texts, str) else list(texts)
         if not texts:
             raise QueryError("There are no texts to encode: pass at least one.")
         starts = range(0, len(texts), self.batch_size)
-        vectors = [self.embed_texts(texts[i : i + self.batch_size]) for i in starts]
-        return Points(np.concatenate(vectors), self.space, "text", tuple(texts))
+        vectors = np.concatenate([self.embed_texts(texts[i : i + self.batch_size]) for i in starts])
+        self._check_finite(vectors, "text")
+        return Points(vectors, self.space, "text", tuple(texts))
 
     def encode_images(
         self, images: Sequence[Image.Image | Source] | Image.Image | Source
@@ -99,7 +101,22 @@ class Encoder(ABC):
             pixels = [preprocess(image) for image in opened]
             vectors.append(self.embed_pixels(np.stack(pixels)))
         labels = tuple(_label(image) for image in images)
-        return Points(np.concatenate(vectors), self.space, "image", labels)
+        points = np.concatenate(vectors)
+        self._check_finite(points, "image")
+        return Points(points, self.space, "image", labels)
+
+    def _check_finite(self, vectors: Float[np.ndarray, "N D"], tower: str) -> None:
+        """Refuse what damaged weights give.
+
+        Raises:
+            WeightsMissing: a vector is zero, or holds values that are not numbers.
+        """
+        norms = np.linalg.norm(vectors, axis=1)
+        if not (np.isfinite(norms) & (norms > 0)).all():
+            raise WeightsMissing(
+                f"The {tower} tower of {self.space.name} gives vectors that are zero or no "
+                "numbers, so its weights are damaged. Take them from their source again."
+            )
 
     def embed(
         self,

@@ -16,12 +16,23 @@ from PIL import Image
 
 MAX_MEGAPIXELS = 128  # phones take up to 108
 MAX_DECODED_BYTES = 485_000_000
+BYTES_PER_MEGAPIXEL = 4_000_000  # of a limit that a person sets: a pixel of RGB in memory
 KEPT_PIXELS = 16_000_000  # what is larger is reduced while it is converted
 _ONE_AT_A_TIME_BYTES = 80_000_000
 # bytes a pixel that a decoder and Pillow hold at once; measured, see tests/test_memory.py
 _BYTES_PER_PIXEL = {"WEBP": 16, "AVIF": 10, "HEIF": 7}
 _thread_turn = threading.Lock()
 _turn_file: list[str] = []  # of the workers that share one budget
+
+
+def most_bytes(max_megapixels: float | None) -> int:
+    """Return how much memory decoding may take: more where a person allows larger images.
+
+    >>> most_bytes(None), most_bytes(6), most_bytes(500)
+    (485000000, 485000000, 2000000000)
+    """
+    allowed = min(max_megapixels or 0, 1e9)
+    return max(MAX_DECODED_BYTES, int(allowed * BYTES_PER_MEGAPIXEL))
 
 
 def reduction(image: Image.Image) -> int:

@@ -4,6 +4,7 @@ Every failure to read an image is an `ImageError` that gives the reason.
 """
 
 import io
+import math
 import os
 import stat
 import warnings
@@ -54,7 +55,8 @@ def open_image(
 
     Args:
         source: a file, or the content of one.
-        max_megapixels: what is larger is refused; None means 128, and at most 485 MB of memory.
+        max_megapixels: what is larger is refused, and what takes more memory than 4 MB for each of
+            them while it is decoded, but at least 485 MB; None means 128.
 
     Raises:
         ImageError: it is not an image, is damaged or truncated, or is too large.
@@ -145,12 +147,13 @@ def _decode(image: Image.Image, name: str, max_megapixels: float | None) -> Imag
     _check_size(width, height, name, max_megapixels)
     budget.ask_for_less(image)
     held = budget.decoded_bytes(image, width * height)
-    if held > budget.MAX_DECODED_BYTES and max_megapixels is None:
+    most = budget.most_bytes(max_megapixels)
+    if held > most:
+        needed = math.ceil(held / budget.BYTES_PER_MEGAPIXEL)
         raise ImageError(
             f"{name} is too large: decoding its {width * height / 1e6:.0f} megapixels of "
-            f"{image.format} takes {held / 1e9:.1f} GB of memory; at most "
-            f"{budget.MAX_DECODED_BYTES // 10**6} MB are used. Reduce it, or allow it with "
-            f"--max-megapixels {budget.MAX_MEGAPIXELS}."
+            f"{image.format} takes {held / 1e9:.1f} GB of memory; at most {most / 1e6:.0f} MB are "
+            f"used. Reduce it, or allow that much with --max-megapixels {needed}."
         )
     with budget.turn(held):
         image.load()

@@ -139,14 +139,19 @@ class Library(VectorAdder, Care):
     def encoder(self) -> Encoder:
         """The encoder of its model, which is loaded when it is first asked for.
 
+        The model is not downloaded for it.
+
         Raises:
             UnknownModel, WeightsMissing: the model cannot be loaded here.
             SpaceMismatch: the library was made with other weights of it.
         """
         if self._encoder is None:
+            from explorer.models.shared.on_word import named_by
             from explorer.models.trust import check_named
 
-            encoder = _loaded(check_named(self.model, f"The library {self.folder}")).encoder
+            by = f"The library {self.folder}"
+            with named_by(by, self.space):
+                encoder = _loaded(check_named(self.model, by)).encoder
             self._check(encoder.space)
             self._encoder = encoder
         return self._encoder

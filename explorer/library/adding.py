@@ -17,7 +17,7 @@ from explorer.library.existing import ExistingRows
 from explorer.library.sources.columns import Join
 from explorer.library.sources.exclusion import Exclusion
 from explorer.library.sources.items import AnySource, Item, Options, Scan
-from explorer.library.sources.scan import scan
+from explorer.library.sources.scan import fetch, scan
 from explorer.library.store import Store, explain_saved
 from explorer.library.writer import writing_to
 from explorer.refusals import explain_memory
@@ -39,6 +39,7 @@ class Progress:
     failed: int
     removed: int  # rows whose image is no longer there
     current: str  # the item that was last dealt with
+    doing: str = "reading images"  # or "fetching images", which counts URLs of tables
 
 
 class AddOptions(TypedDict, total=False):
@@ -83,6 +84,8 @@ def add(
         _check_there(store, sources)
         exclusion = Exclusion(settings.exclude)
         options = Options(exclusion, settings.every, os.fsencode(store.folder))
+        for done, urls in fetch(sources, options):
+            yield Progress(done, urls, 0, 0, 0, 0, 0, "", "fetching images")
         found = scan(sources, options, given)
         store.warnings += found.warnings
         store.excluded = dict(exclusion.counts)
@@ -177,11 +180,10 @@ class _Journal:
 
     def progress(self, current: str) -> Progress:
         self.last_shown = time.monotonic()
-        counts = {
-            name: self.counts[name] for name in ("embedded", "unchanged", "failed", "removed")
-        }
-        total = len(self.found.items)
-        return Progress(self.done, total, self.committed, **counts, current=current)
+        names = ("embedded", "unchanged", "failed", "removed")
+        embedded, unchanged, failed, removed = (self.counts[name] for name in names)
+        total, safe = len(self.found.items), self.committed
+        return Progress(self.done, total, safe, embedded, unchanged, failed, removed, current)
 
     def take(self, change: Change) -> None:
         """Count a change, and commit if enough wait, or wait long enough."""

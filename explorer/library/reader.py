@@ -169,7 +169,8 @@ class Reader:
             raise FileGone(f"{record['item']} is no longer there.")
         source = read_member(record) if record["member"] else fsdecode(record["path"])
         megapixels = record["width"] * record["height"] / 1e6  # what was indexed may be opened
-        return open_image(source, max_megapixels=megapixels if megapixels > 16 else None)
+        # of any format: some take five times the memory of their pixels
+        return open_image(source, max_megapixels=5 * megapixels if megapixels > 16 else None)
 
     def search(
         self,

@@ -70,7 +70,7 @@ def spread(count: int, most: int) -> np.ndarray:
 
 def _share_off_ground(reader: Rows) -> float:
     file = reader.cache_folder / f"ground-{reader.cache_key}.json"
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, TypeError, RecursionError):
         return float(json.loads(file.read_text()))
     from explorer.models.shared.blindness import off_ground
 

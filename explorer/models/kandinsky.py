@@ -25,6 +25,7 @@ from explorer.models.shared.clip_towers import load_towers
 from explorer.models.shared.hub import Release, released_card
 from explorer.models.shared.latent import LatentDecoder
 from explorer.models.shared.manifest import digest
+from explorer.models.shared.on_word import kept
 from explorer.models.shared.transformer_prior import WEIGHTS, TransformerPrior
 from explorer.points import Points
 
@@ -145,6 +146,7 @@ class KandinskyDecoder(LatentDecoder):
         self, source: str, encoder: Encoder, norms: tuple[float, float], device: str
     ) -> None:
         super().__init__(part_folder("decoder", source), encoder.space, NAME, device)
+        self._part_folder = kept(part_folder)
         self._source, self._encoder, self.norms = source, encoder, norms
 
     @property
@@ -160,7 +162,7 @@ class KandinskyDecoder(LatentDecoder):
     def _folder(self) -> FilePath:
         """Return the folder of the network in use and of its scheduler."""
         part = "inpaint" if self._inpaints else "decoder" if self.hint is None else "controlnet"
-        return part_folder(part, self._source)
+        return self._part_folder(part, self._source)
 
     @property
     def scheduler_config(self) -> dict[str, Any]:  # type: ignore[override]
@@ -173,7 +175,7 @@ class KandinskyDecoder(LatentDecoder):
     def _check_option(self, name: str, value: Any) -> None:
         super()._check_option(name, value)
         if name == "hint" and value is not None:
-            part_folder("controlnet", self._source)  # raises now, not at the first image
+            self._part_folder("controlnet", self._source)  # raises now, not at the first image
 
     def painter(self) -> Self:
         source = self._source
@@ -238,7 +240,8 @@ class KandinskyDecoder(LatentDecoder):
     def _movq(self) -> Any:
         from diffusers import VQModel
 
-        return self._network(VQModel, part_folder("decoder", self._source) / "movq", "float32")
+        movq = self._part_folder("decoder", self._source) / "movq"
+        return self._network(VQModel, movq, "float32")
 
     def _network(self, kind: Any, folder: FilePath, dtype: str) -> Any:
         return self._networks.get(

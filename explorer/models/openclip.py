@@ -17,13 +17,15 @@ from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
 from explorer.models.shared.checked_config import check_open_clip, check_tokenizer, read_json
-from explorer.models.shared.fingerprint import of_open_clip
+from explorer.models.shared.checkpoint import MISMATCH
+from explorer.models.shared.fingerprint import image_tower, of_open_clip
 from explorer.models.shared.hub import Release
+from explorer.models.shared.on_word import check_recorded, named_by_data
 from explorer.models.shared.openclip_tags import (
     architecture_and_tag,
-    hub_file,
-    megabytes,
+    no_hub_for_data,
     quiet,
+    releases_of_tag,
     weights_of_tag,
 )
 from explorer.models.shared.preprocess import Preprocess
@@ -36,10 +38,6 @@ if TYPE_CHECKING:
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
 _PREPROCESS = ("mean", "std", "interpolation", "resize_mode", "size", "fill_color")
-_MISMATCH = (
-    *(RuntimeError, ValueError, TypeError, LookupError, AttributeError, OSError),
-    *(AssertionError, ArithmeticError, MemoryError),
-)
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
@@ -132,14 +130,8 @@ def card() -> Card:
 
 
 def releases(variant: str) -> tuple[Release, ...]:
-    """Return the repository of a variant; a local folder has none."""
-    import open_clip
-
-    if _is_folder(variant):
-        return ()
-    architecture, tag = architecture_and_tag(variant)
-    repository, file = hub_file(open_clip.get_pretrained_cfg(architecture, tag))
-    return (Release(repository, "main", (f"{file}.safetensors",), megabytes(architecture)),)
+    """Return the repositories of a variant; a local folder has none."""
+    return () if _is_folder(variant) else releases_of_tag(variant)
 
 
 def _is_folder(variant: str) -> bool:
@@ -190,7 +182,7 @@ def load_folder(
         with quiet():
             module = open_clip.create_model(f"local-dir:{folder}", device=device)
             tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}", **own)
-    except (*_MISMATCH, SafetensorError) as error:
+    except (*MISMATCH, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsMissing(
             f"The weights in {folder} do not match {CONFIG}: {reason} Save both from one model."
@@ -221,29 +213,47 @@ def _own_vocabulary(folder: FilePath, model_config: dict[str, Any]) -> FilePath 
 
 
 def _encoder_of_tag(variant: str, device: str) -> OpenClipEncoder:
+    file = weights_of_tag(variant)
     import open_clip
 
     architecture, tag = architecture_and_tag(variant)
+    name = f"openclip:{architecture}/{tag}"
     config = open_clip.get_pretrained_cfg(architecture, tag)
-    file = weights_of_tag(architecture, tag, config)
     # OpenAI's weights, and some others, were trained with another activation
     quick = bool(config.get("quick_gelu")) or tag == "openai"
-    with quiet():
+    model_config = open_clip.get_model_config(architecture)
+    with quiet(), no_hub_for_data(name):
         module = open_clip.create_model(
             architecture,
-            pretrained=str(file),
             device=device,
             force_quick_gelu=quick,
             force_preprocess_cfg={k: v for k, v in config.items() if k in _PREPROCESS},
+            pretrained_image=False,
+            pretrained_text=False,
         )
-        hub = open_clip.get_model_config(architecture)["text_cfg"].get("hf_tokenizer_name")
+        _check_file(module, file, model_config, name)
+        open_clip.load_checkpoint(module, str(file))
+        hub = model_config["text_cfg"].get("hf_tokenizer_name")
         tokenizer = open_clip.get_tokenizer(
             architecture, **({"trust_remote_code": False} if hub else {})
         )
     module.eval().requires_grad_(False)
-    model_config = open_clip.get_model_config(architecture)
-    space = _space(f"openclip:{architecture}/{tag}", model_config, module)
-    return OpenClipEncoder(module, tokenizer, space)
+    return OpenClipEncoder(module, tokenizer, _space(name, model_config, module))
+
+
+def _check_file(module: Any, file: FilePath, config: dict[str, Any], name: str) -> None:
+    """Compare the image tower in a file with what data recorded of it, before it is loaded.
+
+    A pickle, and a file whose tensors open_clip converts, is compared once it is loaded.
+    """
+    if not named_by_data() or file.suffix != ".safetensors":
+        return
+    here = module.visual.state_dict()
+    stored = image_tower(file)
+    if {k: v.shape for k, v in here.items()} == {k: v.shape for k, v in stored.items()}:
+        seen = Preprocess.from_config(module.visual.preprocess_cfg)
+        found = of_open_clip(module.visual, config["vision_cfg"], seen, stored)
+        check_recorded(name, found)
 
 
 def _space(name: str, model_config: dict[str, Any], module: Any) -> Space:

@@ -50,6 +50,14 @@ def load_prior(folder: FilePath, encoder: Encoder) -> TokenPrior:
         return TokenPrior(folder, encoder, manifest)
 
 
+def space_of(folder: FilePath) -> Space:
+    """Return the Space that a folder's decoder or prior was trained for; errors as `model_of`."""
+    kind = "prior" if (folder / PRIOR).is_file() else "decoder"
+    manifest: dict[str, Any] = read_manifest(folder / f"{kind}.json", _REMEDY.format(kind))
+    with _explained(folder / f"{kind}.json"):
+        return Space(**manifest["space"])
+
+
 def model_of(folder: FilePath) -> str:
     """Return the name, as for `load`, of the model that a folder's decoder or prior belongs to.
 

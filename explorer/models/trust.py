@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shlex
+from collections.abc import Callable
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path as FilePath
@@ -103,15 +104,43 @@ def checksum(folder: FilePath) -> str:
     if len(files) > MOST_FILES:
         raise OSError(7, f"it holds more than {MOST_FILES:,} files")
     names = [file.relative_to(folder).as_posix() for file in files]
+
+    def read() -> str:
+        each = [f"{name}\0{sha256(file)}" for name, file in zip(names, files, strict=True)]
+        return hashlib.sha256("\n".join(each).encode("utf-8", "surrogateescape")).hexdigest()
+
+    return _unless_seen(folder, files, names, read)
+
+
+def check_intact(file: FilePath, name: str) -> None:
+    """Check a file of the hub's cache against the sha256 that the hub gave; unchanged, once.
+
+    Raises:
+        WeightsMissing: it is damaged.
+    """
+    from explorer.models.shared.download import is_intact
+
+    blob = file.resolve()
+    if _unless_seen(blob, [blob], [blob.name], lambda: str(is_intact(file))) != "True":
+        raise WeightsMissing(
+            f"The weights of {name} in {blob.parent} are damaged: {file.name} does not have the "
+            f"checksum that it was fetched with. Fetch it again: unclip models rm {name}; "
+            f"unclip models get {name}"
+        )
+
+
+def _unless_seen(
+    place: FilePath, files: list[FilePath], names: list[str], read: Callable[[], str]
+) -> str:
+    """Return what `read` finds in files, or what it found when they were last changed."""
     stats = [(s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for s in (f.stat() for f in files)]
-    seen = hashlib.sha256(repr((str(folder), names, stats)).encode("utf-8", "replace")).hexdigest()
-    note = _place() / f"seen-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}.json"
-    with suppress(OSError, ValueError, LookupError, TypeError):
+    seen = hashlib.sha256(repr((str(place), names, stats)).encode("utf-8", "replace")).hexdigest()
+    note = _place() / f"seen-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.json"
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         known = json.loads(note.read_text("utf-8"))
         if known["seen"] == seen:
             return str(known["checksum"])
-    each = [f"{name}\0{sha256(file)}" for name, file in zip(names, files, strict=True)]
-    found = hashlib.sha256("\n".join(each).encode("utf-8", "surrogateescape")).hexdigest()
+    found = read()
     with suppress(DiskError):  # without it, the files are read again next time
         _write(note, json.dumps({"seen": seen, "checksum": found}).encode())
     return found

@@ -58,10 +58,10 @@ def schedule(config: dict[str, Any], settings: Settings) -> Any:
     if solver == "own":
         scheduler: Any = _own(config)
     elif solver == "ddim":
-        scheduler = DDIMScheduler.from_config(known)
+        scheduler = _built(DDIMScheduler, known)
     else:
         fast = {"dpm": DPMSolverMultistepScheduler, "unipc": UniPCMultistepScheduler}
-        scheduler = fast[solver].from_config(known | {"prediction_type": "sample"})
+        scheduler = _built(fast[solver], known | {"prediction_type": "sample"})
     if not _cut(scheduler, steps, solver, train_steps):
         raise QueryError(
             f"{solver!r} cannot cut {train_steps} timesteps into {steps} steps "
@@ -80,7 +80,32 @@ def _own(config: dict[str, Any]) -> Any:
             f"The decoder's scheduler config names no scheduler that is known ({name}), so there "
             'is no solver "own". Choose "ddim", "dpm" or "unipc".'
         )
-    return getattr(diffusers, name).from_config(config)
+    return _built(getattr(diffusers, name), config)
+
+
+def _built(kind: Any, config: dict[str, Any]) -> Any:
+    """Build a scheduler from a config that somebody else may have written.
+
+    Raises:
+        QueryError: a value in it is none that the scheduler knows.
+    """
+    predicted = config.get("prediction_type", "epsilon")
+    try:
+        if predicted not in ("epsilon", "sample", "v_prediction"):
+            raise ValueError(f"prediction_type is {predicted!r}")
+        return kind.from_config(config)
+    except _UNKNOWN as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise QueryError(
+            f"The decoder's scheduler config cannot be used ({reason}). Take the decoder from its "
+            "source again."
+        ) from error
+
+
+_UNKNOWN = (
+    *(RuntimeError, ValueError, TypeError, LookupError, AttributeError),
+    *(ArithmeticError, AssertionError),
+)
 
 
 def _cut(scheduler: Any, steps: int, solver: str, train_steps: int) -> bool:

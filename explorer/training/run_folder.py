@@ -15,6 +15,7 @@ from explorer.errors import QueryError, UnknownModel, WeightsMissing
 from explorer.files import make_folder, write_file
 from explorer.library import Library
 from explorer.models import Model, load
+from explorer.models.shared.on_word import named_by
 from explorer.models.trust import check_named
 from explorer.training.checkpoints import explained
 from explorer.training.loop import Plan
@@ -39,8 +40,9 @@ def model_of(library: Library, device: str) -> Model:
             "unclip index FOLDER --library LIBRARY"
         )
     try:
-        name = check_named(library.model, f"The library {library.folder}")
-        model = load(name, device=device)
+        by = f"The library {library.folder}"
+        with named_by(by, library.space):
+            model = load(check_named(library.model, by), device=device)
     except (UnknownModel, WeightsMissing) as error:
         raise WeightsMissing(
             f"The library {library.folder} was made with {library.model!r}, which cannot be "

@@ -4,6 +4,10 @@ import copy
 import json
 import shutil
 
+from typer.testing import CliRunner
+
+from explorer.cli import unclip
+
 SPY = 'from pathlib import Path\nPath({marker!r}).write_text("code of the folder ran")\n'
 
 
@@ -117,3 +121,16 @@ def changed(config, where, value):
         inner = inner[key]
     inner[where[-1]] = value
     return config
+
+
+def run(*words):
+    return CliRunner().invoke(unclip, [str(word) for word in words])
+
+
+def refused(result, word):
+    """One sentence and no traceback."""
+    assert result.exit_code == 2, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert word in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+    return True

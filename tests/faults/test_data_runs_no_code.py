@@ -8,14 +8,12 @@ from pathlib import Path
 
 import families
 import pytest
-from hostile_folders import SETTINGS, TEXTS, changed, plant_spy, spying_clip
+from hostile_folders import SETTINGS, TEXTS, changed, plant_spy, refused, run, spying_clip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from typer.testing import CliRunner
 
 import explorer
 from explorer import edits
-from explorer.cli import unclip
 from explorer.errors import ExplorerError, WeightsMissing
 from explorer.library import manifest
 from explorer.models import trained, trust
@@ -37,19 +35,6 @@ def own_trust(tmp_path, monkeypatch):
 @pytest.fixture
 def marker(tmp_path):
     return tmp_path / "code-ran"
-
-
-def run(*words):
-    return CliRunner().invoke(unclip, [str(word) for word in words])
-
-
-def refused(result, word):
-    """One sentence and no traceback."""
-    assert result.exit_code == 2, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    assert word in " ".join(result.output.split())
-    assert "Traceback" not in result.output
-    return True
 
 
 def test_index_does_not_run_the_code_of_a_tokenizer(tmp_path, marker):
@@ -176,6 +161,30 @@ def test_a_scheduler_is_one_of_a_fixed_list():
     for name in ("SchedulerMixin", "FlaxDDIMScheduler", "KarrasVeScheduler", "x.Scheduler", None):
         with pytest.raises(ExplorerError, match="no scheduler that is known"):
             schedule({"_class_name": name}, explorer.Settings(steps=2, solver="own"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"beta_schedule": "x"},
+        {"num_train_timesteps": "many"},
+        {"num_train_timesteps": -3},
+        {"prediction_type": "x"},
+        {"prediction_type": ["x"]},
+        {"trained_betas": "x"},
+        {"beta_start": {}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("solver", ["own", "ddim", "dpm", "unipc"])
+def test_a_scheduler_with_a_value_of_no_sense_is_one_sentence(values, solver):
+    from explorer.sampler.schedule import schedule
+
+    with pytest.raises(ExplorerError) as caught:
+        schedule(
+            {"_class_name": "DDIMScheduler"} | values, explorer.Settings(steps=2, solver=solver)
+        )
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("where", "value"), SETTINGS.values(), ids=SETTINGS)

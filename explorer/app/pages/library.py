@@ -91,7 +91,9 @@ def _run(library: Library, sources: list[str], columns: "pd.DataFrame | None" = 
     encoder = state.model().encoder
     with closing(own.adding(sources, encoder=encoder, columns=columns, workers=0)) as adding:
         for last in adding:
-            bar.progress(last.done / max(1, last.total), f"{last.done:,} of {last.total:,}")
+            bar.progress(
+                last.done / max(1, last.total), f"{last.doing}: {last.done:,} of {last.total:,}"
+            )
     if last is not None:
         st.session_state[DONE] = (
             f"Added {last.embedded:,} images; {last.unchanged:,} were there already, "

@@ -3,8 +3,8 @@
 import hashlib
 import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from http.client import HTTPException
 from pathlib import Path as FilePath
 from urllib import request
@@ -20,18 +20,26 @@ _SILENCE_SECONDS = 10.0
 _AT_ONCE = 8
 
 
-def fetch_all(urls: Sequence[str], folder: bytes) -> list[tuple[bytes, str]]:
-    """Fetch URLs into files of `folder`; return of each the file, and why it is missing or "".
+Fetched = tuple[bytes, str]  # the file, and why it is missing or ""
 
-    A file that is there already is not fetched again.
+
+def fetch_all(urls: Sequence[str], folder: bytes) -> Generator[tuple[str, Fetched]]:
+    """Fetch URLs into files of `folder`; yield each as soon as it is settled, in any order.
+
+    A file that is there already is not fetched again. Closing the iterator stops the rest.
     """
     make_folder(FilePath(os.fsdecode(folder)))
     collect_temporary(FilePath(os.fsdecode(folder)))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(lambda url: _fetch_once(url, folder), urls))
+        try:
+            waiting = {pool.submit(_fetch_once, url, folder): url for url in urls}
+            for settled in as_completed(waiting):
+                yield waiting[settled], settled.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _fetch_once(url: str, folder: bytes) -> tuple[bytes, str]:
+def _fetch_once(url: str, folder: bytes) -> Fetched:
     name = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     try:
         suffix = suffix_of(unquote(urlsplit(url).path))

@@ -104,14 +104,16 @@ class Options:
     Args:
         every: seconds between frames of a video; None leaves videos out.
         library: the library's own folder, which is never searched.
+        fetched: what became of the URLs of tables, which are fetched first.
     """
 
     exclusion: Exclusion = field(default_factory=Exclusion)
     every: float | None = None
     library: bytes = b""
+    fetched: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
     @property
-    def fetched(self) -> bytes:
+    def fetched_folder(self) -> bytes:
         """The folder of the images that were fetched for tables of URLs."""
         return os.path.join(self.library, b"fetched")
 

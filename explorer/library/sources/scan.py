@@ -5,7 +5,7 @@ Images are not opened here; of videos, only the length is read.
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from os import PathLike, fsdecode
 from typing import Any
@@ -31,7 +31,7 @@ from explorer.library.sources.tables import (
     file_column,
     read_records,
 )
-from explorer.library.sources.tabular import add_rows, scan_table
+from explorer.library.sources.tabular import add_rows, fetch_urls, scan_table
 from explorer.library.sources.tars import SIDECAR_BYTES, list_tar
 from explorer.library.sources.videos import MAX_FRAMES, frame_name, frame_times
 
@@ -39,7 +39,7 @@ _AUTOMATIC_TABLES = (b"captions", b"metadata")
 
 
 def scan(sources: Sequence[AnySource] | AnySource, options: Options, given: Join | None) -> Scan:
-    """List what the sources hold.
+    """List what the sources hold; URLs of tables are fetched before, by `fetch`.
 
     Args:
         given: the user's table; its values win over those of tables beside the images.
@@ -47,11 +47,8 @@ def scan(sources: Sequence[AnySource] | AnySource, options: Options, given: Join
     Raises:
         QueryError: a source does not exist or is of no known kind.
     """
-    if isinstance(sources, str | bytes | PathLike):
-        sources = [sources]
     found = Scan()
-    for source in sources:
-        path = os.path.abspath(os.fsencode(source))
+    for path in _paths(sources):
         record = SourceRecord(_kind(path), fsdecode(path))
         found.records.append(record)
         read = {"folder": _scan_folder, "tar": _scan_tar, "table": scan_table, "file": _scan_file}
@@ -62,6 +59,23 @@ def scan(sources: Sequence[AnySource] | AnySource, options: Options, given: Join
         if found.items and not given.matched:
             found.warnings.append("No row of the given table names an image of the sources.")
     return found
+
+
+def fetch(sources: Sequence[AnySource] | AnySource, options: Options) -> Iterator[tuple[int, int]]:
+    """Fetch what tables among the sources name by URL; yield how many of how many are settled.
+
+    Raises:
+        QueryError: as `scan`.
+    """
+    for path in _paths(sources):
+        if _kind(path) == "table":
+            yield from fetch_urls(path, options)
+
+
+def _paths(sources: Sequence[AnySource] | AnySource) -> list[bytes]:
+    if isinstance(sources, str | bytes | PathLike):
+        sources = [sources]
+    return [os.path.abspath(os.fsencode(source)) for source in sources]
 
 
 def _kind(path: bytes) -> Any:

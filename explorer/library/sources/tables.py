@@ -105,7 +105,7 @@ def _read_jsonl(text: str) -> list[Record]:
         if line.strip():
             try:
                 record = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(f"line {number}: {error}") from None
             if not isinstance(record, dict):
                 raise ValueError(f"line {number} is not a JSON object")
@@ -115,7 +115,10 @@ def _read_jsonl(text: str) -> list[Record]:
 
 def _read_json(text: str) -> list[Record]:
     """Read a list of objects, or COCO's captions: images, and annotations that refer to them."""
-    content = json.loads(text)
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if isinstance(content, list) and all(isinstance(record, dict) for record in content):
         return content
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):

@@ -1,6 +1,8 @@
 """Tables as sources: of paths, of URLs, and with the images inside."""
 
 import os
+from collections.abc import Iterator
+from contextlib import closing
 from os import fsdecode
 from typing import Any
 
@@ -52,6 +54,33 @@ def scan_table(found: Scan, file: bytes, options: Options) -> None:
     _add_files(found, file, records, column)
 
 
+def fetch_urls(file: bytes, options: Options) -> Iterator[tuple[int, int]]:
+    """Fetch what a table names by URL into `options.fetched`; yield how many of how many.
+
+    Raises:
+        QueryError: the table cannot be read.
+    """
+    if suffix_of(file) not in TABLE_SUFFIXES:
+        return
+    if suffix_of(file) in SHARD_SUFFIXES and image_column(file) is not None:
+        return
+    records = read_records(file, [])
+    column = None if file_column(records) else file_column(records, URL_COLUMNS)
+    if column is None:
+        return
+    urls = [url for url in _by_url(records, column) if url not in options.fetched]
+    yield 0, len(urls)
+    with closing(fetch_all(urls, options.fetched_folder)) as fetching:
+        for done, (url, answer) in enumerate(fetching, start=1):
+            options.fetched[url] = answer
+            yield done, len(urls)
+
+
+def _by_url(records: list[dict[str, Any]], column: str) -> dict[str, dict[str, Any]]:
+    named = (record for record in records if not is_blank(record.get(column)))
+    return {str(record[column]).strip(): record for record in named}
+
+
 def _add_files(found: Scan, file: bytes, records: list[dict[str, Any]], column: str) -> None:
     """Add the images that a table names by path."""
     folder, again = os.path.dirname(file), 0
@@ -78,12 +107,9 @@ def _add_files(found: Scan, file: bytes, records: list[dict[str, Any]], column: 
 def _add_urls(
     found: Scan, file: bytes, records: list[dict[str, Any]], column: str, options: Options
 ) -> None:
-    """Fetch the images that a table names by URL, and add their files."""
-    named = (record for record in records if not is_blank(record.get(column)))
-    rows = {str(record[column]).strip(): record for record in named}
-    for (url, record), (path, problem) in zip(
-        rows.items(), fetch_all(list(rows), options.fetched), strict=True
-    ):
+    """Add the files of the images that a table names by URL."""
+    for url, record in _by_url(records, column).items():
+        path, problem = options.fetched[url]
         columns = {**clean(record, column), "url": url}
         if problem:
             reason = f"{name_of(url[:200])} cannot be fetched: {problem}."

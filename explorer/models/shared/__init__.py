@@ -1,6 +1,7 @@
 """Helpers that several families of models use.
 
 hub, download, manifest     weights: repositories, downloads, checksums
+on_word                     what data that names a model may load
 checkpoint, networks        load networks of diffusers and transformers, and place them
 clip_towers, openclip_tags  encoders: CLIP of transformers, names of open_clip's weights
 fingerprint, preprocess     identity of an image tower, and its image transform

@@ -189,6 +189,38 @@ def _check(values: dict[str, Any], rules: Mapping[str, Rule], where: str, file: 
         )
 
 
+def check_network(config: dict[str, Any], file: FilePath) -> None:
+    """Refuse a configuration of diffusers or transformers that names code, or a vast network.
+
+    Raises:
+        WeightsMissing: a key names code, or a number or a list is beyond any released network.
+    """
+    if "auto_map" in config or "custom_pipelines" in config:
+        raise WeightsMissing(
+            f"{file} names code of its own, and code of a folder is never run. Take the folder "
+            "from its source again."
+        )
+    waiting: list[tuple[str, Any]] = list(config.items())
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.items()
+        elif isinstance(value, list):
+            waiting += [(name, one) for one in value]
+        most = MOST if name in _LARGE else MOST_WIDTH
+        wrong = isinstance(value, int | float) and not (math.isfinite(value) and value <= most)
+        wrong |= isinstance(value, list) and len(value) > MOST_WIDTH
+        if wrong or len(waiting) > MOST:
+            raise WeightsMissing(
+                f"{file} is refused: {name[:60]} is {value!r:.60}, which is more than any network "
+                "of a released model has. Take the folder from its source again."
+            )
+
+
+_LARGE = ("vocab_size", "num_train_timesteps", "intermediate_size", "bos_token_id", "eos_token_id",
+          "pad_token_id")  # fmt: skip
+
+
 def check_tokenizer(folder: FilePath) -> None:
     """Refuse a tokenizer of transformers that names code of its own, or no known class.
 

@@ -3,13 +3,19 @@
 It works with any class of diffusers or transformers that has `from_pretrained`.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any
 
 from explorer.errors import WeightsMissing
+from explorer.models.shared.checked_config import check_network, read_json
+
+MISMATCH = (
+    *(RuntimeError, ValueError, TypeError, LookupError, AttributeError, OSError),
+    *(AssertionError, ArithmeticError, MemoryError, ImportError),
+)
+"""What a network raises whose weights or configuration are not its own."""
 
 
 def read_config(file: FilePath) -> dict[str, Any]:
@@ -18,14 +24,8 @@ def read_config(file: FilePath) -> dict[str, Any]:
     Raises:
         WeightsMissing: it does not exist, or is not a JSON object.
     """
-    try:
-        config = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsMissing(
-            f"{file} cannot be read ({error}). Download the checkpoint again."
-        ) from error
-    if not isinstance(config, dict):
-        raise WeightsMissing(f"{file} is not a JSON object. Download the checkpoint again.")
+    config = read_json(file)
+    check_network(config, file)
     return config
 
 
@@ -50,6 +50,7 @@ def load_part(kind: Any, folder: FilePath, device: str, dtype: str) -> Any:
             f"{folder} is not a folder of a released checkpoint: it has no config.json. It needs "
             f"config.json and the safetensors of a {kind.__name__}."
         )
+    read_config(folder / "config.json")
     options = {"use_safetensors": True, "local_files_only": True, "variant": _variant(folder)}
     if kind.__module__.startswith("diffusers"):
         options["low_cpu_mem_usage"] = False  # else it warns where accelerate is not installed
@@ -60,7 +61,7 @@ def load_part(kind: Any, folder: FilePath, device: str, dtype: str) -> Any:
             )
         wrong = [*info["missing_keys"], *info["mismatched_keys"]]
         reason = f"it lacks {wrong[0]}" if wrong else ""
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError, SafetensorError) as error:
+    except (*MISMATCH, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
     if reason:
         raise WeightsMissing(

@@ -4,7 +4,6 @@ A checkpoint can have the image tower alone; then the open_clip model that the d
 with embeds texts. Both layouts of one tower give one Space (`fingerprint`).
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -14,11 +13,13 @@ import numpy as np
 from jaxtyping import Float
 
 from explorer.encoder import Encoder
-from explorer.errors import WeightsMissing
+from explorer.errors import ExplorerError, WeightsMissing
 from explorer.models import load
 from explorer.models.openclip import clean_texts
-from explorer.models.shared.checkpoint import load_part, load_tokenizer
+from explorer.models.shared.checked_config import read_json
+from explorer.models.shared.checkpoint import load_part, load_tokenizer, read_config
 from explorer.models.shared.fingerprint import of_transformers
+from explorer.models.shared.on_word import check_recorded, kept
 from explorer.models.shared.preprocess import Preprocess
 from explorer.points import Space
 
@@ -49,6 +50,7 @@ class TransformersEncoder(Encoder):
         self.space, self.device, self._preprocess = space, device, preprocess
         self._image, self._text, self._tokenizer = image, text, tokenizer
         self._text_from = text_from
+        self._load_text = kept(lambda: load(text_from, device=device))
         on_cuda = device.startswith("cuda")
         self.dtype = "float16" if on_cuda else "float32"
         self.batch_size = 128 if on_cuda else 16
@@ -119,7 +121,7 @@ class TransformersEncoder(Encoder):
     @cached_property
     def _text_encoder(self) -> Encoder:
         """Load the open_clip model that embeds texts; it must be of the same Space."""
-        encoder = load(self._text_from, device=self.device).encoder
+        encoder = self._load_text().encoder
         remedy = f"The image tower must be that of {self._text_from}, which embeds texts."
         self.space.check(encoder.space, remedy)
         return encoder
@@ -151,15 +153,19 @@ def load_towers(
     from safetensors import SafetensorError
 
     try:
-        config = json.loads((image / "config.json").read_text("utf-8"))
+        config = read_config(image / "config.json")
         seen = _preprocess(preprocess, config["image_size"])
         fingerprint = of_transformers(config, _tensors(image), seen)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        dimension = config["projection_dim"]
+    except ExplorerError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         raise WeightsMissing(
             f"{image} has no image tower of CLIP that can be read ({error}). It needs "
             f"config.json and {WEIGHTS[0]}; download the checkpoint again."
         ) from error
-    space = Space(name, config["projection_dim"], fingerprint)
+    check_recorded(name, fingerprint)
+    space = Space(name, dimension, fingerprint)
     return TransformersEncoder(space, image, seen, text, tokenizer, device, text_from)
 
 
@@ -176,7 +182,7 @@ def _preprocess(folder: FilePath | None, size: int) -> Preprocess:
     """Read a CLIPImageProcessor's config: resize the shorter side, crop and normalise."""
     if folder is None:
         return Preprocess((size, size))
-    config = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
+    config = read_json(folder / "preprocessor_config.json")
     crop = config.get("crop_size", size)
     height, width = (crop["height"], crop["width"]) if isinstance(crop, dict) else (crop, crop)
     interpolation = {2: "bilinear", 3: "bicubic"}[config.get("resample", 3)]

@@ -4,11 +4,43 @@ It works with addresses and files; it knows no models.
 """
 
 import hashlib
+import sys
+from collections.abc import Sequence
 from pathlib import Path as FilePath
 
 from explorer.files import finish_file, make_folder
 
 CHUNK_BYTES = 1 << 20
+
+
+def announce(
+    name: str, repository: str, files: Sequence[tuple[str, FilePath, int]], licence: str
+) -> None:
+    """Say on stderr what is fetched, how large it is and how much of it is here already.
+
+    Args:
+        files: the address, the cache's file and the size of each.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
+
+    size = sum(size for _, _, size in files) / 1e6
+    parts = [_part(file) for _, file, _ in files]
+    here = sum(part.stat().st_size for part in parts if part.is_file()) / 1e6
+    tqdm.write(
+        f"Fetching {name}, once: {size:,.0f} MB"
+        + (f", of which {here:,.0f} MB are here" if here else "")
+        + f"; licence: {licence or 'see its page'}; from {constants.ENDPOINT}/{repository}",
+        file=sys.stderr,
+    )
+    tqdm.write(
+        f"  into {constants.HF_HUB_CACHE}; if it is interrupted, the same command goes on",
+        file=sys.stderr,
+    )
+
+
+def _part(file: FilePath) -> FilePath:
+    return file.with_name(f"{file.name}.part")
 
 
 def download(url: str, file: FilePath, size: int) -> None:
@@ -25,8 +57,11 @@ def download(url: str, file: FilePath, size: int) -> None:
     from huggingface_hub.utils import build_hf_headers, tqdm  # type: ignore[attr-defined]
 
     make_folder(file.parent)
-    part = file.with_name(f"{file.name}.part")
-    with part.open("ab") as out, tqdm(total=size, unit="B", unit_scale=True) as bar:
+    part, name = _part(file), url.rpartition("/")[2]
+    with (
+        part.open("ab") as out,
+        tqdm(total=size, initial=out.tell(), unit="B", unit_scale=True, desc=name) as bar,
+    ):
         while (have := out.tell()) < size:
             bar.update(have - bar.n)
             wanted = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from explorer.models.shared.preprocess import Preprocess
@@ -43,16 +44,31 @@ def tower_fingerprint(description: dict[str, Any], tensors: "Named") -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def of_open_clip(visual: Any, config: dict[str, Any], preprocess: Preprocess) -> str:
+def image_tower(file: FilePath) -> "dict[str, torch.Tensor]":
+    """Return the tensors of the image tower in open_clip's safetensors, read where used."""
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as tensors:
+        names = [name for name in tensors.keys() if name.startswith("visual.")]  # noqa: SIM118
+        return {name.removeprefix("visual."): tensors.get_tensor(name) for name in names}
+
+
+def of_open_clip(
+    visual: Any,
+    config: dict[str, Any],
+    preprocess: Preprocess,
+    tensors: "dict[str, torch.Tensor] | None" = None,
+) -> str:
     """Compute the fingerprint of the image tower of an open_clip model.
 
     Args:
         visual: `module.visual`; if it is not a vision transformer, it is hashed as it is.
         config: the model's `vision_cfg`.
+        tensors: those to hash instead of the tower's own, under the same names.
     """
     from open_clip.transformer import QuickGELU, VisionTransformer
 
-    state = visual.state_dict().items()
+    state = (visual.state_dict() if tensors is None else tensors).items()
     if not isinstance(visual, VisionTransformer):
         return tower_fingerprint({"tower": config, "preprocess": asdict(preprocess)}, state)
     blocks = visual.transformer.resblocks

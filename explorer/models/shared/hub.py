@@ -1,23 +1,24 @@
 """Hub: released weights in the Hugging Face cache or in a local folder, downloaded and verified.
 
-It works with repositories and files; it knows no networks. Only safetensors, JSON and text files
-are downloaded, never pickles. An interrupted download resumes, also within a file, which
-huggingface_hub does not do; that is used for listings, the cache and small files.
+It works with repositories and files; it knows no networks. Safetensors, JSON and text files are
+downloaded; a pickle only of the few models of open_clip that are released as nothing else. An
+interrupted download resumes, also within a file, which huggingface_hub does not do; that is used
+for listings, the cache and small files.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
 from explorer.errors import WeightsMissing
 from explorer.models import Card, module_of
-from explorer.models.shared.download import download, is_intact
+from explorer.models.shared.download import announce, download, is_intact
+from explorer.models.shared.on_word import check_download
 from explorer.models.shared.short_names import long_name
 
 SAFE = (".safetensors", ".json", ".txt")
+Large = tuple[str, FilePath, int]  # the address, the cache's file and the size of a large file
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,18 @@ class Release:
         patterns: files, or groups as "unet/*"; a group means its safetensors, JSON and text files,
             without those of half precision.
         megabytes: approximate size of these files.
+        licence: of the weights, where it is known here; else that of their card on the hub.
+        pickle: the file to take if the repository has no safetensors; "" takes none.
+        weights: False for a repository of which only a tokenizer is needed.
     """
 
     repository: str
     revision: str
     patterns: tuple[str, ...]
     megabytes: float
+    licence: str = ""
+    pickle: str = ""
+    weights: bool = True
 
     def folder(self, name: str, source: str | None = None) -> FilePath:
         """Return the folder of the weights, downloaded if they are not in the cache.
@@ -68,25 +75,32 @@ class Release:
             return None
 
     def fetch(self, name: str) -> FilePath:
-        """Download the files that the cache lacks, with a progress bar, and verify them.
+        """Download the files that the cache lacks, and verify them.
+
+        What is fetched, from where, its size and its licence, and then progress, go to stderr.
 
         Raises:
             WeightsMissing: the download fails, or a file is damaged.
         """
         from httpx2 import HTTPError
+        from huggingface_hub import constants
 
         check_download(name)
         try:
-            for url, blob, size in self._large():
-                if not blob.exists():
-                    download(url, blob, size)
-            folder = self._snapshot()
+            chosen, large, licence = self._listed()
+            missing = [file for file in large if not file[1].exists()]
+            if missing:
+                announce(name, self.repository, missing, self.licence or licence)
+            for url, blob, size in missing:
+                download(url, blob, size)
+            folder = chosen._snapshot()
         except (OSError, HTTPError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise WeightsMissing(
-                f"The weights of {name} ({self.repository}, about {self.megabytes:.0f} MB) are not "
-                f"on this machine and cannot be downloaded: {reason}. With a network and free "
-                f"disk space, run: unclip models get {name}"
+                f"The weights of {name} (about {self.megabytes:.0f} MB, of {self.repository}) are "
+                f"not on this machine and cannot be downloaded from {constants.ENDPOINT}: "
+                f"{reason.rstrip('.')}. With a network and free disk space, run: "
+                f"unclip models get {name}"
             ) from error
         if damaged := [file for file in folder.rglob("*") if not is_intact(file)]:
             for file in damaged:
@@ -115,32 +129,43 @@ class Release:
     @property
     def _file_patterns(self) -> dict[str, Any]:
         """Return the file patterns to include and exclude, as huggingface_hub takes them."""
-        groups = [p + s for p in self.patterns if not p.endswith(SAFE) for s in SAFE]
+        groups = [p + s for p in self.patterns if p.endswith("*") for s in SAFE]
         half = [] if any(".fp16." in p for p in self.patterns) else ["*.fp16.*"]
         return {
-            "allow_patterns": [*groups, *(p for p in self.patterns if p.endswith(SAFE))],
+            "allow_patterns": [*groups, *(p for p in self.patterns if p and p[-1] != "*")],
             "ignore_patterns": ["*.non_ema.*", *half],
         }
 
-    def _large(self) -> Iterator[tuple[str, FilePath, int]]:
-        """Yield the address, the cache's file and the size of each large file."""
-        from huggingface_hub import HfApi, constants, hf_hub_url
-        from huggingface_hub.file_download import repo_folder_name
+    def _listed(self) -> "tuple[Release, list[Large], str]":
+        """Return what to fetch, its large files that the hub lists, and the licence it states.
+
+        Raises:
+            FileNotFoundError: the repository has no weights that are taken.
+        """
+        from huggingface_hub import HfApi
         from huggingface_hub.hf_api import RepoFile
         from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
-        commit = HfApi().repo_info(self.repository, revision=self.revision).sha
-        listed = HfApi().list_repo_tree(self.repository, revision=commit, recursive=True)
+        info = HfApi().repo_info(self.repository, revision=self.revision)
+        listed = HfApi().list_repo_tree(self.repository, revision=info.sha, recursive=True)
         files = [file for file in listed if isinstance(file, RepoFile)]
-        chosen = list(filter_repo_objects(files, key=lambda file: file.path, **self._file_patterns))
-        if not any(file.path.endswith(".safetensors") for file in chosen):
-            raise FileNotFoundError("the repository has no safetensors, and pickles are not used")
+        for release in (self, replace(self, patterns=(*self.patterns, self.pickle))):
+            patterns = release._file_patterns
+            chosen = list(filter_repo_objects(files, key=lambda file: file.path, **patterns))
+            if not self.weights or any(f.path.endswith((".safetensors", ".bin")) for f in chosen):
+                large = [release._large(file, info.sha) for file in chosen if file.lfs]
+                card = getattr(info, "card_data", None)
+                return release, large, str((card and card.get("license")) or "")
+        raise FileNotFoundError("the repository has no safetensors, and pickles are not used")
+
+    def _large(self, file: Any, commit: str | None) -> "Large":
+        from huggingface_hub import constants, hf_hub_url
+        from huggingface_hub.file_download import repo_folder_name
+
         cache = FilePath(constants.HF_HUB_CACHE)
         blobs = cache / repo_folder_name(repo_id=self.repository, repo_type="model") / "blobs"
-        for file in chosen:
-            if file.lfs is not None:
-                url = hf_hub_url(self.repository, file.path, revision=commit)
-                yield url, blobs / file.lfs.sha256, file.lfs.size
+        url = hf_hub_url(self.repository, file.path, revision=commit)
+        return url, blobs / file.lfs.sha256, file.lfs.size
 
     def _snapshot(self, *, local_files_only: bool = False) -> FilePath:
         from huggingface_hub import snapshot_download
@@ -149,35 +174,21 @@ class Release:
             self.repository,
             revision=self.revision,
             local_files_only=local_files_only,
+            tqdm_class=_without_bar(),
             **self._file_patterns,
         )
         return FilePath(folder)
 
 
-_allowed: ContextVar[bool] = ContextVar("downloads", default=True)
+def _without_bar() -> Any:
+    """Return a progress bar that shows nothing: large files have one of their own."""
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
+    class Hidden(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options | {"disable": True})
 
-@contextmanager
-def without_downloads() -> Iterator[None]:
-    """Refuse downloads inside the block: what a file names is never fetched unasked."""
-    token = _allowed.set(False)
-    try:
-        yield
-    finally:
-        _allowed.reset(token)
-
-
-def check_download(name: str) -> None:
-    """Refuse to download the weights of a model inside `without_downloads`.
-
-    Raises:
-        WeightsMissing: it names the command that downloads them.
-    """
-    if not _allowed.get():
-        raise WeightsMissing(
-            f"The weights of {name} are not on this machine, and a file that names a model does "
-            f"not start a download. To fetch them: unclip models get {name}"
-        )
+    return Hidden
 
 
 def releases_of(name: str) -> tuple[Release, ...]:
@@ -192,6 +203,16 @@ def releases_of(name: str) -> tuple[Release, ...]:
     family, _, variant = long_name(name).partition(":")
     releases: tuple[Release, ...] = module_of(family).releases(variant)
     return releases
+
+
+def fetch_missing(name: str) -> None:
+    """Download the weights of a model that are not on this machine.
+
+    Raises:
+        UnknownModel, WeightsMissing: as `releases_of` and `Release.fetch`.
+    """
+    for release in releases_of(name):
+        release.folder(name)
 
 
 def released_card(

@@ -2,15 +2,22 @@
 
 import difflib
 import logging
-import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Any
 
-from explorer.errors import UnknownModel, WeightsMissing
-from explorer.models.shared.hub import check_download
+from explorer.errors import ExplorerError, UnknownModel
+from explorer.models.shared.hub import Release
+from explorer.models.shared.on_word import check_download, named_by_data
+from explorer.models.shared.short_names import short_of
+
+SAFE = "open_clip_model.safetensors"
+TOKENIZER = (
+    *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
+    *("vocab.json", "vocab.txt", "merges.txt", "sentencepiece.bpe.model", "spiece.model"),
+)
 
 
 def architecture_and_tag(variant: str) -> tuple[str, str]:
@@ -42,39 +49,80 @@ def architecture_and_tag(variant: str) -> tuple[str, str]:
     )
 
 
-def hub_file(config: dict[str, Any]) -> tuple[str, str]:
-    """Return the repository, and the name of the weights' file without its suffix."""
-    repository, _, file = config["hf_hub"].rpartition("/")
-    return repository, file.rpartition(".")[0] or "open_clip_model"
-
-
-def weights_of_tag(architecture: str, tag: str, config: dict[str, Any]) -> FilePath:
-    """Return the weights' file, downloaded if the cache lacks it.
+def releases_of_tag(variant: str) -> tuple[Release, ...]:
+    """Return the repository of a tag's weights, and that of its tokenizer if it has its own.
 
     Raises:
-        WeightsMissing: it is not in the cache and cannot be downloaded.
+        UnknownModel: as `architecture_and_tag`.
     """
-    from huggingface_hub import constants, try_to_load_from_cache
-    from open_clip.pretrained import download_pretrained
+    short = short_of(f"openclip:{variant}")
+    if short is not None:  # known without importing open_clip, which takes seconds
+        first = Release(short.repository, "main", (SAFE,), short.megabytes, short.licence)
+        tokenizer: str | None = short.tokenizer
+    else:
+        import open_clip
 
-    repository, name = hub_file(config)
-    for candidate in (f"{name}.safetensors", f"{name}.bin", "open_clip_pytorch_model.bin"):
-        cached = try_to_load_from_cache(repository, candidate)
+        architecture, tag = architecture_and_tag(variant)
+        config = open_clip.get_pretrained_cfg(architecture, tag)
+        repository, _, file = config["hf_hub"].rpartition("/")
+        whole = (f"{file.rpartition('.')[0]}.safetensors" if file else SAFE,)
+        pickle = file or "open_clip_pytorch_model.bin"
+        first = Release(repository, "main", whole, megabytes(architecture), pickle=pickle)
+        tokenizer = open_clip.get_model_config(architecture)["text_cfg"].get("hf_tokenizer_name")
+    if not tokenizer:
+        return (first,)
+    if tokenizer == first.repository:
+        return (replace(first, patterns=(*first.patterns, *TOKENIZER)),)
+    return first, Release(tokenizer, "main", TOKENIZER, 6, weights=False)
+
+
+def weights_of_tag(variant: str) -> FilePath:
+    """Return the weights' file, downloaded if the cache lacks it, and checked if it has it.
+
+    Raises:
+        UnknownModel: as `architecture_and_tag`.
+        WeightsMissing: it is not in the cache and cannot be downloaded, or it is damaged.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    from explorer.models.trust import check_intact
+
+    first, *others = releases_of_tag(variant)
+    name = f"openclip:{variant}"
+    files = (first.patterns[0], first.pickle, "open_clip_pytorch_model.bin")
+    for file in filter(None, files):
+        cached = try_to_load_from_cache(first.repository, file)
         if isinstance(cached, str):
+            check_intact(FilePath(cached), name)
             return FilePath(cached)
-    check_download(f"openclip:{architecture}/{tag}")
+    folder = first.fetch(name)
+    for other in others:
+        other.folder(name)
+    return next(folder / file for file in files if file and (folder / file).is_file())
+
+
+@contextmanager
+def no_hub_for_data(name: str) -> Iterator[None]:
+    """Keep transformers from fetching a tokenizer for a model that data names.
+
+    Raises:
+        WeightsMissing: the tokenizer is not on this machine.
+    """
+    from huggingface_hub import constants
+
+    if not named_by_data():
+        yield
+        return
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
     try:
-        with quiet():
-            if not constants.HF_HUB_OFFLINE:
-                # fail at once: download_pretrained retries for a minute
-                urllib.request.urlopen(constants.ENDPOINT, timeout=10).close()
-            return FilePath(download_pretrained(config))
-    except (OSError, RuntimeError, ValueError) as error:
-        raise WeightsMissing(
-            f"The weights {architecture}/{tag} (about {megabytes(architecture):.0f} MB, of "
-            f"{repository}) are not on this machine and cannot be downloaded. With a network, run: "
-            f"unclip models get openclip:{architecture}/{tag}"
-        ) from error
+        yield
+    except ExplorerError:
+        raise
+    except (OSError, ValueError):
+        check_download(name)
+        raise
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def megabytes(architecture: str) -> float:

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from explorer.decoder import Decoder
-from explorer.models.shared.checked_config import read_json
+from explorer.errors import WeightsMissing
+from explorer.models.shared.checkpoint import MISMATCH, load_part, read_config
 from explorer.models.shared.preprocess import Preprocess
 from explorer.points import Points, Space
 
@@ -43,12 +44,12 @@ class PatchDecoder(Decoder):
         self.space, self.device, self.model = space, device, manifest["model"]
         self._folder = folder
         self.dtype = "bfloat16" if device.startswith("cuda") else "float32"
-        self.scheduler_config = read_json(folder / "scheduler/scheduler_config.json")
+        self.scheduler_config = read_config(folder / "scheduler/scheduler_config.json")
         self.steps, self.guidance = manifest["steps"], manifest["guidance"]
         self.solver = manifest["solver"]
         self.norms = (manifest["norm_mean"], manifest["norm_std"])
         self.fingerprint = manifest["sha256"][UNET]
-        config = read_json(folder / "unet/config.json")
+        config = read_config(folder / "unet/config.json")
         cells, channels = config["sample_size"], config["out_channels"]
         self._patch = round((channels // 3) ** 0.5)
         self.latent_shape = (channels, cells, cells)
@@ -60,20 +61,21 @@ class PatchDecoder(Decoder):
         import torch
         from diffusers import UNet2DConditionModel
 
-        unet = UNet2DConditionModel.from_pretrained(
-            self._folder / "unet",
-            torch_dtype=getattr(torch, self.dtype),
-            use_safetensors=True,
-            low_cpu_mem_usage=False,
-        )
-        return unet.to(self.device).to(memory_format=torch.channels_last).eval()
+        unet = load_part(UNet2DConditionModel, self._folder / "unet", self.device, self.dtype)
+        return unet.to(memory_format=torch.channels_last)
 
     @cached_property
     def _draft(self) -> Any:
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        draft = make_draft(self.space.dimension, self.latent_shape[0])
-        draft.load_state_dict(load_file(self._folder / DRAFT))
+        file = self._folder / DRAFT
+        try:
+            draft = make_draft(self.space.dimension, self.latent_shape[0])
+            draft.load_state_dict(load_file(file))
+        except (*MISMATCH, SafetensorError) as error:
+            reason = str(error).splitlines()[0]
+            raise WeightsMissing(f"{file} is not the draft of this decoder: {reason}") from error
         return draft.float().to(self.device).eval().requires_grad_(False)
 
     @cached_property
@@ -149,9 +151,7 @@ def load_normalizer(folder: FilePath) -> Any:
         StableUnCLIPImageNormalizer,
     )
 
-    return StableUnCLIPImageNormalizer.from_pretrained(
-        folder / "image_normalizer", use_safetensors=True, low_cpu_mem_usage=False
-    ).requires_grad_(False)
+    return load_part(StableUnCLIPImageNormalizer, folder / "image_normalizer", "cpu", "float32")
 
 
 def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -21,7 +21,9 @@ class ShortName:
         purpose: what it is good for.
         megabytes: of its weights.
         slowness: compute of one image, vit-b-32 = 1; nothing here was timed.
+        repository: of its weights on the hub.
         decoders: the models that decode its points.
+        tokenizer: the repository of its tokenizer; "" is open_clip's own.
     """
 
     model: str
@@ -30,7 +32,9 @@ class ShortName:
     megabytes: int
     slowness: int
     licence: str
+    repository: str
     decoders: tuple[str, ...] = ()
+    tokenizer: str = ""
 
 
 SHORT_NAMES = {
@@ -41,6 +45,7 @@ SHORT_NAMES = {
         605,
         1,
         "MIT",
+        "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
     ),
     "vit-l-14": ShortName(
         "openclip:ViT-L-14/datacomp_xl_s13b_b90k",
@@ -49,6 +54,7 @@ SHORT_NAMES = {
         1710,
         18,
         "MIT",
+        "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
     ),
     "xlm-roberta-b-32": ShortName(
         "openclip:xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k",
@@ -57,6 +63,8 @@ SHORT_NAMES = {
         1465,
         1,
         "MIT",
+        "laion/CLIP-ViT-B-32-xlm-roberta-base-laion5B-s13B-b90k",
+        tokenizer="xlm-roberta-base",
     ),
     "siglip-b-16": ShortName(
         "openclip:ViT-B-16-SigLIP/webli",
@@ -65,6 +73,8 @@ SHORT_NAMES = {
         813,
         4,
         "Apache-2.0",
+        "timm/ViT-B-16-SigLIP",
+        tokenizer="timm/ViT-B-16-SigLIP",
     ),
     "vit-l-14-openai": ShortName(
         "openclip:ViT-L-14/openai",
@@ -73,6 +83,7 @@ SHORT_NAMES = {
         1710,
         18,
         "Apache-2.0",
+        "timm/vit_large_patch14_clip_224.openai",
         ("karlo", "stable-unclip-small"),
     ),
     "vit-h-14": ShortName(
@@ -82,6 +93,7 @@ SHORT_NAMES = {
         3944,
         38,
         "MIT",
+        "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
         ("stable-unclip", "ip-adapter-sd15"),
     ),
     "vit-bigg-14": ShortName(
@@ -91,6 +103,7 @@ SHORT_NAMES = {
         10158,
         110,
         "MIT",
+        "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k",
         ("kandinsky-2.2", "ip-adapter-sdxl"),
     ),
 }
@@ -104,6 +117,17 @@ def long_name(name: str) -> str:
     """
     short = SHORT_NAMES.get(name.lower())
     return short.model if short else name
+
+
+def short_of(name: str) -> ShortName | None:
+    """Return the short name of a long one, however its weights are spelled; None if it has none.
+
+    >>> short_of("openclip:ViT-B-32/laion2b-s34b-b79k").megabytes
+    605
+    """
+    wanted = name.lower().replace("-", "_")
+    found = (s for s in SHORT_NAMES.values() if s.model.lower().replace("-", "_") == wanted)
+    return next(found, None)
 
 
 def no_decoder(name: str) -> str:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from explorer import sampler
 from explorer.errors import UnknownModel
 from explorer.models.openclip import OpenClipEncoder
+from explorer.models.shared.checkpoint import load_part
 from explorer.prior import SamplingPrior
 from explorer.settings import Settings
 
@@ -43,10 +44,8 @@ class TokenPrior(SamplingPrior):
     def _transformer(self) -> Any:
         from diffusers import PriorTransformer
 
-        transformer = PriorTransformer.from_pretrained(
-            self._folder / "prior", use_safetensors=True, low_cpu_mem_usage=False
-        )
-        return transformer.float().eval().requires_grad_(False).to(self.encoder.device)
+        device = str(self.encoder.device)
+        return load_part(PriorTransformer, self._folder / "prior", device, "float32")
 
     def sample_candidates(
         self, texts: list[str], seed: int, candidates: int
