@@ -19,7 +19,13 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.notes",
         "explorer.progress_bar",
     },
-    {"explorer.points", "explorer.images", "explorer.masks", "explorer.settings"},
+    {
+        "explorer.cache_files",
+        "explorer.points",
+        "explorer.images",
+        "explorer.masks",
+        "explorer.settings",
+    },
     {
         "explorer.geometry",
         "explorer.metrics",

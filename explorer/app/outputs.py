@@ -41,12 +41,16 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
     def calm() -> None:
         try:
             with collecting() as notes:
+                warnings = state.library().warnings  # it was opened once, for all sessions
+                for warning in warnings:
+                    st.warning(escaped(warning))
                 try:
                     page()
                     state.library().note_unlike()
                 finally:
                     for each in notes:
-                        st.warning(escaped(each))
+                        if each not in warnings:
+                            st.warning(escaped(each))
         except ExplorerError as error:
             st.error(escaped(error))
         except Exception:

@@ -1,12 +1,14 @@
 """The command that opens the dashboard: app."""
 
+import sys
 from pathlib import Path as FilePath
 from typing import Annotated
 
 import typer
 
 from explorer.cli.options import Trust, trust_folders
-from explorer.cli.output import command
+from explorer.cli.output import command, say
+from explorer.notes import collecting
 
 AllowRemote = Annotated[
     bool,
@@ -50,7 +52,10 @@ def app(
 
     trust_folders(trust)
     if library is not None:
-        kept = Library.open(library)  # report now what is wrong with it
+        with collecting() as notes:  # report now what is wrong with it
+            kept = Library.open(library)
+        for note in notes:
+            say(f"unclip: warning: {note}", sys.stderr)
         check_named(kept.model, f"The library {library}")
     given = AppConfig("" if library is None else str(library.absolute()), decoder, prior)
 

@@ -2,12 +2,16 @@
 
 from pathlib import Path as FilePath
 from shlex import quote
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from explorer.cli.options import Folder, Json
 from explorer.cli.output import command, report
+from explorer.notes import collecting
+
+if TYPE_CHECKING:
+    from explorer.library import Library
 
 DAMAGED = 1  # exit code
 
@@ -24,14 +28,15 @@ def verify(
 
     Example: unclip verify photos.lib --read-data
     """
-    from explorer.library import Library
-
-    problems = Library.open(library).verify(read_data)
+    problems = _opened(library).verify(read_data)
     lines = [*problems, f"To set it aside: unclip repair {quote(str(library))}"] if problems else []
     if not problems:
         lines = [f"{library}: nothing is damaged."]
     if not read_data:
-        lines.append("The files' contents were not read: --read-data does that.")
+        lines.append(
+            "Contents were not read but of files that changed since their last full check, or had "
+            "none for 30 days: --read-data reads all."
+        )
     report({"damage": problems, "contents_were_read": read_data}, as_json, lines)
     if problems:
         raise typer.Exit(DAMAGED)
@@ -43,14 +48,20 @@ def repair(library: Folder, as_json: Json = False) -> None:
 
     Example: unclip repair photos.lib
     """
-    from explorer.library import Library
-
-    kept = Library.open(library)
+    kept = _opened(library)
     done = kept.repair()
     lines = done or [f"{library}: nothing is damaged."]
     if done:
         lines = [*lines, *_again(kept.sources, library)]
     report({"set_aside": done, "sources": list(kept.sources)}, as_json, lines)
+
+
+def _opened(folder: FilePath) -> "Library":
+    """Open a library; what is damaged is the command's own output, and no warning."""
+    from explorer.library import Library
+
+    with collecting():
+        return Library.open(folder)
 
 
 def _again(sources: dict[str, str], library: FilePath) -> list[str]:

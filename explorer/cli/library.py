@@ -200,6 +200,7 @@ def add(
         "left_out": library.left_out,
         "excluded": library.excluded,
         "errors": library.errors.to_dict("records"),
+        "warnings": library.warnings,
     }
 
 
@@ -255,7 +256,7 @@ def info(
     lines = [f"{name}: {plain(content)}" for name, content in value.items() if name not in special]
     lines += [line.strip() for line in counted_lines(kept.left_out, {})]
     lines += [_failure(error) for error in value.get("unreadable", [])]
-    report(value, as_json, lines + [f"note: {warning}" for warning in kept.warnings])
+    report(value, as_json, lines)
 
 
 @command

@@ -1,14 +1,13 @@
 """Options that several commands share: settings of decoding, which model, where to write."""
 
 import json
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.output import OptionGroup, progress, say
+from explorer.cli.output import OptionGroup, progress
 from explorer.errors import QueryError
 from explorer.settings import Settings
 
@@ -209,12 +208,10 @@ def decode_all(rendering: "Rendering") -> "Rendering":
 
 
 def opened(folder: str | FilePath) -> "Library":
-    """Open a library, and print what is damaged, was skipped or means nothing to its model."""
+    """Open a library; what is damaged, was skipped or means nothing to its model is noted."""
     from explorer.library import Library
 
     library = Library.open(folder)
-    for warning in library.warnings:
-        say(f"unclip: warning: {warning}", sys.stderr)
     library.note_unlike()
     return library
 

@@ -15,6 +15,7 @@ from explorer.errors import ExplorerError
 from explorer.notes import collecting
 
 T = TypeVar("T")
+INCOMPLETE = 3  # exit code: done without what is damaged
 
 # control characters, line separators, marks that reorder text, halves of surrogate pairs
 _UNPRINTABLE = re.compile(
@@ -51,8 +52,9 @@ class OptionGroup:
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Make a function a command: errors are one line, groups of options are spelled out.
 
-    An ExplorerError becomes one line on stderr and its exit code. A parameter that is a dataclass,
-    or is annotated with an OptionGroup, becomes the options of that group.
+    An ExplorerError becomes one line on stderr and its exit code. Damage of a library is said at
+    once, and what was done without the damaged part ends with exit code 3. A parameter that is a
+    dataclass, or is annotated with an OptionGroup, becomes the options of that group.
     """
     hints = get_type_hints(function, include_extras=True)
     groups = {name: group for name, hint in hints.items() if (group := _group(hint))}
@@ -70,12 +72,17 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 values[name] = group.build(
                     **{option: values.pop(option) for option in group.options}
                 )
-            with collecting() as notes:
+            with collecting(_warn) as notes:
                 try:
                     function(**values)
+                except typer.Exit as end:
+                    if not notes.damage or end.exit_code != 1:
+                        raise
                 finally:
                     for note in notes:
-                        say(f"unclip: warning: {note}", sys.stderr)
+                        _warn(note)
+            if notes.damage:
+                raise typer.Exit(INCOMPLETE)
         except ExplorerError as error:
             say(f"unclip: {error}", sys.stderr)
             raise typer.Exit(error.exit_code) from None
@@ -83,6 +90,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     vars(wrapped)["__signature__"] = Signature(shown)
     wrapped.__annotations__ = {option.name: option.annotation for option in shown}
     return wrapped
+
+
+def _warn(sentence: str) -> None:
+    say(f"unclip: warning: {sentence}", sys.stderr)
 
 
 def _group(hint: Any) -> OptionGroup | None:

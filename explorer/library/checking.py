@@ -11,16 +11,18 @@ from explorer.files import make_folder, move_into
 from explorer.library.contents import Contents
 from explorer.library.lock import WriterLock
 from explorer.library.manifest import Manifest, manifest_file, read_manifest, versions
-from explorer.library.segments import damage, map_vectors
 from explorer.library.store import Store, explain_failure
+
+ROWS_PER_READ = 4096  # of vectors
 
 
 def verify(store: Store, read_data: bool) -> list[str]:
     """List what is wrong; see `Library.verify`."""
     problems = _damaged_manifests(store)
     newest = _newest(store)
-    bad = {s.id: damage(store.folder, s, read_data) for s in newest.segments}
-    problems += [problem for found in bad.values() for problem in found]
+    bad = {s.id: store.checked.problems(s, read_data) for s in newest.segments}
+    problems += [problem for found in bad.values() for problem in found.values()]
+    store.checked.save(newest.segments)
     if read_data and not any(bad.values()):
         problems += _check_data(store, newest)
     return problems
@@ -49,13 +51,15 @@ def _damaged_manifests(store: Store) -> list[str]:
 def _check_data(store: Store, manifest: Manifest) -> list[str]:
     """Check what checksums cannot: that rows, vectors and counts belong together."""
     problems = []
+    contents = Contents(store.folder, manifest, store.checked)
     for segment in manifest.segments:
-        if segment.rows:
-            vectors = map_vectors(store.folder, segment, manifest.space.dimension)
+        for start in range(0, segment.rows, ROWS_PER_READ):
+            rows = np.arange(start, min(start + ROWS_PER_READ, segment.rows))
+            vectors = contents.vectors(segment.first_row + rows)
             norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
             if not np.all(np.isfinite(norms) & (norms > 0)):
                 problems.append(f"Segment {segment.id} holds vectors of length zero or not finite.")
-    contents = Contents(store.folder, manifest)
+                break
     if contents.table.num_rows != len(contents.numbers):
         problems.append(f"{len(contents.numbers)} vectors have {contents.table.num_rows} rows.")
     elif len(contents.living) != manifest.rows:
@@ -82,7 +86,7 @@ def repair(store: Store) -> list[str]:
     with WriterLock(store.folder), explain_failure(store.folder, store.manifest.rows):
         newest = _newest(store)
         bad_versions = [v for v in versions(store.folder) if not _readable(store, v)]
-        bad = [s for s in newest.segments if damage(store.folder, s, read_data=True)]
+        bad = [s for s in newest.segments if store.checked.problems(s, read_data=True)]
         if not bad and not bad_versions:
             return []
         make_folder(quarantine)

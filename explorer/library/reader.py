@@ -6,7 +6,6 @@ from contextlib import suppress
 from os import fsdecode
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
@@ -214,14 +213,15 @@ class Reader:
         return self._derive(f"relevance-{side}", lambda: self._measure(side))
 
     def _measure(self, side: Side) -> Relevance:
-        file = self.cache_folder / f"relevance-{side}-{RELEVANCE_VERSION}-{self.cache_key}.npz"
-        with suppress(OSError, ValueError, KeyError, BadZipFile):
-            return Relevance.load(file, len(self))
+        key = f"relevance-{side}-{RELEVANCE_VERSION}-{self.cache_key}"
+        file = self.cache_folder / key
+        if (found := Relevance.load(file, key)) is not None:
+            return found
         measured = Relevance.fit(units(self.vectors), self._neutral(side))
         for old in self.cache_folder.glob(f"relevance-{side}-*"):
             old.unlink(missing_ok=True)
         with suppress(DiskError):  # a cache: what the disk refuses is measured again
-            measured.save(file)
+            measured.save(file, key)
         return measured
 
     def _neutral(self, side: Side) -> np.ndarray:
@@ -247,7 +247,7 @@ class Reader:
 
     @property
     def _index_file(self) -> FilePath:
-        return self.cache_folder / f"index-{self.cache_key}"
+        return self.cache_folder / f"index-v2-{self.cache_key}"
 
     def _load_index(self) -> tuple[Index, str]:
         return load_index(self._index_file, self.cache_key, self.vectors)
