@@ -1,14 +1,12 @@
 """The command that opens the dashboard: app."""
 
-import sys
 from pathlib import Path as FilePath
 from typing import Annotated
 
 import typer
 
 from explorer.cli.options import Trust, trust_folders
-from explorer.cli.output import command, say
-from explorer.notes import collecting
+from explorer.cli.output import command
 
 AllowRemote = Annotated[
     bool,
@@ -52,10 +50,7 @@ def app(
 
     trust_folders(trust)
     if library is not None:
-        with collecting() as notes:  # report now what is wrong with it
-            kept = Library.open(library)
-        for note in notes:
-            say(f"unclip: warning: {note}", sys.stderr)
+        kept = Library.open(library)  # its damage is said now, before the server starts
         check_named(kept.model, f"The library {library}")
     given = AppConfig("" if library is None else str(library.absolute()), decoder, prior)
 

@@ -72,17 +72,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 values[name] = group.build(
                     **{option: values.pop(option) for option in group.options}
                 )
-            with collecting(_warn) as notes:
-                try:
-                    function(**values)
-                except typer.Exit as end:
-                    if not notes.damage or end.exit_code != 1:
-                        raise
-                finally:
-                    for note in notes:
-                        _warn(note)
-            if notes.damage:
-                raise typer.Exit(INCOMPLETE)
+            _run(function, values)
         except ExplorerError as error:
             say(f"unclip: {error}", sys.stderr)
             raise typer.Exit(error.exit_code) from None
@@ -90,6 +80,21 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     vars(wrapped)["__signature__"] = Signature(shown)
     wrapped.__annotations__ = {option.name: option.annotation for option in shown}
     return wrapped
+
+
+def _run(function: Callable[..., None], values: Mapping[str, object]) -> None:
+    """Run a command and print what was noted; damage says that the result is not all."""
+    with collecting(_warn) as notes:
+        try:
+            function(**values)
+        except typer.Exit as end:
+            if not notes.damage or end.exit_code not in (0, 1):
+                raise
+        finally:
+            for note in notes:
+                _warn(note)
+    if notes.damage:
+        raise typer.Exit(INCOMPLETE)
 
 
 def _warn(sentence: str) -> None:
