@@ -34,8 +34,8 @@ def verify(
         lines = [f"{library}: nothing is damaged."]
     if not read_data:
         lines.append(
-            "Contents were not read but of files that changed since their last full check, or had "
-            "none for 30 days: --read-data reads all."
+            "Files that did not change since their last full check, at most 30 days ago, were not "
+            "read: --read-data reads all."
         )
     report({"damage": problems, "contents_were_read": read_data}, as_json, lines)
     if problems:

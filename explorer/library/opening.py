@@ -38,7 +38,7 @@ class Opened:
 
 
 def open_newest(folder: FilePath, checked: CheckedFiles) -> Opened:
-    """Return the newest version that is whole, or else what is intact of the newest.
+    """Return the newest version that is whole, or what is intact of the newest if that is more.
 
     Raises:
         LibraryNotFound: there is no library.
@@ -51,6 +51,7 @@ def open_newest(folder: FilePath, checked: CheckedFiles) -> Opened:
             "`unclip index FOLDER --library LIBRARY`."
         )
     skipped: list[str] = []
+    newer: list[str] = []  # than what is left of a version
     partial: tuple[Manifest, Problems] | None = None
     for version in found:
         try:
@@ -60,15 +61,18 @@ def open_newest(folder: FilePath, checked: CheckedFiles) -> Opened:
             continue
         bad = {s.id: problems for s in manifest.segments if (problems := checked.problems(s))}
         if not bad:
+            if partial is not None and _stored(manifest) < _stored(_intact(*partial)):
+                break
             return Opened(manifest, _older(folder, skipped, manifest))
         skipped.append(f"Version {version} was skipped: {_damage(manifest, bad)}")
-        partial = partial or (manifest, bad)
+        partial, newer = (partial, newer) if partial else ((manifest, bad), skipped[:-1])
     if partial is None:
         raise LibraryDamaged(
             f"No manifest of the library {folder} can be trusted: {' '.join(skipped)} Restore "
             "the folder from a backup, or index the images again into a new library."
         )
-    return _intact(folder, *partial)
+    left = _intact(*partial)
+    return Opened(left, " ".join([*newer, _damage(*partial), remedy(folder)]), True)
 
 
 def _older(folder: FilePath, skipped: list[str], manifest: Manifest) -> str:
@@ -78,12 +82,16 @@ def _older(folder: FilePath, skipped: list[str], manifest: Manifest) -> str:
     return f"{' '.join(skipped)} {used} {remedy(folder)}"
 
 
-def _intact(folder: FilePath, manifest: Manifest, bad: Problems) -> Opened:
+def _stored(manifest: Manifest) -> int:
+    return sum(segment.rows for segment in manifest.segments)
+
+
+def _intact(manifest: Manifest, bad: Problems) -> Manifest:
     """Leave out the rows of damaged segments, and all else of them that is damaged."""
     segments = tuple(_usable(segment, bad.get(segment.id, {})) for segment in manifest.segments)
     left = replace(manifest, segments=segments)
-    left = replace(left, sha256=hashlib.sha256(left.encode()).hexdigest())  # keys of its caches
-    return Opened(left, f"{_damage(manifest, bad)} {remedy(folder)}", True)
+    checksum = hashlib.sha256(left.encode()).hexdigest()
+    return replace(left, sha256=checksum)  # its caches are others than those of the whole version
 
 
 def _usable(segment: SegmentRecord, bad: Collection[str]) -> SegmentRecord:
@@ -102,13 +110,11 @@ def _damage(manifest: Manifest, bad: Problems) -> str:
     """Say which segments are damaged, how many rows are left out, and what is wrong first."""
     damaged = [segment for segment in manifest.segments if segment.id in bad]
     lost = sum(s.rows - _usable(s, bad[s.id]).rows for s in damaged)
-    total = sum(segment.rows for segment in manifest.segments)
     names = ", ".join(segment.id for segment in damaged[:MAX_NAMED])
     more = f" and {len(damaged) - MAX_NAMED} more" if len(damaged) > MAX_NAMED else ""
     which = f"segment {names} is" if len(damaged) == 1 else f"segments {names}{more} are"
     first = next(iter(bad[damaged[0].id].values()))
     back = any(RETIRED in problems for problems in bad.values())
-    return (
-        f"The {which} damaged, and {lost:,} of {total:,} stored rows are left out: {first}"
-        + " Rows that were removed or changed may be there as they were before." * back
-    )
+    rows = f"{lost:,} of {_stored(manifest):,} stored rows"
+    earlier = " Rows that were removed or changed may be there as they were before." * back
+    return f"The {which} damaged, and {rows} are left out: {first}{earlier}"
