@@ -213,6 +213,8 @@ except ExplorerError as error:
 
 
 def test_a_file_that_is_cut_off_while_it_is_open_ends_in_a_sentence(library):
+    many = np.random.default_rng(0).normal(size=(2000, 8))  # more than a page of memory
+    library.add_vectors(many.astype(np.float32), check_model=False)
     tests = str(Path(__file__).parent)
     ran = subprocess.run(
         [sys.executable, "-c", CUT, str(library.folder), tests],

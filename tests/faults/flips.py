@@ -1,6 +1,6 @@
 """The plan of flipped bits: each is found, or the results are the same.
 
-    python tests/faults/flips.py [COUNT]
+    PYTHONPATH=.:tests python tests/faults/flips.py [COUNT]
 
 `run` returns a row of the table of faults for each kind of file: test, count, lost, silently
 wrong, tracebacks, hangs.
