@@ -150,6 +150,9 @@ def test_what_a_damaged_segment_removed_stays_removed(library, tmp_path):
     opened = Library.open(library.folder)
     assert names(opened) == [b"%02d.png" % n for n in [*range(1, 12), 14, 15, 16]]
     assert "2 of 17 stored rows are left out" in opened.warnings[0]
+    opened.repair()
+    assert opened.verify(read_data=True) == [] and opened.warnings == []
+    assert names(opened) == [b"%02d.png" % n for n in [*range(1, 12), 14, 15, 16]]
 
 
 def test_an_older_version_is_used_only_if_it_has_no_fewer_rows(library):

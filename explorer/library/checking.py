@@ -10,7 +10,15 @@ from explorer.errors import LibraryDamaged
 from explorer.files import make_folder, move_into
 from explorer.library.contents import Contents
 from explorer.library.lock import WriterLock
-from explorer.library.manifest import Manifest, manifest_file, read_manifest, versions
+from explorer.library.manifest import (
+    RETIRED,
+    Manifest,
+    SegmentRecord,
+    manifest_file,
+    read_manifest,
+    versions,
+)
+from explorer.library.segments import read_retired
 from explorer.library.store import Store, explain_failure
 
 ROWS_PER_READ = 4096  # of vectors
@@ -93,8 +101,9 @@ def repair(store: Store) -> list[str]:
         if bad:
             bad_ids = {segment.id for segment in bad}
             whole = tuple(s for s in newest.segments if s.id not in bad_ids)
+            removed = _retired_by(store, bad)
             store.publish(replace(newest, segments=whole))
-            _retire_superseded(store)
+            _retire_superseded(store, removed)
         for segment in bad:
             folder = store.folder / "segments" / segment.id
             if folder.exists():
@@ -118,14 +127,27 @@ def _readable(store: Store, version: int) -> bool:
     return True
 
 
-def _retire_superseded(store: Store) -> None:
-    """Retire again what a lost segment had retired, where a newer row has the same name."""
+def _retired_by(store: Store, segments: list[SegmentRecord]) -> set[int]:
+    """Return the numbers of the rows that damaged segments had retired, where that is intact."""
+    known = [
+        read_retired(store.folder, segment)
+        for segment in segments
+        if RETIRED in segment.files and RETIRED not in store.checked.problems(segment)
+    ]
+    return {int(number) for numbers in known for number in numbers}
+
+
+def _retire_superseded(store: Store, removed: set[int]) -> None:
+    """Retire again what lost segments had retired, and rows whose name a newer row has."""
     contents = store.contents
     latest: dict[tuple[bytes, bytes], int] = {}
     retired: list[int] = []
     paths = contents.table.column("path").to_pylist()
     members = contents.table.column("member").to_pylist()
     for index in np.flatnonzero(contents.live):
+        if int(contents.numbers[index]) in removed:
+            retired.append(int(contents.numbers[index]))
+            continue
         key = paths[index], members[index]
         if key in latest:
             retired.append(int(contents.numbers[latest[key]]))
