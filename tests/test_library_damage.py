@@ -91,15 +91,20 @@ def age(folder, days, file=None):
 
 
 def test_a_flip_that_changes_no_time_is_found_after_30_days_or_by_verify(settled):
-    file = vectors_of(settled)
+    file, checks = vectors_of(settled), (settled / "cache" / "checked").read_bytes()
     flip(file)
     age(settled, 29, file)
     assert Library.open(settled).warnings == []
     age(settled, 2)
     assert "left out" in Library.open(settled).warnings[0]
+    (settled / "cache" / "checked").write_bytes(checks)
     age(settled, 0, file)
-    (problem,) = Library.open(settled).verify(read_data=True)
+    opened = Library.open(settled)
+    assert opened.warnings == []
+    (problem,) = opened.verify(read_data=True)
     assert str(file) in problem
+    with pytest.raises(LibraryDamaged, match="checksum differs"):
+        opened.points()
     assert "left out" in Library.open(settled).warnings[0], "what verify found is not forgotten"
 
 

@@ -71,11 +71,12 @@ class CheckedFiles:
         Raises:
             LibraryDamaged: it is not what was written.
         """
-        if _key(segment, name) not in self._problems:
-            problem = self._problem(segment, name, read_data=False)
-            if problem:
-                raise LibraryDamaged(f"{problem} {remedy(self._folder)}")
-        return self._problems[_key(segment, name)][0]
+        key = _key(segment, name)
+        known = self._problems.get(key)
+        problem = self._problem(segment, name, read_data=False) if known is None else known[1]
+        if problem:
+            raise LibraryDamaged(f"{problem} {remedy(self._folder)}")
+        return self._problems[key][0]
 
     def trust(self, segment: SegmentRecord) -> None:
         """Take for whole what this process has just written; the next process reads it."""

@@ -38,7 +38,7 @@ DOORS = {  # command → its words; L is the library, I an image, N an unused na
     "demo": "demo --out D",
     "analysis": "analysis L -o N --only neighbours",
 }
-OF_EACH = ("search", "info")  # that meet each damage in the short run, the others one
+OF_EACH = ("info",)  # meets each damage in the short run, the others one
 
 
 @pytest.fixture(scope="module")
