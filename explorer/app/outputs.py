@@ -7,8 +7,9 @@ import secrets
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path as FilePath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 from PIL import Image
@@ -18,6 +19,9 @@ from explorer.errors import ExplorerError
 from explorer.library import Hits
 from explorer.notes import collecting
 from explorer.rendering import Rendering
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 TILE = 160  # pixels
 _MARKS = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII punctuation, all of what Markdown reads
@@ -41,16 +45,12 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
     def calm() -> None:
         try:
             with collecting() as notes:
-                warnings = state.library().warnings  # it was opened once, for all sessions
-                for warning in warnings:
-                    st.warning(escaped(warning))
+                top = st.container()
                 try:
                     page()
                     state.library().note_unlike()
                 finally:
-                    for each in notes:
-                        if each not in warnings:
-                            st.warning(escaped(each))
+                    _warn(top, notes)
         except ExplorerError as error:
             st.error(escaped(error))
         except Exception:
@@ -64,6 +64,18 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
             )
 
     return calm
+
+
+def _warn(top: "DeltaGenerator", notes: Sequence[str]) -> None:
+    """Show what is damaged above the page, and what else was noted below it."""
+    damage: list[str] = []
+    with suppress(ExplorerError):  # the page has said that there is no library
+        damage = state.library().warnings  # it was opened once, for all sessions
+    for sentence in damage:
+        top.warning(escaped(sentence))
+    for sentence in notes:
+        if sentence not in damage:
+            st.warning(escaped(sentence))
 
 
 def tiles(
