@@ -10,18 +10,29 @@ from analysis.page import Answer
 from analysis.questions import QUESTIONS
 from analysis.report import ask, facts_of, write
 from explorer.errors import ExplorerError
+from explorer.notes import collecting
+
+INCOMPLETE = 3  # exit code: done without what is damaged in a library
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Read the command line, ask and write; give the exit code, as `unclip` does."""
     given = _parser().parse_args(words)
     try:
-        return _report(given)
+        with collecting(_warn) as notes:
+            code = _report(given)
+            for note in notes:
+                _warn(note)
+        return INCOMPLETE if notes.damage else code
     except ExplorerError as error:
         print(f"analysis: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+
+
+def _warn(sentence: str) -> None:
+    print(f"analysis: warning: {sentence}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,8 +4,6 @@ It works on arrays of directions and returns scores and row numbers; it knows no
 library. An index is a cache: it can be built again at any time.
 """
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable
 from os import PathLike
@@ -15,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from explorer.cache_files import read_cache, write_cache
 from explorer.errors import LibraryDamaged, QueryError
-from explorer.files import writing_stream
 
 MULTIPLY_ADDS_PER_CALL = 4e9  # FAISS does not react to Ctrl-C within one call
 
@@ -139,34 +137,25 @@ class Index:
         Raises:
             DiskError: the disk is full or refuses; no half cache is left.
         """
-        content = _faiss().serialize_index(self._flat).tobytes()
-        with writing_stream(FilePath(file)) as stream:
-            stream.write(_header(key, content))
-            stream.write(content)
+        write_cache(FilePath(file), key, _faiss().serialize_index(self._flat).tobytes())
 
     @classmethod
     def load(cls, file: str | PathLike[str], key: str) -> Self:
         """Read an index that `save` wrote.
 
         Raises:
+            FileNotFoundError: there is none.
             LibraryDamaged: the file is damaged, or was written under another `key`.
         """
-        with open(file, "rb") as handle:
-            header = handle.readline(4096)
-            content = handle.read()
-        if header != _header(key, content):
+        content = read_cache(file, key)
+        if content is None:
             raise LibraryDamaged(
-                f"The index cache {os.fspath(file)} is damaged or was made for other vectors. "
+                f"The index cache {os.fspath(file)} was made for other vectors. "
                 "Delete it; it can be built again."
             )
         index = cls.__new__(cls)
         index._flat = _faiss().deserialize_index(np.frombuffer(content, dtype=np.uint8))
         return index
-
-
-def _header(key: str, content: bytes) -> bytes:
-    checksum = hashlib.sha256(content).hexdigest()
-    return json.dumps({"key": key, "sha256": checksum}).encode() + b"\n"
 
 
 def _faiss() -> Any:

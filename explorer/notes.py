@@ -1,25 +1,51 @@
 """Notes: sentences that a result needs beside it, from where they arise to whoever shows them."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_COLLECTED: ContextVar[list[str] | None] = ContextVar("collected notes", default=None)
+
+class Notes(list[str]):
+    """Sentences that were noted; `damage` are those about stored data that is not used."""
+
+    def __init__(self, urgent: Callable[[str], None] | None = None) -> None:
+        super().__init__()
+        self.damage: list[str] = []
+        self._urgent = urgent
+
+    def take(self, sentence: str, damage: bool) -> None:
+        """Keep a sentence, once; one about damage is shown at once if there is a way to."""
+        if damage and sentence not in self.damage:
+            self.damage.append(sentence)
+            if self._urgent is not None:
+                self._urgent(sentence)
+        if sentence not in self and not (damage and self._urgent):
+            self.append(sentence)
 
 
-def note(sentence: str) -> None:
-    """Hand a sentence to the innermost `collecting`, once; without one, log it as a warning."""
+_COLLECTED: ContextVar[Notes | None] = ContextVar("collected notes", default=None)
+
+
+def note(sentence: str, *, damage: bool = False) -> None:
+    """Hand a sentence to the innermost `collecting`, once; without one, log it as a warning.
+
+    Args:
+        damage: it says that stored data is damaged and not used, so that the result lacks some.
+    """
     collected = _COLLECTED.get()
     if collected is None:
         logging.getLogger("explorer").warning(sentence)
-    elif sentence not in collected:
-        collected.append(sentence)
+    else:
+        collected.take(sentence, damage)
 
 
 @contextmanager
-def collecting() -> Iterator[list[str]]:
+def collecting(urgent: Callable[[str], None] | None = None) -> Iterator[Notes]:
     """Collect the notes of this thread, to show them in one place.
+
+    Args:
+        urgent: shows a sentence about damage at once, before the work goes on.
 
     >>> with collecting() as notes:
     ...     note("cut"), note("cut")
@@ -27,7 +53,7 @@ def collecting() -> Iterator[list[str]]:
     >>> notes
     ['cut']
     """
-    notes: list[str] = []
+    notes = Notes(urgent)
     token = _COLLECTED.set(notes)
     try:
         yield notes

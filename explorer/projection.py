@@ -6,12 +6,9 @@ points, and the inverse, are weighted medians and means of the nearest fitted po
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import warnings
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -20,12 +17,13 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float, Int
 
+from explorer.cache_files import read_cache, write_cache
 from explorer.errors import LibraryDamaged, LibraryError
-from explorer.files import writing_stream
 from explorer.index import Index
+from explorer.notes import note
 from explorer.points import Points
 
-FILE_NAME = "projection.npz"
+FILE_NAME = "projection"
 FORMAT_VERSION = 1  # raise it when the same parameters give another map
 MIN_UMAP_POINTS = 6  # fewer points are projected on their two principal axes
 TRANSFORM_NEIGHBOURS = 15  # in the space, for the coordinates of a new point
@@ -102,8 +100,12 @@ class Projection:
         Args:
             parameters: as for `fit`.
         """
-        with contextlib.suppress(LibraryError):
+        try:
             return cls.load(folder, points, **parameters)
+        except LibraryDamaged:
+            note(f"The map in {os.fspath(folder)} was damaged, so it was fitted again.")
+        except LibraryError:
+            pass
         projection = cls.fit(points, **parameters)
         with contextlib.suppress(OSError):  # a read-only folder is no obstacle
             projection.save(folder)
@@ -161,8 +163,8 @@ class Projection:
     def save(self, folder: str | os.PathLike[str]) -> FilePath:
         """Write the map to `folder` as a cache and return the file; it is complete or absent."""
         file = FilePath(folder) / FILE_NAME
-        with writing_stream(file) as stream:
-            np.savez(stream, key=_key(self.points, self.parameters), xy=self.xy)
+        content = np.ascontiguousarray(self.xy, dtype="<f4").tobytes()
+        write_cache(file, _key(self.points, self.parameters), content)
         return file
 
     @classmethod
@@ -185,19 +187,16 @@ class Projection:
         file = FilePath(folder) / FILE_NAME
         parameters = _Parameters(neighbours, min_dist, seed, epochs)
         try:
-            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as content:
-                key, xy = str(content["key"]), content["xy"]
+            content = read_cache(file, _key(points, parameters))
         except FileNotFoundError:
             raise LibraryError(
                 f"There is no map in {folder} yet; fit one with Projection.fit."
             ) from None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise LibraryDamaged(
-                f"The map in {file} is damaged ({error}); fit it again."
-            ) from error
-        if key != _key(points, parameters) or xy.shape != (len(points), 2):
+        except (OSError, LibraryDamaged) as error:
+            raise LibraryDamaged(f"The map in {file} is damaged; fit it again.") from error
+        if content is None:
             raise LibraryError(f"The map in {file} is of other points or settings; fit it again.")
-        return cls(points, xy, parameters)
+        return cls(points, np.frombuffer(content, "<f4").reshape(-1, 2), parameters)
 
     @cached_property
     def _index(self) -> Index:

@@ -21,7 +21,13 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.progress_bar",
         "explorer.refusals",
     },
-    {"explorer.points", "explorer.images", "explorer.masks", "explorer.settings"},
+    {
+        "explorer.cache_files",
+        "explorer.points",
+        "explorer.images",
+        "explorer.masks",
+        "explorer.settings",
+    },
     {
         "explorer.geometry",
         "explorer.metrics",

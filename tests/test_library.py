@@ -13,6 +13,7 @@ from fakes import COLOUR_SPACE, ColourEncoder, coloured, image, names, run
 
 from explorer.errors import LibraryError, LibraryLocked, LibraryNotFound, QueryError, SpaceMismatch
 from explorer.library import Library
+from explorer.notes import collecting
 from explorer.points import Points, Space
 
 # Round trips
@@ -196,9 +197,11 @@ def test_a_damaged_index_is_not_used_and_the_hits_say_so(styled, encoder):
     content = bytearray(file.read_bytes())
     content[-5] ^= 16
     file.write_bytes(content)
-    hits = Library.open(styled.folder).search(query)
+    with collecting() as notes:
+        hits = Library.open(styled.folder).search(query)
     assert "index" in hits.note and "damaged" in hits.note and "exact" in hits.note
-    assert list(hits.rows) == list(expected.rows)
+    assert notes == [hits.note] and list(hits.rows) == list(expected.rows)
+    assert Library.open(styled.folder).search(query).note == "", "it was built again"
 
 
 def test_info_is_plain(styled, images):

@@ -205,12 +205,14 @@ def test_every_flipped_bit_is_found_by_verify(library):
 
 
 def test_damaged_rows_are_refused_where_they_are_used(library):
+    opened = Library.open(library.folder)
     file = next(f for f in segment_files(library) if f.name == "rows.parquet")
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 4
     file.write_bytes(content)
     with pytest.raises(LibraryDamaged, match=r"rows\.parquet.*repair"):
-        _ = Library.open(library.folder).rows
+        _ = opened.rows
+    assert len(Library.open(library.folder).rows) == 8
 
 
 def test_a_damaged_manifest_is_skipped_with_a_warning(library, images):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.errors import LibraryDamaged, LibraryError, SpaceMismatch
+from explorer.notes import collecting
 from explorer.points import Points, Space
 from explorer.projection import FILE_NAME, Projection
 
@@ -174,6 +175,22 @@ def test_a_damaged_map_is_noticed(projection, tmp_path, damage):
     file.write_bytes(damaged[damage])
     with pytest.raises(LibraryDamaged):
         Projection.load(tmp_path, projection.points, **FEW)
+
+
+def test_a_damaged_map_is_fitted_again_and_noted(tmp_path):
+    points = clusters(5, seed=5)
+    fitted = Projection.cached(tmp_path, points)
+    file = tmp_path / FILE_NAME
+    for position in (5, len(file.read_bytes()) // 2, -1):  # of its key, checksum, places
+        content = bytearray(file.read_bytes())
+        content[position] ^= 1
+        file.write_bytes(content)
+        with collecting() as notes:
+            assert np.array_equal(Projection.cached(tmp_path, points).xy, fitted.xy)
+        assert len(notes) == 1 and "damaged" in notes[0]
+    with collecting() as notes:
+        Projection.cached(tmp_path, points)
+    assert notes == []
 
 
 def test_a_stale_map_is_drawn_again(tmp_path):

@@ -107,6 +107,13 @@ def test_python_counts_what_matches_and_caches_the_measure(library):
     assert len(list((library / "cache").glob("relevance-text-*"))) == 1
     again = Library.open(library).search("cat face", min_score="auto")
     assert again.rows.tolist() == hits.rows.tolist()
+    (cache,) = (library / "cache").glob("relevance-text-*")
+    content = bytearray(cache.read_bytes())
+    content[len(content) // 2] ^= 1
+    cache.write_bytes(content)
+    with collecting() as notes:
+        again = Library.open(library).search("cat face", min_score="auto")
+    assert again.rows.tolist() == hits.rows.tolist() and "was damaged" in notes[0]
     likes = opened.search(opened.points([0]), min_score="auto")
     assert 0 in likes.rows and likes.matching < len(opened)
     assert opened.search("cat face", min_score=-1.0).matching == len(opened)

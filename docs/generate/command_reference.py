@@ -23,8 +23,9 @@ first.
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | a search found nothing |
+| 1 | a search found nothing, or `verify` found damage |
 | 2 | wrong usage, or an error that is explained in one line |
+| 3 | done without what is damaged in a library; a warning names it |
 | 10 | there is no library |
 | 11 | another process is writing to the library |
 | 130 | interrupted |

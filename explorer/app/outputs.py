@@ -7,17 +7,22 @@ import secrets
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path as FilePath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 from PIL import Image
 
 from explorer.app import state
+from explorer.errors import ExplorerError
 from explorer.library import Hits
 from explorer.notes import collecting
 from explorer.refusals import refusal
 from explorer.rendering import Rendering
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 TILE = 160  # pixels
 _MARKS = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII punctuation, all of what Markdown reads
@@ -46,8 +51,7 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
                     page()
                     state.library().note_unlike()
                 finally:
-                    for each in notes:
-                        above.warning(escaped(each))
+                    _warn(above, notes)
         except Exception as error:
             if (refused := refusal(error)) is not None:
                 st.error(escaped(refused))
@@ -62,6 +66,18 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
             )
 
     return calm
+
+
+def _warn(top: "DeltaGenerator", notes: Sequence[str]) -> None:
+    """Show in `top` what is damaged, then what else was noted."""
+    damage: list[str] = []
+    with suppress(ExplorerError):  # the page has said that there is no library
+        damage = state.library().warnings  # it was opened once, for all sessions
+    for sentence in damage:
+        top.warning(escaped(sentence))
+    for sentence in notes:
+        if sentence not in damage:
+            top.warning(escaped(sentence))
 
 
 def tiles(

@@ -70,7 +70,7 @@ def app(
 
     trust_folders(trust)
     if library is not None:
-        kept = Library.open(library)  # report now what is wrong with it
+        kept = Library.open(library)  # its damage is said now, before the server starts
         check_named(kept.model, f"The library {library}")
     given = AppConfig("" if library is None else str(library.absolute()), decoder, prior)
 

@@ -4,12 +4,16 @@ import shlex
 from dataclasses import asdict
 from pathlib import Path as FilePath
 from shlex import quote
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from explorer.cli.options import Folder, Json
 from explorer.cli.output import command, report
+from explorer.notes import collecting
+
+if TYPE_CHECKING:
+    from explorer.library import Library
 
 DAMAGED = 1  # exit code
 
@@ -30,10 +34,9 @@ def verify(
     Example: unclip verify photos.lib --read-data
     """
     from explorer.errors import LibraryDamaged
-    from explorer.library import Library
     from explorer.library.presence import VERIFY_SECONDS
 
-    kept = Library.open(library)
+    kept = _opened(library)
     problems = kept.verify(read_data)
     files = None
     if not problems:
@@ -45,7 +48,10 @@ def verify(
     if not problems:
         lines = [f"{library}: nothing is damaged."]
     if not read_data:
-        lines.append("The files' contents were not read: --read-data does that.")
+        lines.append(
+            "Files that did not change since their last full check, at most 30 days ago, were not "
+            "read: --read-data reads all."
+        )
     if files is not None and files.files:
         lines.append(f"Files of its images: {files}.")
     counted = None if files is None else asdict(files)
@@ -61,14 +67,20 @@ def repair(library: Folder, as_json: Json = False) -> None:
 
     Example: unclip repair photos.lib
     """
-    from explorer.library import Library
-
-    kept = Library.open(library)
+    kept = _opened(library)
     done = kept.repair()
     lines = done or [f"{library}: nothing is damaged."]
     if done:
         lines = [*lines, *_again(kept.sources, library)]
     report({"set_aside": done, "sources": list(kept.sources)}, as_json, lines)
+
+
+def _opened(folder: FilePath) -> "Library":
+    """Open a library; what is damaged is the command's own output, and no warning."""
+    from explorer.library import Library
+
+    with collecting():
+        return Library.open(folder)
 
 
 def _again(sources: dict[str, str], library: FilePath) -> list[str]:

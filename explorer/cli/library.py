@@ -182,7 +182,7 @@ def info(
     lines += [f"files: {files}"] if files.files else []
     lines += [line.strip() for line in counted_lines(kept.left_out, {})]
     lines += [_failure(error) for error in value.get("unreadable", [])]
-    report(value, as_json, lines + [f"note: {warning}" for warning in kept.warnings])
+    report(value, as_json, lines)
 
 
 @command

@@ -235,16 +235,14 @@ def decode_all(rendering: "Rendering") -> "Rendering":
 
 
 def opened(folder: str | FilePath) -> "Library":
-    """Open a library, and print what is damaged, was skipped or means nothing to its model."""
+    """Open a library; what is damaged, was skipped or means nothing to its model is noted."""
     from explorer.library import Library
 
     return warned(Library.open(folder))
 
 
 def warned(library: "Library") -> "Library":
-    """Print what is damaged, was skipped or means nothing to the model of a library."""
-    for warning in library.warnings:
-        say(f"unclip: warning: {warning}", sys.stderr)
+    """Note what means nothing to the model of a library; opening it noted what is damaged."""
     library.note_unlike()
     return library
 

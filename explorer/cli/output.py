@@ -19,6 +19,7 @@ from explorer.notes import collecting
 from explorer.refusals import refusal
 
 T = TypeVar("T")
+INCOMPLETE = 3  # exit code: done without what is damaged
 
 # control characters, line separators, marks that reorder text, halves of surrogate pairs
 _UNPRINTABLE = re.compile(
@@ -56,8 +57,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     """Make a function a command: errors are one line, groups of options are spelled out.
 
     An ExplorerError, and what the disk or the memory refuses, becomes one line on stderr and its
-    exit code. A parameter that is a dataclass,
-    or is annotated with an OptionGroup, becomes the options of that group.
+    exit code. Damage of a library is said at once, and what was done without the damaged part ends
+    with exit code 3. A parameter that is a dataclass, or is annotated with an OptionGroup, becomes
+    the options of that group.
     """
     hints = get_type_hints(function, include_extras=True)
     groups = {name: group for name, hint in hints.items() if (group := _group(hint))}
@@ -75,14 +77,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 values[name] = group.build(
                     **{option: values.pop(option) for option in group.options}
                 )
-            with collecting() as notes:
-                try:
-                    function(**values)
-                    with _printing():
-                        sys.stdout.flush()
-                finally:
-                    for note in notes:
-                        say(f"unclip: warning: {note}", sys.stderr)
+            _run(function, values)
         except Exception as error:
             if is_ending():
                 raise KeyboardInterrupt from None
@@ -114,6 +109,27 @@ def _printing() -> Iterator[None]:
             f"What is printed cannot be written: {error.strerror}. Files that the command writes "
             "are written. Send the output to another place, and run the same again."
         ) from error
+
+
+def _run(function: Callable[..., None], values: Mapping[str, object]) -> None:
+    """Run a command and print what was noted; damage says that the result is not all."""
+    with collecting(_warn) as notes:
+        try:
+            function(**values)
+            with _printing():
+                sys.stdout.flush()
+        except typer.Exit as end:
+            if not notes.damage or end.exit_code not in (0, 1):
+                raise
+        finally:
+            for note in notes:
+                _warn(note)
+    if notes.damage:
+        raise typer.Exit(INCOMPLETE)
+
+
+def _warn(sentence: str) -> None:
+    say(f"unclip: warning: {sentence}", sys.stderr)
 
 
 def _group(hint: Any) -> OptionGroup | None:

@@ -109,10 +109,9 @@ def _show(hits: "Hits", how: Showing, as_json: bool) -> None:
             print(preview_lines(thumbnail(hits.open_image, row, name)))
     else:
         report(records(hits), as_json, map(_line, hits, hits.missing))
-    notes = [f"note: {hits.note}"] if hits.note else []
     verdict = hits.verdict or ("" if len(hits) else "nothing was found")
-    for line in [*notes, verdict] if verdict else notes:
-        say(line, sys.stderr if how.names_only or as_json else None)
+    if verdict:
+        say(verdict, sys.stderr if how.names_only or as_json else None)
     if not len(hits) or (how.names_only and not files):
         raise typer.Exit(NOTHING_FOUND)
     if how.open_found:

@@ -19,7 +19,8 @@ class Care:
         """List what is damaged, nothing if all is well.
 
         Args:
-            read_data: also read all files and compare their checksums (slow, finds every flip).
+            read_data: read all files and compare their checksums (slow, finds every flip). Without
+                it, those that changed since their last full check, or had none for 30 days.
         """
         return verify(self._store, read_data)
 

@@ -10,17 +10,27 @@ from explorer.errors import LibraryDamaged
 from explorer.files import make_folder, move_into
 from explorer.library.contents import Contents
 from explorer.library.lock import WriterLock
-from explorer.library.manifest import Manifest, manifest_file, read_manifest, versions
-from explorer.library.segments import damage, map_vectors
+from explorer.library.manifest import (
+    RETIRED,
+    Manifest,
+    SegmentRecord,
+    manifest_file,
+    read_manifest,
+    versions,
+)
+from explorer.library.segments import read_retired
 from explorer.library.store import Store, explain_failure
+
+ROWS_PER_READ = 4096  # of vectors
 
 
 def verify(store: Store, read_data: bool) -> list[str]:
     """List what is wrong; see `Library.verify`."""
     problems = _damaged_manifests(store)
     newest = _newest(store)
-    bad = {s.id: damage(store.folder, s, read_data) for s in newest.segments}
-    problems += [problem for found in bad.values() for problem in found]
+    bad = {s.id: store.checked.problems(s, read_data) for s in newest.segments}
+    problems += [problem for found in bad.values() for problem in found.values()]
+    store.checked.save(newest.segments)
     if read_data and not any(bad.values()):
         problems += _check_data(store, newest)
     return problems
@@ -49,13 +59,15 @@ def _damaged_manifests(store: Store) -> list[str]:
 def _check_data(store: Store, manifest: Manifest) -> list[str]:
     """Check what checksums cannot: that rows, vectors and counts belong together."""
     problems = []
+    contents = Contents(store.folder, manifest, store.checked)
     for segment in manifest.segments:
-        if segment.rows:
-            vectors = map_vectors(store.folder, segment, manifest.space.dimension)
+        for start in range(0, segment.rows, ROWS_PER_READ):
+            rows = np.arange(start, min(start + ROWS_PER_READ, segment.rows))
+            vectors = contents.vectors(segment.first_row + rows)
             norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
             if not np.all(np.isfinite(norms) & (norms > 0)):
                 problems.append(f"Segment {segment.id} holds vectors of length zero or not finite.")
-    contents = Contents(store.folder, manifest)
+                break
     if contents.table.num_rows != len(contents.numbers):
         problems.append(f"{len(contents.numbers)} vectors have {contents.table.num_rows} rows.")
     elif len(contents.living) != manifest.rows:
@@ -82,15 +94,16 @@ def repair(store: Store) -> list[str]:
     with WriterLock(store.folder), explain_failure(store.folder, store.manifest.rows):
         newest = _newest(store)
         bad_versions = [v for v in versions(store.folder) if not _readable(store, v)]
-        bad = [s for s in newest.segments if damage(store.folder, s, read_data=True)]
+        bad = [s for s in newest.segments if store.checked.problems(s, read_data=True)]
         if not bad and not bad_versions:
             return []
         make_folder(quarantine)
         if bad:
             bad_ids = {segment.id for segment in bad}
             whole = tuple(s for s in newest.segments if s.id not in bad_ids)
+            removed = _retired_by(store, bad)
             store.publish(replace(newest, segments=whole))
-            _retire_superseded(store)
+            _retire_superseded(store, removed)
         for segment in bad:
             folder = store.folder / "segments" / segment.id
             if folder.exists():
@@ -114,14 +127,27 @@ def _readable(store: Store, version: int) -> bool:
     return True
 
 
-def _retire_superseded(store: Store) -> None:
-    """Retire again what a lost segment had retired, where a newer row has the same name."""
+def _retired_by(store: Store, segments: list[SegmentRecord]) -> set[int]:
+    """Return the numbers of the rows that damaged segments had retired, where that is intact."""
+    known = [
+        read_retired(store.folder, segment)
+        for segment in segments
+        if RETIRED in segment.files and RETIRED not in store.checked.problems(segment)
+    ]
+    return {int(number) for numbers in known for number in numbers}
+
+
+def _retire_superseded(store: Store, removed: set[int]) -> None:
+    """Retire again what lost segments had retired, and rows whose name a newer row has."""
     contents = store.contents
     latest: dict[tuple[bytes, bytes], int] = {}
     retired: list[int] = []
     paths = contents.table.column("path").to_pylist()
     members = contents.table.column("member").to_pylist()
     for index in np.flatnonzero(contents.live):
+        if int(contents.numbers[index]) in removed:
+            retired.append(int(contents.numbers[index]))
+            continue
         key = paths[index], members[index]
         if key in latest:
             retired.append(int(contents.numbers[latest[key]]))

@@ -18,7 +18,7 @@ from explorer.library.manifest import (
     DType,
     SegmentRecord,
 )
-from explorer.library.segments import damage, failure_table, remedy, write_files
+from explorer.library.segments import failure_table, remedy, write_files
 from explorer.library.store import Store, explain_failure
 from explorer.library.writer import writing_to
 
@@ -122,7 +122,7 @@ def _check(store: Store, segments: tuple[SegmentRecord, ...]) -> None:
         LibraryDamaged: what is damaged.
     """
     for segment in segments:
-        if problems := damage(store.folder, segment, read_data=True):
+        if problems := list(store.checked.problems(segment, read_data=True).values()):
             raise LibraryDamaged(f"{problems[0]} {remedy(store.folder)}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from explorer.library.checked_files import CheckedFiles
 from explorer.library.manifest import (
     COLUMNS,
     ERRORS,
@@ -23,10 +24,10 @@ from explorer.library.segments import (
     OWN_COLUMNS,
     Failure,
     Key,
-    map_vectors,
     read_retired,
     read_table,
 )
+from explorer.library.stored_vectors import StoredVectors
 
 
 class Contents:
@@ -35,9 +36,10 @@ class Contents:
     A row keeps its *number* for ever (`numbers`); users count the living rows from 0 (`living`).
     """
 
-    def __init__(self, folder: FilePath, manifest: Manifest) -> None:
+    def __init__(self, folder: FilePath, manifest: Manifest, checked: CheckedFiles) -> None:
         self._folder = folder
         self._manifest = manifest
+        self._checked = checked
 
     @cached_property
     def numbers(self) -> Int[np.ndarray, " N"]:
@@ -92,28 +94,34 @@ class Contents:
         return {key: failure for key, failure in failures.items() if failure.reason}
 
     @cached_property
-    def _maps(self) -> dict[str, np.ndarray]:
+    def _stored(self) -> dict[str, StoredVectors]:
         return {}
 
-    def _map(self, segment: SegmentRecord) -> np.ndarray:
-        if segment.id not in self._maps:
+    def _vectors_of(self, segment: SegmentRecord) -> StoredVectors:
+        if segment.id not in self._stored:
             dimension = self._manifest.space.dimension
-            self._maps[segment.id] = map_vectors(self._folder, segment, dimension)
-        return self._maps[segment.id]
+            stored = StoredVectors(self._folder, segment, dimension, self._checked)
+            self._stored[segment.id] = stored
+        return self._stored[segment.id]
 
     def vectors(self, numbers: Sequence[int] | np.ndarray) -> Float[np.ndarray, "K D"]:
-        """Read the vectors of these row numbers, in this order, as float32."""
+        """Read the vectors of these row numbers, in this order, as a float32 copy.
+
+        Raises:
+            LibraryDamaged: they are not what was written.
+        """
         numbers = np.asarray(numbers, dtype=np.int64)
         segments = [s for s in self._manifest.segments if s.rows]
-        if len(segments) == 1 and np.array_equal(numbers, self.numbers):
-            return np.asarray(self._map(segments[0]), dtype=np.float32)  # float32: not even read
         found = np.empty((len(numbers), self._manifest.space.dimension), np.float32)
         starts = np.array([s.first_row for s in segments], dtype=np.int64)
         owners = np.searchsorted(starts, numbers, side="right") - 1
         for owner in np.unique(owners):
             chosen = np.flatnonzero(owners == owner)
-            segment = segments[owner]
-            found[chosen] = self._map(segment)[numbers[chosen] - segment.first_row]
+            segment, together = segments[owner], chosen[-1] - chosen[0] + 1 == len(chosen)
+            into = found[chosen[0] : chosen[-1] + 1] if together else found[chosen]
+            self._vectors_of(segment).read(numbers[chosen] - segment.first_row, into)
+            if not together:
+                found[chosen] = into
         return found
 
 

@@ -1,6 +1,7 @@
 """Hits: what a search found; which rows it may find; and the index that it asks."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -13,13 +14,14 @@ from jaxtyping import Bool, Float, Int
 from PIL import Image
 
 from explorer import html
-from explorer.errors import ImageError, LibraryDamaged, QueryError
+from explorer.errors import DiskError, ImageError, LibraryDamaged, QueryError
 from explorer.index import Index
 from explorer.library.captions import is_blank, label_of
 from explorer.library.contents import Vectors
 from explorer.library.reserved import given_names, with_given_names
 from explorer.library.segments import OWN_COLUMNS
 from explorer.library.sheet import tile, write_sheet
+from explorer.notes import note
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -210,10 +212,17 @@ def load_index(file: FilePath, key: str, vectors: Vectors) -> tuple[Index, str]:
     try:
         return Index.load(file, key), ""
     except FileNotFoundError:
-        note = ""
-    except (LibraryDamaged, OSError) as error:
-        note = f"The index is damaged, so the search is exact, over all vectors: {error}"
-    return Index(units(vectors), vectors.dimension), note
+        sentence = ""
+    except (LibraryDamaged, OSError):
+        sentence = (
+            f"The index cache {file} was damaged, so it was built again; the search is exact."
+        )
+        note(sentence)
+    index = Index(units(vectors), vectors.dimension)
+    if sentence:
+        with suppress(DiskError):  # a cache: what the disk refuses is built again
+            index.save(file, key)
+    return index, sentence
 
 
 def units(vectors: Vectors) -> Iterator[Float[np.ndarray, "N D"]]:

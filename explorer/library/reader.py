@@ -7,7 +7,6 @@ from functools import partial
 from os import fsdecode
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
@@ -228,9 +227,10 @@ class Reader:
         return self._derive(f"relevance-{side}", lambda: self._measure(side))
 
     def _measure(self, side: Side) -> Relevance:
-        file = self.cache_folder / f"relevance-{side}-{RELEVANCE_VERSION}-{self._points_key}.npz"
-        with suppress(OSError, ValueError, KeyError, BadZipFile):
-            return Relevance.load(file, len(self))
+        key = f"relevance-{side}-{RELEVANCE_VERSION}-{self._points_key}"
+        file = self.cache_folder / key
+        if (found := Relevance.load(file, key)) is not None:
+            return found
         vectors = self._derive("index", self._load_index)[0].vectors
         parts = (vectors[i : i + PART_ROWS] for i in range(0, len(vectors), PART_ROWS))
         with collecting():  # what a neutral phrase lacks in the model is not the user's concern
@@ -238,7 +238,7 @@ class Reader:
         with suppress(OSError):  # a cache: what the disk refuses is measured again
             for old in self.cache_folder.glob(f"relevance-{side}-*"):
                 old.unlink(missing_ok=True)
-            measured.save(file)
+            measured.save(file, key)
         return measured
 
     def _neutral(self, side: Side) -> np.ndarray:
@@ -270,7 +270,7 @@ class Reader:
 
     @property
     def _index_file(self) -> FilePath:
-        return self.cache_folder / f"index-{self._points_key}"
+        return self.cache_folder / f"index-v2-{self._points_key}"
 
     def _load_index(self) -> tuple[Index, str]:
         return load_index(self._index_file, self._points_key, self.vectors)

@@ -10,6 +10,7 @@ and nothing for another. Three measures of the same library give one:
 Neutral queries are common phrases for words (`neutral.txt`), rows of the library for images.
 """
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +20,7 @@ from typing import Self
 import numpy as np
 from jaxtyping import Bool, Float
 
-from explorer.files import writing_stream
+from explorer.cache_files import find_cache, write_cache
 from explorer.points import Side
 
 BEST = 3  # rows whose mean score is a query's best
@@ -28,7 +29,7 @@ BEST = 3  # rows whose mean score is a query's best
 PRESENCE = {"text": 0.5, "image": 0.1}  # quantile of the neutral queries' best, to be reached
 PEAK = {"text": 0.6, "image": 0.9}  # of the way from a query's median score to its best
 DEVIATIONS = {"text": 2.25, "image": 0.0}  # of neutral queries' scores at a row, above their mean
-RELEVANCE_VERSION = 1  # of the cache: raise it with a change of the phrases or of BEST
+RELEVANCE_VERSION = 2  # of the cache: raise it with a change of the phrases or of BEST
 NEUTRAL_ROWS = 256  # of the library, as neutral queries on the image side
 PART_ROWS = 4096  # rows that are compared with all neutral queries at once
 MEDIAN_ROWS = 50_000  # at least, of a larger library, that a query's median is taken of
@@ -99,20 +100,17 @@ class Relevance:
         high = scores - middle >= PEAK[side] * (best - middle)
         return high & (scores - self.mean >= DEVIATIONS[side] * np.maximum(self.spread, 1e-6))
 
-    def save(self, file: FilePath) -> None:
-        """Write it as a cache."""
-        with writing_stream(file) as stream:
-            np.savez(stream, mean=self.mean, spread=self.spread, bests=self.bests)
+    def save(self, file: FilePath, key: str) -> None:
+        """Write it as a cache of what `key` stands for."""
+        content = io.BytesIO()
+        np.savez(content, mean=self.mean, spread=self.spread, bests=self.bests)
+        write_cache(file, key, content.getvalue())
 
     @classmethod
-    def load(cls, file: FilePath, rows: int) -> Self:
-        """Read what `save` wrote for a library of `rows` rows.
-
-        Raises:
-            OSError, ValueError, KeyError, BadZipFile: there is none, or it is damaged.
-        """
-        with np.load(file, allow_pickle=False) as arrays:
-            read = cls(arrays["mean"], arrays["spread"], arrays["bests"])
-        if read.mean.shape != (rows,) or read.spread.shape != (rows,) or not read.bests.size:
-            raise ValueError("it was measured in another library")
-        return read
+    def load(cls, file: FilePath, key: str) -> Self | None:
+        """Read what `save` wrote under the same `key`; None if it must be measured again."""
+        content = find_cache(file, key)
+        if content is None:
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return cls(arrays["mean"], arrays["spread"], arrays["bests"])

@@ -11,7 +11,6 @@ A segment says what has changed since the one before; nothing in it is ever chan
 
 import hashlib
 import io
-import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from explorer.errors import LibraryDamaged
-from explorer.files import file_sha256, link_or_copy, writing_folder
+from explorer.files import link_or_copy, writing_folder
 from explorer.library.manifest import (
     COLUMNS,
     ERRORS,
@@ -241,39 +240,3 @@ def remedy(folder: FilePath) -> str:
     """Say what to type about a damaged library."""
     place = quote(str(folder))
     return f"To list all damage: unclip verify {place}; to set it aside: unclip repair {place}"
-
-
-def map_vectors(folder: FilePath, segment: SegmentRecord, dimension: int) -> np.ndarray:
-    """Map a segment's vectors, N × D, without reading them.
-
-    Raises:
-        LibraryDamaged: the file is missing, cut off, or of another shape.
-    """
-    file = segment_file(folder, segment, VECTORS)
-    try:
-        if (
-            os.path.getsize(file) != segment.files[VECTORS].size
-        ):  # reading past the end of a mapping kills the process
-            raise ValueError("its size is not what was written")
-        vectors = np.load(file, mmap_mode="r", allow_pickle=False)
-        if vectors.shape != (segment.rows, dimension) or vectors.dtype != segment.dtype:
-            raise ValueError(f"it holds {vectors.dtype} {vectors.shape}")
-    except (OSError, ValueError, EOFError) as error:
-        raise LibraryDamaged(f"{file} cannot be used: {error}. {remedy(folder)}") from error
-    return vectors
-
-
-def damage(folder: FilePath, segment: SegmentRecord, read_data: bool) -> list[str]:
-    """List what is wrong with a segment's files: missing, of another size, or (slow) content."""
-    problems = []
-    for name, record in segment.files.items():
-        file = segment_file(folder, segment, name)
-        try:
-            size = file.stat().st_size
-            if size != record.size:
-                problems.append(f"{file} has {size:,} bytes, but {record.size:,} were written.")
-            elif read_data and file_sha256(file) != record.sha256:
-                problems.append(f"{file} was changed after it was written: its checksum differs.")
-        except OSError as error:
-            problems.append(f"{file} cannot be read: {error.strerror}.")
-    return problems

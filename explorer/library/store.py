@@ -14,21 +14,23 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from explorer import files
-from explorer.errors import LibraryDamaged, LibraryError, LibraryNotFound
+from explorer.errors import LibraryError
 from explorer.files import ABANDONED_SECONDS, TEMPORARY, collect_temporary, make_folder
 from explorer.images import name_of
+from explorer.library.checked_files import CheckedFiles
 from explorer.library.contents import Contents
 from explorer.library.lock import WriterLock
 from explorer.library.manifest import (
     DType,
     Manifest,
     SourceRecord,
-    read_manifest,
     readable_manifests,
     versions,
     write_manifest,
 )
-from explorer.library.segments import Failure, Row, damage, remedy, write_segment
+from explorer.library.opening import open_newest
+from explorer.library.segments import Failure, Row, write_segment
+from explorer.notes import note
 from explorer.points import Side, Space
 
 _OWN_NAMES = {"manifests", "segments", "cache", "lock"}
@@ -46,51 +48,21 @@ class Store:
         self.folder = folder.absolute()
         self.warnings: list[str] = []
         self.excluded: dict[str, int] = {}  # by the last `add`: pattern → files and folders
+        self.checked = CheckedFiles(self.folder)
         self.refresh()
 
     def refresh(self) -> None:
-        """Go to the newest version that verifies; `warnings` then name what was skipped."""
-        self.warnings, self.damaged = [], False
-        found = versions(self.folder)
-        if not found:
-            raise LibraryNotFound(
-                f"There is no library in {self.folder}. Create one with Library.create, or with "
-                "`unclip index FOLDER --library LIBRARY`."
-            )
-        partial: tuple[Manifest, list[str]] | None = None
-        for version in found:
-            try:
-                manifest = read_manifest(self.folder, version)
-            except (LibraryDamaged, OSError) as error:
-                self.warnings.append(f"Version {version} was skipped: {error}.")
-                continue
-            problems = [p for s in manifest.segments for p in damage(self.folder, s, False)]
-            if not problems:
-                if self.warnings:
-                    self.warnings.append(remedy(self.folder))
-                self._use(manifest)
-                return
-            self.warnings.append(f"Version {version} was skipped: {problems[0]}")
-            partial = partial or (manifest, problems)
-        self._use_intact_segments(partial)
-
-    def _use_intact_segments(self, partial: tuple[Manifest, list[str]] | None) -> None:
-        if partial is None:
-            raise LibraryDamaged(
-                f"No manifest of the library {self.folder} can be trusted: "
-                f"{' '.join(self.warnings)} Restore the folder from a backup, or index the "
-                "images again into a new library."
-            )
-        manifest, problems = partial
-        intact = tuple(s for s in manifest.segments if not damage(self.folder, s, False))
-        self.damaged = True
-        self.warnings = [f"{problem} Its rows are left out." for problem in problems]
-        self.warnings.append(remedy(self.folder))
-        self._use(replace(manifest, segments=intact))
+        """Go to the newest version that is whole; `warnings`, and a note, say what is not used."""
+        opened = open_newest(self.folder, self.checked)
+        self.warnings, self.damaged = [opened.warning] if opened.warning else [], opened.damaged
+        self._use(opened.manifest)
+        self.checked.save(opened.manifest.segments)
+        if opened.warning:
+            note(opened.warning, damage=True)
 
     def _use(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self.contents = Contents(self.folder, manifest)
+        self.contents = Contents(self.folder, manifest, self.checked)
 
     def commit(
         self,
@@ -131,6 +103,10 @@ class Store:
         """Write `manifest` under the next free version and use it."""
         version = max(versions(self.folder), default=0) + 1
         created = datetime.now(UTC).isoformat(timespec="seconds")
+        known = {segment.id for segment in self.manifest.segments}
+        for segment in manifest.segments:
+            if segment.id not in known:
+                self.checked.trust(segment)
         self._use(write_manifest(self.folder, replace(manifest, version=version, created=created)))
 
     def collect_garbage(self) -> None:

@@ -3,7 +3,6 @@
 Vectors say it in part; a few images, opened once a version, say the rest.
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path as FilePath
@@ -12,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from explorer.cache_files import find_cache, write_cache
 from explorer.errors import DiskError, ImageError
-from explorer.files import write_file
 from explorer.images import open_image
 from explorer.points import Points, Side, Space
 
@@ -69,9 +68,10 @@ def spread(count: int, most: int) -> np.ndarray:
 
 
 def _share_off_ground(reader: Rows) -> float:
-    file = reader.cache_folder / f"ground-{reader.cache_key}.json"
-    with suppress(OSError, ValueError, TypeError, RecursionError):
-        return float(json.loads(file.read_text()))
+    key = f"ground-{reader.cache_key}"
+    content = find_cache(reader.cache_folder / key, key)
+    if content is not None:
+        return float(content)
     from explorer.models.shared.blindness import off_ground
 
     images = [_opened(reader, int(row)) for row in spread(len(reader), OPENED)]
@@ -80,7 +80,7 @@ def _share_off_ground(reader: Rows) -> float:
     for old in reader.cache_folder.glob("ground-*"):
         old.unlink(missing_ok=True)
     with suppress(DiskError):  # a cache: what the disk refuses is looked at again
-        write_file(file, json.dumps(share).encode())
+        write_cache(reader.cache_folder / key, key, repr(share).encode())
     return share
 
 

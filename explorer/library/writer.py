@@ -21,8 +21,8 @@ def writing_to(store: Store) -> Iterator[None]:
         store.refresh()
         if store.damaged:
             raise LibraryDamaged(
-                f"The library {store.folder} has damaged segments: {store.warnings[0]} So that "
-                f"nothing is lost or doubled, first: unclip repair {quote(str(store.folder))}"
+                f"The library {store.folder} has damaged segments. So that nothing is lost or "
+                f"doubled by writing to it, first: unclip repair {quote(str(store.folder))}"
             )
         store.collect_garbage()
         yield

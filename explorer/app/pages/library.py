@@ -34,8 +34,6 @@ def page() -> None:
     outputs.tiles([state.thumbnail(row) for row in rows], [state.caption(row) for row in rows])
     with st.expander("All statistics"):
         st.json({name: value for name, value in info.items() if name != "warnings"})
-    for warning in library.warnings:
-        st.warning(outputs.escaped(warning))
     _errors(library)
     if state.config().read_only:
         st.info("This dashboard is read-only: others than its owner can see it.")

@@ -1,0 +1,62 @@
+"""Caches on disk: files that may be deleted at any time, and are never trusted unchecked.
+
+A cache is one line of JSON, with the key of what it was computed from and a checksum of key and
+content, and the content. A file without the right checksum is damaged: its owner computes it again.
+"""
+
+import hashlib
+import json
+from os import PathLike, fspath
+from pathlib import Path as FilePath
+
+from explorer.errors import LibraryDamaged
+from explorer.files import writing
+from explorer.notes import note
+
+LONGEST_HEADER = 4096  # bytes
+
+
+def write_cache(file: FilePath, key: str, content: bytes) -> None:
+    """Write `content`, computed from what `key` stands for; a cache that was there is replaced.
+
+    Raises:
+        DiskError: the disk is full or refuses; no half cache is left.
+    """
+    with writing(file) as temporary, temporary.open("wb") as handle:
+        handle.write(_header(key, content))
+        handle.write(content)
+
+
+def read_cache(file: str | PathLike[str], key: str) -> bytes | None:
+    """Read the content of a cache; None if it is of another key.
+
+    Raises:
+        FileNotFoundError: there is none.
+        LibraryDamaged: it does not match its checksum.
+    """
+    with open(file, "rb") as handle:
+        header, content = handle.readline(LONGEST_HEADER), handle.read()
+    try:
+        found = str(json.loads(header)["key"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        found = ""
+    if header != _header(found, content):
+        raise LibraryDamaged(f"The cache {fspath(file)} is damaged. Delete it; it is made again.")
+    return content if found == key else None
+
+
+def find_cache(file: FilePath, key: str) -> bytes | None:
+    """Read the content of a cache; None if it must be made again, with a note if it is damaged."""
+    try:
+        return read_cache(file, key)
+    except LibraryDamaged:
+        note(f"The cache {file} was damaged, so it is made again.")
+    except OSError:
+        pass
+    return None
+
+
+def _header(key: str, content: bytes) -> bytes:
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass") + b"\0")
+    digest.update(content)
+    return json.dumps({"key": key, "checksum": digest.hexdigest()}).encode() + b"\n"
