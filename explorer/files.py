@@ -5,7 +5,6 @@ therefore holds whole content or nothing. What the disk refuses becomes one sent
 Knows bytes, files and folders only.
 """
 
-import difflib
 import errno
 import hashlib
 import io
@@ -292,25 +291,3 @@ def _is_near(name: object, target: FilePath) -> bool:
     place = FilePath(os.path.abspath(target))
     temporary = any(part.startswith(TEMPORARY) for part in path.parts)
     return temporary or path.is_relative_to(place) or path == place.parent
-
-
-def config_folder() -> FilePath:
-    """Return the folder of what the user has set or trusted; it need not exist."""
-    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return FilePath(base) / "unclip"
-
-
-def no_such_file(file: str | os.PathLike[str]) -> str:
-    """Say that there is no such file, and which name in its folder is nearest to it."""
-    name = os.path.expanduser(os.fspath(file))
-    folder, base = os.path.split(name)
-    try:
-        others = os.listdir(folder or ".")
-    except OSError:
-        others = []
-    near = difflib.get_close_matches(base, others, n=1)
-    if near:
-        shown = os.path.join(os.path.dirname(os.fspath(file)), near[0])
-        return f"There is no file {os.fspath(file)!r}; did you mean {shown!r}?"
-    where = f"the working folder is {os.getcwd()!r}"
-    return f"There is no file {os.fspath(file)!r}; {where}. Correct the path."

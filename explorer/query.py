@@ -17,7 +17,7 @@ import numpy as np
 
 from explorer.encoder import Encoder
 from explorer.errors import QueryError, SideMismatch
-from explorer.files import no_such_file
+from explorer.places import no_such_file
 from explorer.points import Points, Side
 from explorer.prior import Prior
 

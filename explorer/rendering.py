@@ -11,13 +11,14 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from explorer.errors import QueryError, UnknownModel
-from explorer.files import check_writable, no_such_file
+from explorer.files import check_writable
 from explorer.images import grid, read_recipe, save_image
 from explorer.library import Library
 from explorer.library.sheet import TILE, thumbnail
 from explorer.models import Model
 from explorer.models.shared.short_names import no_decoder
 from explorer.notes import note
+from explorer.places import no_such_file
 from explorer.points import Points
 from explorer.recipe import Recipe
 from explorer.video import SUFFIXES, read_video_recipe, write_video

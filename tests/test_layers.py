@@ -19,6 +19,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.metadata",
         "explorer.notes",
         "explorer.progress_bar",
+        "explorer.places",
         "explorer.refusals",
     },
     {

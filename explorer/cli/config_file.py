@@ -5,7 +5,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from explorer.errors import QueryError
-from explorer.files import config_folder
+from explorer.places import config_folder
 
 KEYS = ("library",)
 EXAMPLE = 'library = "~/photos.lib"'

@@ -12,12 +12,13 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from explorer.errors import QueryError
-from explorer.files import check_writable, no_such_file, writing_stream
+from explorer.files import check_writable, writing_stream
 from explorer.library import Library
 from explorer.library.importing.arrays import npy_part
 from explorer.library.importing.columnar import columnar_part
 from explorer.library.reserved import with_given_names
 from explorer.noise import Noise
+from explorer.places import no_such_file
 from explorer.points import Points, Space
 from explorer.recipe import Recipe
 

@@ -10,13 +10,13 @@ from PIL import Image
 
 from explorer import geometry
 from explorer.errors import ImageError, QueryError
-from explorer.files import no_such_file
 from explorer.images import open_image
 from explorer.masks import Mask, as_grey
 from explorer.models import Model
 from explorer.models.shared.blindness import note_unlike, off_ground
 from explorer.noise import Noise
 from explorer.path import Path
+from explorer.places import no_such_file
 from explorer.points import Points
 from explorer.query import Query
 from explorer.recipe import storable

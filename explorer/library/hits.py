@@ -37,8 +37,8 @@ class Hits:
     """The K nearest images of one query, best first; K may be 0.
 
     `scores` are cosines, `rows` count the library's rows from 0, `table` has their columns,
-    `points` their image-side points (None if K is 0), `open_image` opens the image of a row,
-    and `note` says what the user should know. `matching` counts the images of the library that
+    `points` their image-side points (None if K is 0), and `open_image` opens the image of a row.
+    `matching` counts the images of the library that
     reach the lowest score which was asked for, shown or not; None if none was. `missing` says
     which files are no longer there.
 
@@ -52,7 +52,6 @@ class Hits:
     table: "pd.DataFrame"
     points: Points | None
     open_image: Callable[[int], Image.Image]
-    note: str = ""
     matching: int | None = None
     find_missing: Callable[[Int[np.ndarray, " K"]], Bool[np.ndarray, " K"]] | None = None
 
@@ -83,7 +82,6 @@ class Hits:
         return html.card(
             f"{len(self)} hits",
             images_of(self.open_image, self.rows, self.items, self.captions),
-            self.note,
         )
 
     @property
@@ -207,22 +205,21 @@ def _missing(value: Any) -> bool:
     return value is None or bool(isinstance(value, float) and np.isnan(value))
 
 
-def load_index(file: FilePath, key: str, vectors: Vectors) -> tuple[Index, str]:
-    """Load the cached index, or make an exact one; and say what the user should know."""
+def load_index(file: FilePath, key: str, vectors: Vectors) -> Index:
+    """Load the cached index, or make an exact one; a damaged cache is noted and built again."""
+    damaged = False
     try:
-        return Index.load(file, key), ""
+        return Index.load(file, key)
     except FileNotFoundError:
-        sentence = ""
+        pass
     except (LibraryDamaged, OSError):
-        sentence = (
-            f"The index cache {file} was damaged, so it was built again; the search is exact."
-        )
-        note(sentence)
+        note(f"The index cache {file} was damaged, so it was built again; the search is exact.")
+        damaged = True
     index = Index(units(vectors), vectors.dimension)
-    if sentence:
+    if damaged:
         with suppress(DiskError):  # a cache: what the disk refuses is built again
             index.save(file, key)
-    return index, sentence
+    return index
 
 
 def units(vectors: Vectors) -> Iterator[Float[np.ndarray, "N D"]]:

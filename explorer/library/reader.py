@@ -200,10 +200,10 @@ class Reader:
         if where or exclude is not None:
             excluded = None if exclude is None else self._checked(exclude)
             allowed = matching(self.rows, where or {}, excluded)
-        index, note = self._derive("index", self._load_index)
+        index = self._derive("index", self._load_index)
         if min_score is None:
             scores, rows = index.search(points.unit, k, allowed)
-            return [self._hits(s, r, note) for s, r in zip(scores, rows, strict=True)]
+            return [self._hits(s, r) for s, r in zip(scores, rows, strict=True)]
         if k < 1:
             raise QueryError(f"k is {k}, but must be 1 or more.")
         found = []
@@ -212,7 +212,7 @@ class Reader:
             enough = self._enough(scores, points.side, min_score)
             rows = np.flatnonzero(enough if allowed is None else enough & allowed)
             best = rows[np.argsort(-scores[rows], kind="stable")[:k]]
-            found.append(self._hits(scores[best], best, note, len(rows)))
+            found.append(self._hits(scores[best], best, len(rows)))
         return found
 
     def _enough(self, scores: np.ndarray, side: Side, min_score: MinScore) -> np.ndarray:
@@ -227,11 +227,11 @@ class Reader:
         return self._derive(f"relevance-{side}", lambda: self._measure(side))
 
     def _measure(self, side: Side) -> Relevance:
-        key = f"relevance-{side}-{RELEVANCE_VERSION}-{self._points_key}"
+        key = f"relevance-{side}-{RELEVANCE_VERSION}-{self._store.contents.points_key}"
         file = self.cache_folder / key
         if (found := Relevance.load(file, key)) is not None:
             return found
-        vectors = self._derive("index", self._load_index)[0].vectors
+        vectors = self._derive("index", self._load_index).vectors
         parts = (vectors[i : i + PART_ROWS] for i in range(0, len(vectors), PART_ROWS))
         with collecting():  # what a neutral phrase lacks in the model is not the user's concern
             measured = Relevance.fit(parts, self._neutral(side))
@@ -247,33 +247,27 @@ class Reader:
         chosen = np.linspace(0, len(self) - 1, min(NEUTRAL_ROWS, len(self))).astype(int)
         return self.points(chosen).unit
 
-    def _hits(
-        self, scores: np.ndarray, rows: np.ndarray, note: str, count: int | None = None
-    ) -> Hits:
+    def _hits(self, scores: np.ndarray, rows: np.ndarray, count: int | None = None) -> Hits:
         table = self.rows.iloc[rows].reset_index(drop=True)
         points = self.points(rows) if len(rows) else None
         items = tuple(table["item"])
         gone = partial(missing_rows, self._store.contents)
-        return Hits(scores, rows, items, table, points, self.open_image, note, count, gone)
+        return Hits(scores, rows, items, table, points, self.open_image, count, gone)
 
     def save_index(self) -> None:
         """Write the search index to the cache folder. Building an exact one is about as fast."""
-        index, _ = self._derive("index", self._load_index)
+        index = self._derive("index", self._load_index)
         with explain_failure(self.cache_folder):
             for file in self.cache_folder.glob("index-*"):
                 file.unlink(missing_ok=True)
-        index.save(self._index_file, self._points_key)
-
-    @property
-    def _points_key(self) -> str:
-        return self._store.contents.points_key
+        index.save(self._index_file, self._store.contents.points_key)
 
     @property
     def _index_file(self) -> FilePath:
-        return self.cache_folder / f"index-v2-{self._points_key}"
+        return self.cache_folder / f"index-v2-{self._store.contents.points_key}"
 
-    def _load_index(self) -> tuple[Index, str]:
-        return load_index(self._index_file, self._points_key, self.vectors)
+    def _load_index(self) -> Index:
+        return load_index(self._index_file, self._store.contents.points_key, self.vectors)
 
     def _derive(self, name: str, make: Any) -> Any:
         """Make something from the version at hand once, and again only for another version."""

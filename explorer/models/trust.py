@@ -14,9 +14,10 @@ from os import PathLike
 from pathlib import Path as FilePath
 
 from explorer.errors import DiskError, UnknownModel, WeightsMissing
-from explorer.files import collect_temporary, config_folder, explain_failure, write_file
+from explorer.files import collect_temporary, explain_failure, write_file
 from explorer.models import MODELS
 from explorer.models.shared.manifest import sha256
+from explorer.places import config_folder
 
 READ = (".json", ".safetensors", ".txt", ".gz", ".model", ".jinja")
 """Suffixes of the files that loaders read; nothing else in a folder has an effect."""

@@ -108,8 +108,6 @@ def _results(
         shown = f"; the best {k:,} are shown" if k < (ranked.matching or 0) else ""
         st.caption(f"{ranked.verdict[0].upper()}{ranked.verdict[1:]}{shown}.")
     hits = library.search(point, k, where=where, min_score=lowest)
-    if hits.note:
-        st.caption(hits.note)
     outputs.found(hits, ("More like this", _more))
     _offer_hits(terms, hits, where, auto)
     with st.expander("Scores and table", key="scores", bind="query-params") as details:
