@@ -312,6 +312,26 @@ def test_inversion_arrives_at_the_noise_that_the_latents_were_made_from():
     assert rms(found, noise) < 1e-3
 
 
+@pytest.mark.parametrize("steps", [5, 20, 50])
+def test_inversion_from_a_level_gives_noise_where_the_network_errs(steps):
+    """An error of .05 near the image is not blown up; the image is the estimate at that level."""
+    config = {**COSINE, "prediction_type": "sample", "timestep_spacing": "trailing"}
+    wrong, exact = 0.05 * starts(2, 7), gaussian(config, 0.0)
+
+    def denoiser(latents, rows):
+        return exact(latents, rows) + wrong
+
+    original, noise = 0.25 * starts(2, 6), starts(2)
+    plain, from_level = (
+        sampler.last(sampler.invert(denoiser, original, config, steps, noise=noise, level=level))
+        for level in (0, 60)
+    )
+    assert 0.9 < from_level.latents.std() < 1.15
+    assert plain.latents.std() > from_level.latents.std() + 0.1
+    made = result(denoiser, from_level.latents, config, Settings(steps=steps, solver="ddim"))
+    assert rms(made, original) < 0.25  # of a network that is wrong by .05 a step
+
+
 def test_inversion_ignores_clipping():
     denoiser, original = gaussian(COSINE, 0.0), 2 * starts(1, 6)
     clipping = {**COSINE, "clip_sample": True}

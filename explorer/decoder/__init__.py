@@ -79,7 +79,7 @@ class Decoder(Family):
         estimates (`clip_sample`) it reconstructs less exactly: clipping cannot be undone.
 
         Args:
-            settings: only steps and options are used.
+            settings: only steps, options and seed are used.
             refinements: fixed-point iterations a step, one network call each.
 
         Raises:
@@ -92,13 +92,20 @@ class Decoder(Family):
                 "Inversion needs one image a point and 0 refinements or more, not "
                 f"{len(images)} images, {len(points)} points and {refinements} refinements."
             )
+        import torch
+
         steps = settings.steps or self.steps
-        only = Settings(steps=steps, guidance=1.0, solver="ddim", options=settings.options)
+        only = Settings(
+            steps=steps, guidance=1.0, solver="ddim", seed=settings.seed, options=settings.options
+        )
         decoder, task = self._prepared(points, only)
         found, config = [], decoder.scheduler_config
         for rows in sampler.batches(len(points), self.batch_size):
             denoiser, latents = decoder._denoiser(task[rows]), decoder._latents(images[rows])
-            walk = sampler.invert(denoiser, latents, config, steps, refinements)
+            noise = torch.from_numpy(draw(task.seeds[rows], latents.shape[1:])[0]).to(latents)
+            walk = sampler.invert(
+                denoiser, latents, config, steps, refinements, noise, decoder.inversion_level
+            )
             found.append(Noise(sampler.last(walk).latents.cpu().numpy()))
         return Noise.concat(found)
 

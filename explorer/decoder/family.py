@@ -59,6 +59,7 @@ class Family(ABC):
     solver: Solver = "ddim"  # default where η = 0
     preview_steps: int = 8  # for a first look, at most 8
     preview_solver: Solver = "dpm"
+    inversion_level: int = 0  # timestep that an image is noised to before it is inverted
     batch_size: int = 8
     device: str = "cpu"
     dtype: str = "float32"  # the network's: "float32", "float16" or "bfloat16"

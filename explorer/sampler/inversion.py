@@ -19,6 +19,8 @@ def invert(
     config: dict[str, Any],
     steps: int,
     refinements: int = 4,
+    noise: "torch.Tensor | None" = None,
+    level: int = 0,
 ) -> Iterator[Step]:
     """Run DDIM (η = 0) backwards: find the x_T from which `denoise` arrives at `latents`.
 
@@ -28,7 +30,13 @@ def invert(
     x_prev instead: the fixed point is the same, and for data of variance 1 that contracts faster
     exactly where ᾱ_t + ᾱ_prev < 1. Clipping cannot be undone, so it is left out here.
 
+    Near the image a network's own error is divided by a small √(1-ᾱ), and x_T takes it up: it
+    grows with the number of steps. Where `level` is above 0, the image is first noised to the
+    first timestep of the grid from there on, as by `noise`; x_T is then as noise should be, and
+    the reconstruction is what the network makes of an image under that little noise.
+
     Args:
+        noise: N C h w of unit variance; needed where `level` is above 0.
         refinements: iterations after the first guess x_t = x_prev; 0 is plain DDIM inversion.
 
     Source: Dhariwal & Nichol 2021, appendix F; fixed point, Pan et al. 2023 (AIDI).
@@ -36,20 +44,44 @@ def invert(
     import torch
 
     scheduler = schedule(config, Settings(steps=steps, solver="ddim"))
-    prediction = scheduler.config.prediction_type
+    prediction, levels = scheduler.config.prediction_type, scheduler.alphas_cumprod
     stride = scheduler.config.num_train_timesteps // steps  # as DDIMScheduler.step counts back
-    for index, t in enumerate(reversed(scheduler.timesteps), start=1):
-        before, levels = int(t) - stride, scheduler.alphas_cumprod
-        alpha = float(levels[t])
+    grid = scheduler.timesteps.flip(0)
+    skipped = min(int((grid < level).sum()), steps - 1)
+    for index, t in enumerate(grid[skipped:], start=1):
+        before, alpha = int(t) - stride, float(levels[t])
         alpha_before = float(levels[before] if before >= 0 else scheduler.final_alpha_cumprod)
         with torch.inference_mode():
-            start, rows = latents, t.to(latents.device).expand(len(latents))
-            for _ in range(1 + refinements):
-                output = denoiser(latents, rows)[:, : latents.shape[1]]
-                image, epsilon = split(output, latents, alpha, prediction)
-                if alpha + alpha_before < 1:
-                    epsilon = (start - alpha_before**0.5 * image) / (1 - alpha_before) ** 0.5
-                else:
-                    image = (start - (1 - alpha_before) ** 0.5 * epsilon) / alpha_before**0.5
-                latents = alpha**0.5 * image + (1 - alpha) ** 0.5 * epsilon
-        yield Step(index, steps, int(t), latents, image)
+            if level and index == 1:
+                assert noise is not None
+                image, latents = latents, alpha**0.5 * latents + (1 - alpha) ** 0.5 * noise
+            else:
+                ends = latents, t, (alpha, alpha_before)
+                latents, image = _backwards(denoiser, *ends, prediction, refinements)
+        yield Step(index, steps - skipped, int(t), latents, image)
+
+
+def _backwards(
+    denoiser: "Denoiser",
+    start: "torch.Tensor",
+    t: "torch.Tensor",
+    levels: tuple[float, float],
+    prediction: str,
+    refinements: int,
+) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Solve one step for the latents at `t` that it takes to `start`; return them and their x_0.
+
+    Args:
+        levels: ᾱ at `t`, and at `start`.
+    """
+    (alpha, before), latents = levels, start
+    rows = t.to(latents.device).expand(len(latents))
+    for _ in range(1 + refinements):
+        output = denoiser(latents, rows)[:, : latents.shape[1]]
+        image, epsilon = split(output, latents, alpha, prediction)
+        if alpha + before < 1:
+            epsilon = (start - before**0.5 * image) / (1 - before) ** 0.5
+        else:
+            image = (start - (1 - before) ** 0.5 * epsilon) / before**0.5
+        latents = alpha**0.5 * image + (1 - alpha) ** 0.5 * epsilon
+    return latents, image
