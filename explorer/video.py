@@ -7,7 +7,7 @@ It works on images and files; it knows no points and no models.
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, count, pairwise
@@ -212,8 +212,13 @@ def _encode(
         stream.width, stream.height = (side + side % 2 for side in first.size)
         stream.pix_fmt = "yuv420p"
         _declare_colours(stream)
-        for image in chain([first], images):
-            output.mux(stream.encode(_to_yuv(image)))
+        try:
+            for image in chain([first], images):
+                output.mux(stream.encode(_to_yuv(image)))
+        except BaseException:
+            with suppress(OSError, ValueError):  # or libsvtav1 is closed before its end
+                stream.encode(None)
+            raise
         output.mux(stream.encode(None))
 
 
