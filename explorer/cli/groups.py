@@ -39,12 +39,12 @@ def duplicates(
     """
     from explorer.groups import duplicate_threshold, find_duplicates
 
+    if as_json and (files_only or null):
+        raise QueryError("--json stands alone: leave --files-only and -0 out.")
     kept = opened(library)
     least = duplicate_threshold(kept) if threshold is None else threshold
     groups = find_duplicates(kept, least)
     items = kept.rows["item"].tolist()
-    if as_json and (files_only or null):
-        raise QueryError("--json stands alone: leave --files-only and -0 out.")
     if files_only or null:
         _print_files(kept, [row for group in groups for row in group.others], null)
         return
