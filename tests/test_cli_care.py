@@ -96,6 +96,30 @@ def test_a_source_is_forgotten_and_its_images_stay(kept, tmp_path):
     assert len(Library.open(kept)) == 2
 
 
+def test_a_part_of_a_source_is_left_out_by_what_forget_says(kept, tmp_path):
+    (tmp_path / "red/old").mkdir()
+    Image.new("RGB", (64, 64), "green").save(tmp_path / "red/old/green.png")
+    assert unclip("index", tmp_path / "red", "--library", kept).exit_code == 0
+    refused = unclip("forget", kept, tmp_path / "red/old")
+    told = f"unclip index {tmp_path / 'red'} --library {kept} --exclude old"
+    assert refused.exit_code == 2 and told in refused.stderr
+    assert len(Library.open(kept)) == 3
+    assert "1 removed" in unclip(*told.split()[1:]).stdout
+    wrong = unclip("forget", kept, tmp_path / "read")
+    assert wrong.stderr.count(f"'{tmp_path / 'red'}'") == 2, "the guess, and the list"
+
+
+def test_a_library_whose_first_images_are_damaged_says_so_once_and_is_not_written_to(kept):
+    flip(next(kept.glob("segments/*/vectors.npy")))
+    shown = unclip("search", kept, "red")
+    assert shown.exit_code == 2 and shown.stderr.count("is damaged") == 1
+    assert "No image" in shown.stderr and "holds no images" not in shown.stderr
+    refused = unclip("index", kept.parent / "red", "--library", kept)
+    assert refused.exit_code != 0 and f"unclip repair {kept}" in refused.stderr
+    assert unclip("repair", kept).exit_code == 0
+    assert "holds no images" in unclip("map", kept, "-o", kept.parent / "m.png").stderr
+
+
 def test_images_that_moved_are_told_and_not_embedded_again(kept, tmp_path):
     old, new = tmp_path / "red", tmp_path / "new place"
     refused = unclip("moved", kept, old, new)
@@ -110,6 +134,7 @@ def test_images_that_moved_are_told_and_not_embedded_again(kept, tmp_path):
     assert told.exit_code == 0 and f"unclip index '{new}' --library {kept}" in told.stdout
     again = unclip("index", new, "--library", kept)
     assert "0 embedded, 1 unchanged" in again.stdout
+    assert not again.stderr.startswith("\n"), "no empty line where no bar can be drawn"
     shown = json.loads(unclip("moved", kept, new, new.rename(old), "--json").stdout)
     assert shown["rows"] == shown["there"] == 1 and shown["dry"] is False
 

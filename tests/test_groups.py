@@ -59,6 +59,8 @@ def test_files_only_prints_exact_names_for_scripts(near):
     done = unclip("duplicates", near.folder, "--files-only", "-0")
     files = done.stdout.split(b"\0")[:-1]
     assert len(files) == 3
+    assert unclip("duplicates", near.folder, "-0").stdout == done.stdout
+    assert unclip("duplicates", near.folder, "-0", "--json").returncode == 2
     assert all(os.path.isfile(file) for file in files)
     assert len(json.loads(unclip("duplicates", near.folder, "--json").stdout)["groups"]) == 3
 

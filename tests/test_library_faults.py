@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import ColourEncoder, coloured, image, names, run
+from pyarrow import parquet
 
 from explorer.errors import LibraryDamaged, LibraryError
-from explorer.library import Library, adding
+from explorer.library import Library, adding, segments
 
 ALL = [b"%02d.png" % number for number in range(12)]
 
@@ -308,3 +309,20 @@ def test_temporary_files_of_killed_runs_leave_the_cache(library, images):
         os.utime(left, (time.time() - 4000,) * 2)
         use()
         assert not left.exists()
+
+
+def test_arrow_reads_no_bytes_of_python(library, monkeypatch):
+    """A thread of Arrow's that lets go of them while Python ends aborts the process."""
+    content, reading, tried = segments._read_checked, parquet.read_table, []
+
+    def read(*words, **options):
+        tried[-1].append(0)  # BufferError while Arrow holds it
+        return reading(*words, **options)
+
+    def as_bytearray(*words):
+        tried.append(bytearray(content(*words)))
+        return tried[-1]
+
+    monkeypatch.setattr(segments, "_read_checked", as_bytearray)
+    monkeypatch.setattr(parquet, "read_table", read)
+    assert len(Library.open(library.folder).rows) == 12 and tried

@@ -4,6 +4,7 @@ from contextlib import closing
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Unpack
 
+from explorer.cli.output import progress_bar
 from explorer.interrupts import finishing
 
 if TYPE_CHECKING:
@@ -21,14 +22,7 @@ def add(
     **options: "Unpack[AddOptions]",
 ) -> dict[str, Any]:
     """Run `Library.adding` under a progress bar and count what it did."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     before, last = len(library), None
     look = (
@@ -37,7 +31,7 @@ def add(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*look, console=Console(stderr=True), transient=True) as bar:
+    with progress_bar(*look) as bar:
         task = bar.add_task("reading images", total=None)
         for last in _saving(library, library.adding(sources, columns=columns, **options)):
             bar.update(task, description=last.doing, completed=last.done, total=last.total)

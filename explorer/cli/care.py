@@ -85,7 +85,7 @@ def _opened(folder: FilePath) -> "Library":
 
 def _again(sources: dict[str, str], library: FilePath) -> list[str]:
     return [
-        "To bring back what was lost, with the options of then:",
+        "To bring back what was lost, with the options that you gave then:",
         *(
             f"  unclip {'import' if kind == 'vectors' else 'index'} {quote(source)} "
             f"--library {quote(str(library))}"
@@ -102,7 +102,7 @@ def forget(
 ) -> None:
     """Remove the rows of a source from a library; the images themselves are not touched.
 
-    Example: unclip forget photos.lib ~/Pictures/2019
+    Example: unclip forget photos.lib ~/Pictures
     """
     from explorer.library import Library
 

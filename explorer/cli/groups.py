@@ -9,6 +9,7 @@ import typer
 
 from explorer.cli.options import Folder, Json, opened
 from explorer.cli.output import command, report, say
+from explorer.errors import QueryError
 
 if TYPE_CHECKING:
     from explorer.groups import Duplicates
@@ -26,7 +27,7 @@ def duplicates(
         bool, typer.Option("--files-only", help="Print only the files that need not be kept.")
     ] = False,
     null: Annotated[
-        bool, typer.Option("--null", "-0", help="With --files-only: end names with a zero byte.")
+        bool, typer.Option("-0", "--null", help="Print those files' exact names, for xargs -0.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -38,11 +39,13 @@ def duplicates(
     """
     from explorer.groups import duplicate_threshold, find_duplicates
 
+    if as_json and (files_only or null):
+        raise QueryError("--json stands alone: leave --files-only and -0 out.")
     kept = opened(library)
     least = duplicate_threshold(kept) if threshold is None else threshold
     groups = find_duplicates(kept, least)
     items = kept.rows["item"].tolist()
-    if files_only:
+    if files_only or null:
         _print_files(kept, [row for group in groups for row in group.others], null)
         return
     value = {"threshold": least, "groups": [_as_json(group, items) for group in groups]}
@@ -151,5 +154,5 @@ def probe(
     alone = found.folds == len(positive) + len(negative)
     way = "left out one by one" if alone else f"left out in {found.folds} parts"
     lines = [f"{hit['score']:.3f}  {hit['item']}" for hit in hits]
-    lines.append(f"accuracy {found.accuracy:.0%} on examples {way} (chance: 50 %)")
+    lines.append(f"accuracy {found.accuracy:.0%} on examples {way} (chance: 50%)")
     report(value, as_json, [*lines, f"kept as the column {column}"])

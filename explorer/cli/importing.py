@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from explorer.cli.options import Json, NewFolder
-from explorer.cli.output import command, report, say
+from explorer.cli.output import command, progress_bar, report, say
 
 if TYPE_CHECKING:
     from explorer.library import Library
@@ -151,10 +151,7 @@ def _insist(sentence: str, passed: bool, force: bool) -> None:
 
 def _write(kept: "Library", planned: "VectorImport") -> dict[str, Any]:
     """Write the vectors under a progress bar and count what was done."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("importing vectors", total=planned.total)
         for last in kept.importing_vectors(planned):
             bar.update(task, completed=last.done)

@@ -121,16 +121,16 @@ def seconds(text: str) -> float:
 def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -> list[str]:
     """Return what `add` did, and what it could not read, in words."""
     lines = [
-        f"{summary['library']}: {summary['images']} images "
-        f"({summary['embedded']} embedded, {summary['unchanged']} unchanged, "
-        f"{summary['removed']} removed, {summary['failed']} unreadable)"
+        f"{summary['library']}: {summary['images']:,} images "
+        f"({summary['embedded']:,} embedded, {summary['unchanged']:,} unchanged, "
+        f"{summary['removed']:,} removed, {summary['failed']:,} unreadable)"
     ]
     lines += counted_lines(summary["left_out"], summary["excluded"])
     errors = summary["errors"]
     lines += [_failure(error) for error in errors[:most]]
     if len(errors) > most:
         lines.append(
-            f"  … and {len(errors) - most} more: unclip info {summary['library']} --errors"
+            f"  … and {len(errors) - most:,} more: unclip info {summary['library']} --errors"
         )
     return lines + [f"  note: {warning}" for warning in library.warnings]
 

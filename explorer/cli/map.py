@@ -38,4 +38,4 @@ def map_command(
     name, warning = kept.folder.name, kept.unlike()
     write_map(kept, projection, out, colour=colour, title=name, regions=regions, warning=warning)
     value = {"file": str(out), "images": len(kept), "regions": [each.words for each in regions]}
-    report(value, as_json, [f"{out}: a map of {len(kept)} images"])
+    report(value, as_json, [f"{out}: a map of {len(kept):,} images"])

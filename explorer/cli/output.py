@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from inspect import Parameter, Signature, signature
-from typing import Any, TextIO, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, get_type_hints
 
 import typer
 
@@ -17,6 +17,9 @@ from explorer.errors import DiskError
 from explorer.interrupts import is_ending
 from explorer.notes import collecting
 from explorer.refusals import refusal
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
 
 T = TypeVar("T")
 INCOMPLETE = 3  # exit code: done without what is damaged
@@ -171,12 +174,19 @@ def _writes_unicode(stream: TextIO) -> bool:
     return coding.startswith("utf")
 
 
-def progress(items: Iterable[T], total: int | None, doing: str) -> Iterator[T]:
-    """Pass items on while a bar on stderr counts them."""
+def progress_bar(*columns: "str | ProgressColumn") -> "Progress":
+    """Return rich's bar on stderr, which goes when it is done; without a terminal, no bar."""
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    silent = not console.is_interactive  # or else rich ends with an empty line
+    return Progress(*columns, console=console, transient=True, disable=silent)
+
+
+def progress(items: Iterable[T], total: int | None, doing: str) -> Iterator[T]:
+    """Pass items on while a bar on stderr counts them."""
+    with progress_bar() as bar:
         task = bar.add_task(doing, total=total)
         for item in items:
             yield item

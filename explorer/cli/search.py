@@ -149,9 +149,7 @@ def _found(
 
     library = opened(folder)
     if not len(library):
-        raise QueryError(
-            f"The library {folder} holds no images: unclip index FOLDER --library {folder}"
-        )
+        library.points()  # says what to type
     query: Query | Points = Query.parse(words)
     if len(words) == 1 and words[0].endswith((".npy", ".parquet")):
         query = read_vectors(FilePath(words[0]), library.space)
@@ -239,7 +237,16 @@ def _files(hits: "Hits") -> list[bytes]:
 
 
 def _line(hit: dict[str, Any], missing: bool = False) -> str:
-    shown = [str(value) for name, value in hit.items() if name not in OWN and value is not None]
+    shown = [
+        _shown(name, value) for name, value in hit.items() if name not in OWN and value is not None
+    ]
     columns = "  (" + "; ".join(shown) + ")" if shown else ""
     gone = "  — no longer there" if missing else ""
     return f"{hit['score']:.3f}  {hit['item']}{columns}{gone}"
+
+
+def _shown(name: str, value: Any) -> str:
+    """Say a value of a column; a number says little without the column's name."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f"{name}={value:.3f}" if isinstance(value, float) else f"{name}={value}"
+    return str(value)

@@ -51,7 +51,7 @@ class Compacted:
             f"{_count(self.dropped, 'row')} dropped that had been replaced or removed; "
             f"{after:,} bytes instead of {before:,}: {saved}\n"
             f"  {self.waiting:,} bytes of earlier versions stay until "
-            f"{KEPT_MANIFESTS - 1} more versions are written, for who reads them now"
+            f"{KEPT_MANIFESTS - 1} more versions are written, for programs that are reading them"
         )
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -38,10 +39,19 @@ def forget(store: Store, source: str | os.PathLike[str]) -> int:
 
 def _known(store: Store, source: str) -> str:
     names = [record.path for record in store.manifest.sources]
-    for name in (source, os.path.abspath(os.path.expanduser(source))):
+    place = os.path.abspath(os.path.expanduser(source))
+    for name in (source, place):
         if name in names:
             return name
-    near = difflib.get_close_matches(os.path.abspath(source), names, 1, 0.6)
+    whole = next((name for name in names if place.startswith(name.rstrip(os.sep) + os.sep)), None)
+    if whole is not None:
+        part = os.path.relpath(place, whole)
+        words = ["unclip", "index", whole, "--library", str(store.folder), "--exclude", part]
+        raise QueryError(
+            f"{source!r} is a part of the source {whole!r}, and forget removes whole sources. To "
+            f"leave it out, index that source in this way each time: {shlex.join(words)}"
+        )
+    near = difflib.get_close_matches(place, names, 1, 0.6)
     guess = f" Did you mean {near[0]!r}?" if near else ""
-    known = ", ".join(map(repr, names)) or "none"
-    raise QueryError(f"{source!r} is no source of {store.folder}.{guess} Its sources are: {known}.")
+    known = f" Its sources are: {', '.join(map(repr, names)) or 'none'}." if near != names else ""
+    raise QueryError(f"{source!r} is no source of {store.folder}.{guess}{known}")

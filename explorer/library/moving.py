@@ -50,8 +50,8 @@ class Moved:
             "rows left out, since the new place was indexed and has one of that name": self.merged,
         }
         lines = [
-            f"{self.there:,} of {self.files:,} files of {self.old} are in {self.new}; "
-            f"{self.rows:,} rows have the new name, none was embedded again"
+            f"{self.there:,} of {self.files:,} files of {self.old} are in {self.new}: "
+            f"{self.rows:,} rows get the new name, none is embedded again"
         ]
         return "\n".join(
             [*lines, *(f"  {what}: {count:,}" for what, count in odd.items() if count)]

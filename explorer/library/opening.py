@@ -61,8 +61,9 @@ def open_newest(folder: FilePath, checked: CheckedFiles) -> Opened:
             continue
         bad = {s.id: problems for s in manifest.segments if (problems := checked.problems(s))}
         if not bad:
-            if partial is not None and _stored(manifest) < _stored(_intact(*partial)):
-                break
+            intact = _stored(_intact(*partial)) if partial else 0
+            if partial and (intact > _stored(manifest) or not manifest.segments):
+                break  # a version of before the first image tells nothing of what was lost
             return Opened(manifest, _older(folder, skipped, manifest))
         skipped.append(f"Version {version} was skipped: {_damage(manifest, bad)}")
         partial, newer = (partial, newer) if partial else ((manifest, bad), skipped[:-1])

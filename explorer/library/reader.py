@@ -137,7 +137,7 @@ class Reader:
         """
         chosen = np.arange(len(self)) if rows is None else self._checked(rows)
         if not len(chosen):
-            raise QueryError(f"The library {self.folder} has no such points: none were asked for.")
+            raise QueryError(self._store.nothing if rows is None else "No rows were asked for.")
         paths, members = (self.rows[name].to_numpy()[chosen] for name in ("path", "member"))
         labels = tuple(_label(p, m) for p, m in zip(paths, members, strict=True))
         return Points(self.vectors[chosen], self.space, self.side, labels)

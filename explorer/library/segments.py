@@ -213,7 +213,11 @@ def read_table(folder: FilePath, segment: SegmentRecord, name: str) -> Any:
     from pyarrow import parquet
 
     content = _read_checked(folder, segment, name)
-    return parquet.read_table(pa.BufferReader(content), page_checksum_verification=True)
+    copy = (
+        pa.BufferOutputStream()
+    )  # Arrow's threads may let go of Python's bytes while Python ends,
+    copy.write(content)  # which aborts the process
+    return parquet.read_table(pa.BufferReader(copy.getvalue()), page_checksum_verification=True)
 
 
 def read_retired(folder: FilePath, segment: SegmentRecord) -> np.ndarray:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
+from shlex import quote
 from typing import Any
 
 from explorer import files
@@ -59,6 +60,14 @@ class Store:
         self.checked.save(opened.manifest.segments)
         if opened.warning:
             note(opened.warning, damage=True)
+
+    @property
+    def nothing(self) -> str:
+        """The sentence for who asks for images of a library that has none."""
+        place = quote(str(self.folder))
+        if self.damaged:
+            return f"No image of {self.folder} is left that is intact: unclip repair {place}"
+        return f"The library {self.folder} holds no images: unclip index FOLDER --library {place}"
 
     def _use(self, manifest: Manifest) -> None:
         self.manifest = manifest
