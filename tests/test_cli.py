@@ -258,7 +258,11 @@ def test_an_interrupt_ends_with_130(monkeypatch, library):
 def test_a_new_library_never_takes_the_model_of_emoji_by_itself(images, tmp_path):
     result = unclip("index", images, "--library", tmp_path / "photos.lib")
     assert result.exit_code == 2 and not (tmp_path / "photos.lib").exists()
-    for words in ("ViT-B-32/laion2b_s34b_b79k", "--model openclip:FOLDER", "--model pocket"):
+    for words in (
+        "ViT-B-32/laion2b_s34b_b79k",
+        "--model vit-b-32 --source FOLDER",
+        "--model pocket",
+    ):
         assert words in result.stderr
 
 

@@ -22,6 +22,7 @@ OTHERS = {  # what else a command needs; one that is not here needs nothing
     "map": ["-o", "map.html"],
     "export": ["-o", "vectors.npy"],
     "forget": ["images"],
+    "moved": ["images", "elsewhere"],
     "probe": ["--positive", "a.png", "--negative", "b.png"],
     "train decoder": ["-o", "trained"],
     "train prior": ["-o", "trained"],

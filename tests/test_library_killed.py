@@ -23,27 +23,31 @@ sys.path.insert(0, sys.argv[1])
 import fakes, pandas, pyarrow.parquet, pyarrow.compute
 from explorer.library import Library
 base, work = sys.argv[2:4]
-for point in map(int, sys.argv[4:]):
+calls = 0
+for point in ["all", *sys.argv[4:]]:
     if os.fork():
         os.wait()
+        calls = calls or int(open(f"{base}/all.end").read())
         continue
+    last = float(point) if point != "all" else 1e9
+    last = round(last * calls) if "." in point else last
     count = 0
     def counted(real):
         def call(*arguments, **options):
             global count
             count += 1
-            if count == point:
+            if count == last:
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(*arguments, **options)
         return call
+    library = Library.open(f"{base}/{point}.lib")
     for name in ("fsync", "replace", "link", "open", "unlink"):
         setattr(os, name, counted(getattr(os, name)))
-    library = Library.open(f"{base}/{point}.lib")
     eval(work)
     open(f"{base}/{point}.end", "w").write(str(count))
     os._exit(0)
 """
-POINTS = {"moved": (9, 30, 52, 54, 56, 99), "compact": (4, 11, 18, 20, 22, 99)}
+SHARES = (0.1, 0.4, 0.8, 0.9, 0.95, 1.0, 9.0)  # of the calls of the work
 
 
 def seen(library):
@@ -66,7 +70,7 @@ def killed(tmp_path, images, encoder, monkeypatch, work, points):
     run(template, images, encoder)
     template.set_columns({"tag": [os.path.basename(p).decode() for p in template.rows["path"]]})
     shutil.copytree(images, tmp_path / "new")
-    for point in points:
+    for point in ("all", *points):
         shutil.copytree(template.folder, tmp_path / f"{point}.lib")
     tests, call = str(Path(__file__).parent), WORKS[work]
     command = [sys.executable, "-c", KILLED, tests, str(tmp_path), call, *map(str, points)]
@@ -83,7 +87,7 @@ def check(template, folders, work):
         assert library.warnings == [] and library.verify(read_data=True) == []
         assert seen(library) == before
         info = library.info()
-        states[folder.stem] = info["version"]
+        states[folder.name.removesuffix(".lib")] = info["version"]
         if info["version"] == template.info()["version"]:
             eval(WORKS[work], {"library": library, "base": base})
             assert seen(Library.open(folder)) == before
@@ -93,12 +97,11 @@ def check(template, folders, work):
 
 @pytest.mark.parametrize("work", ["moved", "compact"])
 def test_a_kill_leaves_the_version_before_or_after(tmp_path, images, encoder, monkeypatch, work):
-    points = POINTS[work]
-    template, folders = killed(tmp_path, images, encoder, monkeypatch, work, points)
-    ended = [p for p in points if (tmp_path / f"{p}.end").exists()]
-    assert ended == [99], "all others were killed"
+    template, folders = killed(tmp_path, images, encoder, monkeypatch, work, SHARES)
+    ended = [share for share in SHARES if (tmp_path / f"{share}.end").exists()]
+    assert ended == [9.0], "all others were killed"
     versions = check(template, folders, work)
-    assert len({versions[str(point)] for point in points[:-1]}) == 2, "before and after"
+    assert len({versions[folder.name.removesuffix(".lib")] for folder in folders[:-1]}) == 2
 
 
 @pytest.mark.slow

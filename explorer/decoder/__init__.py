@@ -92,22 +92,15 @@ class Decoder(Family):
                 "Inversion needs one image a point and 0 refinements or more, not "
                 f"{len(images)} images, {len(points)} points and {refinements} refinements."
             )
-        import torch
-
         steps = settings.steps or self.steps
         only = Settings(
             steps=steps, guidance=1.0, solver="ddim", seed=settings.seed, options=settings.options
         )
         decoder, task = self._prepared(points, only)
-        found, config = [], decoder.scheduler_config
-        for rows in sampler.batches(len(points), self.batch_size):
-            denoiser, latents = decoder._denoiser(task[rows]), decoder._latents(images[rows])
-            noise = torch.from_numpy(draw(task.seeds[rows], latents.shape[1:])[0]).to(latents)
-            walk = sampler.invert(
-                denoiser, latents, config, steps, refinements, noise, decoder.inversion_level
-            )
-            found.append(Noise(sampler.last(walk).latents.cpu().numpy()))
-        return Noise.concat(found)
+        batches = sampler.batches(len(points), self.batch_size)
+        return Noise.concat(
+            [decoder._inverted(task[rows], images[rows], refinements) for rows in batches]
+        )
 
     def inpaint(
         self,
@@ -187,6 +180,19 @@ class Decoder(Family):
         sampler.schedule(decoder.scheduler_config, settings)
         noise = None if noise is None else noise.for_each(n, decoder.latent_shape)
         return decoder, Task(points, settings.seeds(n), settings, noise)
+
+    def _inverted(self, task: Task, images: Sequence[Image.Image], refinements: int) -> Noise:
+        import torch
+
+        latents, steps = self._latents(images), task.settings.steps
+        assert steps is not None  # resolved
+        noise = torch.from_numpy(draw(task.seeds, latents.shape[1:])[0]).to(latents)
+        walk = sampler.invert(
+            *(self._denoiser(task), latents, self.scheduler_config, steps, refinements),
+            noise=noise,
+            level=self.inversion_level,
+        )
+        return Noise(sampler.last(walk).latents.cpu().numpy())
 
     def _latents(self, images: Sequence[Image.Image]) -> "torch.Tensor":
         import torch
