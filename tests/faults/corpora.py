@@ -26,7 +26,8 @@ SAMPLE = Path(__file__).parents[2] / "explorer" / "sample" / "images" / "flat" /
 def collect(corpus, folder, count):
     """Copy files under names that are indexed, so that their content alone decides."""
     folder.mkdir()
-    files = sorted(file for file in corpus.rglob("*") if file.is_file())[:count]
+    files = sorted(file for file in corpus.rglob("*") if file.is_file())
+    files = files[:: -(-len(files) // count)]  # spread over all, where not all are asked for
     for number, file in enumerate(files):
         suffix = file.suffix.lower() if is_image(file.name) else ".png"
         shutil.copy(file, folder / f"{number:05d}{suffix}")
@@ -34,8 +35,8 @@ def collect(corpus, folder, count):
 
 
 def index(folder, library, seconds):
-    """Index with one worker; exit code (None: it hung), what was said, MB at its peak."""
-    words = ["index", folder, "--library", library, "--model", "pocket", "--workers", "1"]
+    """Index in one process; exit code (None: it hung), what was said, MB at its peak."""
+    words = ["index", folder, "--library", library, "--model", "pocket", "--workers", "0"]
     command = [sys.executable, "-m", "explorer", *map(str, words)]
     measure = (
         "import resource, subprocess, sys\n"
@@ -47,6 +48,7 @@ def index(folder, library, seconds):
         [sys.executable, "-c", measure, str(seconds), *command], capture_output=True, text=True
     )
     code, megabytes = done.stdout.splitlines()[-1].split()
+    # Without workers, the reader is the process that is measured, and its death ends the command.
     return None if code == "None" else int(code), done.stderr, float(megabytes)
 
 
@@ -62,7 +64,7 @@ def measure(name, corpus, count):
         code, said, peak = index(root / "images", root / "library", seconds)
         library = Library.open(root / "library")
         reasons = list(map(str, library.errors["reason"]))
-        deaths = sum("crashed the process" in reason for reason in reasons)
+        deaths = int(code is not None and code < 0)
         damage = library.verify(read_data=True)
         lost = files - len(library) - len(reasons)
     over = peak - idle
