@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import writers
@@ -63,39 +62,45 @@ def problems(name, found):
     return found.lost, found.half if ok else [*found.half, f"code {found.code}: {found.said}"]
 
 
+def make_inputs(root):
+    """What the writers read."""
+    images, library = root / "few", root / "library"
+    (images / "flat").mkdir(parents=True)
+    for name in (writers.IMAGE, writers.OTHER, "2600.png", "26c4.png"):
+        shutil.copy(SAMPLE / "flat" / name, images / "flat")
+    words = ["index", str(images), "--library", str(library), "--model", "pocket"]
+    assert CliRunner().invoke(unclip, words).exit_code == 0
+    (root / "inputs").mkdir()
+    return writers.make_inputs(root / "inputs", images, library)
+
+
+def outcomes(names, error, root):
+    """Fail each call of these writers in its turn; yield what failed, and the outcome."""
+    inputs = make_inputs(root)
+    for name in names:
+        for call in CALLS:
+            for number in range(1, MAX_WRITES + 1):
+                found, injected = once(name, call, error, number, root, inputs)
+                if not injected:
+                    break
+                yield name, f"{call} {number}", found
+
+
 def run(count, error):
     """Fail each call of at most `count` writers, in turn, until all calls have failed."""
     if not shutil.which("strace"):
         raise Skipped("strace is not installed")
     tried = lost = wrong = tracebacks = hangs = 0
-    notes = []
+    notes = [f"write, fsync and rename of {', '.join(WRITERS[:count])}"]
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        images, library = root / "few", root / "library"
-        (images / "flat").mkdir(parents=True)
-        for name in (writers.IMAGE, writers.OTHER, "2600.png", "26c4.png"):
-            shutil.copy(SAMPLE / "flat" / name, images / "flat")
-        words = ["index", str(images), "--library", str(library), "--model", "pocket"]
-        assert CliRunner().invoke(unclip, words).exit_code == 0
-        (root / "inputs").mkdir()
-        inputs = writers.make_inputs(root / "inputs", images, library)
-        for name in WRITERS[:count]:
-            for call in CALLS:
-                attempt = partial(once, name, call, error, root=root, inputs=inputs)
-                for number in range(1, MAX_WRITES + 1):
-                    found, injected = attempt(number=number)
-                    if not injected:
-                        break
-                    missing, half = problems(name, found)
-                    tried += 1
-                    lost += bool(missing)
-                    wrong += bool(half)
-                    tracebacks += found.traceback
-                    hangs += found.seconds > writers.HANG_SECONDS
-                    if missing or half or found.traceback:
-                        notes.append(
-                            f"{name}, {call} {number}: {missing} {half} {found.said}"[:400]
-                        )
-    note = f"write, fsync and rename of {', '.join(WRITERS[:count])}"
-    yield Row(f"a call fails once: {error}", tried, lost, wrong, tracebacks, hangs,
-              "; ".join([note, *notes]))  # fmt: skip
+        for name, call, found in outcomes(WRITERS[:count], error, Path(folder)):
+            missing, half = problems(name, found)
+            tried += 1
+            lost += bool(missing)
+            wrong += bool(half)
+            tracebacks += found.traceback
+            hangs += found.seconds > writers.HANG_SECONDS
+            if missing or half or found.traceback:
+                notes.append(f"{name}, {call}: {missing} {half} {found.said}"[:400])
+    test = f"a call fails once: {error}"
+    yield Row(test, tried, lost, wrong, tracebacks, hangs, "; ".join(notes))
