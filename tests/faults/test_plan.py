@@ -1,12 +1,10 @@
 """The plan of faults, with small counts; and that its rows count what they are to count."""
 
-import io
 import os
 
 import plan
 import power_cuts
 import pytest
-from PIL import Image
 from table import Row, markdown
 
 
@@ -29,40 +27,10 @@ def test_each_row_of_the_plan_in_small(name):
     clean(name, 2)
 
 
-@pytest.fixture
-def corpora(tmp_path, monkeypatch):
-    """A corpus of a few files that break readers."""
-    folder = tmp_path / "pngsuite"
-    folder.mkdir()
-    Image.new("RGB", (99, 99)).save(buffer := io.BytesIO(), "png")
-    (folder / "whole.png").write_bytes(buffer.getvalue())
-    (folder / "cut.png").write_bytes(buffer.getvalue()[:-40])
-    (folder / "page.jpg").write_bytes(b"<html>")
-    (folder / "empty").write_bytes(b"")
-    Image.new("L", (1, 60_000)).save(folder / "tall.png")
-    monkeypatch.setenv("UNCLIP_CORPORA", str(tmp_path))
-
-
-@pytest.mark.slow
-def test_a_corpus_is_indexed_and_its_refusals_are_counted(corpora):
-    row = clean("corpora: PngSuite", 9)
-    assert row.count == 5 and row.note.startswith("3 files were refused")
-
-
 def test_a_corpus_that_is_not_there_is_a_row_that_says_so(monkeypatch):
     monkeypatch.delenv("UNCLIP_CORPORA", raising=False)
     row, _ = plan.measured("corpora: Pillow", 1)
     assert row.count == 0 and "UNCLIP_CORPORA names no folder" in row.note
-
-
-@pytest.mark.slow
-def test_without_syncs_a_power_cut_loses_rows():
-    """What the row would say if files were not synced: it can find a loss."""
-    if os.geteuid():
-        pytest.skip("only root may mount a disk")
-    code = "import os; os.fsync = lambda _: None; import plan; plan.print_row('power cuts', 6)"
-    row = plan.row_of(["-c", code])[0]
-    assert row.count == 0 or row.lost or row.silently_wrong, row
 
 
 def test_a_row_that_fails_itself_is_no_zero():
