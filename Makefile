@@ -8,7 +8,7 @@ DOCS_STAMP := $(VENV)/.stamp-docs
 INSTALL := -c constraints.txt -e . --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser chromium test-all check frontend notebooks docs clean
+.PHONY: help setup demo test test-faults browser chromium test-all check frontend notebooks docs clean
 .DELETE_ON_ERROR:
 
 help:  ## say what there is
@@ -42,6 +42,9 @@ browser: $(STAMP) chromium  ## the dashboard's stories in a real browser
 
 test-all: $(STAMP) chromium  ## every test
 	$(BIN)/python -m pytest -n auto -q -m ""
+
+test-faults: $(STAMP)  ## the full plan of faults, as a table in faults.md; hours on a busy machine
+	$(BIN)/python tests/faults/plan.py -o faults.md
 
 check: $(STAMP)  ## format, lint, types, tests
 	$(BIN)/ruff format --check .

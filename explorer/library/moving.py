@@ -103,9 +103,10 @@ class _Move:
         if not self.files:
             near = difflib.get_close_matches(old, known, 1, 0.6)
             guess = f" Did you mean {near[0]!r}?" if near else ""
+            all_known = f" Its sources are: {', '.join(map(repr, known)) or 'none'}."
             raise QueryError(
-                f"No image of {self.store.folder} lies in {name_of(old)!r}.{guess} Its sources "
-                f"are: {', '.join(map(repr, known)) or 'none'}."
+                f"No image of {self.store.folder} lies in {name_of(old)!r}.{guess}"
+                f"{all_known if near != known else ''}"
             )
 
     def _look(self) -> Moved:

@@ -1,16 +1,13 @@
 """Every command that writes, run on a disk that refuses.
 
-`python tests/faults/writers.py` runs all of them on all disks and prints a row of the table in
-SECURITY.md: test, count, lost, silently wrong, tracebacks, hangs. Words choose writers by name.
+`python tests/faults/plan.py "disk refuses"` runs all of them on all disks.
 """
 
 import os
 import shutil
-import sys
 import time
 import traceback
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from typer.testing import CliRunner
 
@@ -182,49 +179,3 @@ def _lost_rows(folder, inputs):
     bad.unlink(missing_ok=True)
     rows, had = len(Library.open(folder)), len(Library.open(inputs / "library"))
     return _damage(folder) + ([f"{had - rows} rows"] if rows < had else [])
-
-
-def main():
-    """Run every writer on every disk, and print a row of the table."""
-    import tempfile
-    from contextlib import nullcontext
-
-    from disks import faults, full, read_only, tmpfs
-
-    sample = Path(__file__).parents[2] / "explorer" / "sample" / "images"
-    words = sys.argv[1:] or [""]
-    chosen = [name for name in WRITERS if any(word in name for word in words)]
-    count, sums = 0, {"lost": 0, "wrong": 0, "tracebacks": 0, "hangs": 0}
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        images, library = root / "few", root / "library"
-        for style in ("3d", "flat"):
-            (images / style).mkdir(parents=True)
-            for file in sorted((sample / style).glob("1f4*.png"))[:40]:
-                shutil.copy(file, images / style)
-            for name in (IMAGE, OTHER, "2600.png", "26c4.png"):
-                shutil.copy(sample / style / name, images / style)
-        shutil.copy(sample / "captions.csv", images)
-        indexing = ["index", str(images), "--library", str(library), "--model", "pocket"]
-        assert CliRunner().invoke(unclip, indexing).exit_code == 0
-        (root / "inputs").mkdir()
-        inputs = make_inputs(root / "inputs", images, library)
-        for kind, fault in faults().items():
-            for name in chosen:
-                place = root / f"disk-{count}"
-                place.mkdir()
-                with tmpfs(place) if fault in (full, read_only) else nullcontext():
-                    found = run(name, fault, place, inputs, str(library))
-                good = found.code == 2 and len(found.sentences) == 1
-                values = (len(found.lost), bool(found.half or not good), found.traceback)
-                for key, value in zip(sums, (*values, found.seconds > HANG_SECONDS), strict=True):
-                    sums[key] += int(value)
-                count += 1
-                if any(values):
-                    print(f"{name}, {kind}: {found}", file=sys.stderr)
-    cells = ["every writing command, disk refuses", count, *sums.values()]
-    print(f"| {' | '.join(map(str, cells))} |")
-
-
-if __name__ == "__main__":
-    main()
