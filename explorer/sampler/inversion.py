@@ -24,16 +24,17 @@ def invert(
 ) -> Iterator[Step]:
     """Run DDIM (η = 0) backwards: find the x_T from which `denoise` arrives at `latents`.
 
-    Every DDIM step x_t → x_prev, on the grid of `denoise`, is solved for x_t by fixed points: x_t = √(ᾱ_t/ᾱ_prev) (x_prev - √(1-ᾱ_prev) ε) + √(1-ᾱ_t) ε with
-    ε = ε(x_t, t). Near pure noise, where that contracts slowly, ε comes from the estimated x_0 and
-    x_prev instead: the fixed point is the same, and for data of variance 1 that contracts faster
-    exactly where ᾱ_t + ᾱ_prev < 1. Clipping cannot be undone, so it is left out here.
+    Every DDIM step x_t → x_prev of the grid of `denoise` is solved for x_t by fixed-point
+    iteration: x_t = √(ᾱ_t/ᾱ_prev) (x_prev - √(1-ᾱ_prev) ε) + √(1-ᾱ_t) ε with ε = ε(x_t, t). Near
+    pure noise ε comes from the estimated x_0 and x_prev instead: the fixed point is the same, and
+    for data of variance 1 that contracts faster exactly where ᾱ_t + ᾱ_prev < 1. Clipping cannot
+    be undone, so it is left out here.
 
     Args:
         refinements: iterations after the first guess x_t = x_prev; 0 is plain DDIM inversion.
         noise: N C h w of unit variance, for a `level` above 0.
-        level: timestep to which latents are noised first. Nearer to the image x_T takes up the
-            network's own error, divided by a small √(1-ᾱ).
+        level: timestep that latents are noised to first. Nearer to the image, x_T takes up the
+            network's own error divided by a small √(1-ᾱ).
 
     Source: Dhariwal & Nichol 2021, appendix F; fixed point, Pan et al. 2023 (AIDI).
     """
@@ -51,8 +52,8 @@ def invert(
             if noise is not None and level and index == 1:
                 image, latents = latents, alpha**0.5 * latents + (1 - alpha) ** 0.5 * noise
             else:
-                ends = latents, t, (alpha, alpha_before)
-                latents, image = _backwards(denoiser, *ends, prediction, refinements)
+                ends = latents, t, (alpha, alpha_before), prediction
+                latents, image = _backwards(denoiser, *ends, refinements)
         yield Step(index, steps - skipped, int(t), latents, image)
 
 
