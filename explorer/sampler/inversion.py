@@ -25,10 +25,8 @@ def invert(
     """Run DDIM (η = 0) backwards: find the x_T from which `denoise` arrives at `latents`.
 
     Every DDIM step x_t → x_prev of the grid of `denoise` is solved for x_t by fixed-point
-    iteration: x_t = √(ᾱ_t/ᾱ_prev) (x_prev - √(1-ᾱ_prev) ε) + √(1-ᾱ_t) ε with ε = ε(x_t, t). Near
-    pure noise ε comes from the estimated x_0 and x_prev instead: the fixed point is the same, and
-    for data of variance 1 that contracts faster exactly where ᾱ_t + ᾱ_prev < 1. Clipping cannot
-    be undone, so it is left out here.
+    iteration: x_t = √(ᾱ_t/ᾱ_prev) (x_prev - √(1-ᾱ_prev) ε) + √(1-ᾱ_t) ε with ε = ε(x_t, t).
+    Clipping cannot be undone, so it is left out here.
 
     Args:
         refinements: iterations after the first guess x_t = x_prev; 0 is plain DDIM inversion.
@@ -66,6 +64,9 @@ def _backwards(
     refinements: int,
 ) -> "tuple[torch.Tensor, torch.Tensor]":
     """Solve one step for the latents at `t` that it takes to `start`; return them and their x_0.
+
+    Near pure noise ε comes from the estimated x_0 and x_prev: the fixed point is the same, and for
+    data of variance 1 that contracts faster exactly where ᾱ_t + ᾱ_prev < 1.
 
     Args:
         levels: ᾱ at `t`, and at `start`.
