@@ -10,7 +10,8 @@ from transformers import (
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
 )
-from transformers.utils import logging
+
+from explorer.models.shared.checkpoint import quiet
 
 DIMENSION = 24
 IMAGE_SIZE = 32  # of the pixels that the image tower sees
@@ -112,5 +113,5 @@ def save(network, folder, seed=0, out=1.0):
                 parameter.normal_(start, 0.1, generator=generator)
             if name.startswith("conv_out"):
                 parameter.mul_(out)
-    logging.disable_progress_bar()
-    network.save_pretrained(folder)
+    with quiet():
+        network.save_pretrained(folder)
