@@ -11,6 +11,7 @@ from explorer.cli.output import command, report
 from explorer.errors import SpaceMismatch
 from explorer.files import make_folder
 from explorer.interrupts import shielded
+from explorer.notes import collecting
 
 if TYPE_CHECKING:
     from explorer.library import Library
@@ -102,10 +103,11 @@ def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
         model, FARMER, before=before, after=after, fraction=0.4, frames=24, fps=12
     )
     decode_all(diff).save(out / "text-diff.mp4")
-    diff.save(out / "text-diff.png", library)
+    with collecting():  # that a strip shows fewer frames: the video is beside it
+        diff.save(out / "text-diff.png", library)
     return {
         "text-diff.mp4": f"a text diff: an image rotated from {before!r} to {after!r}",
-        "text-diff.png": "the same as a strip, with the nearest images under each frame",
+        "text-diff.png": "some of its frames as a strip, with the nearest images under each",
     }
 
 
