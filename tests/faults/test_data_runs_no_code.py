@@ -26,17 +26,6 @@ CONFIG = json.loads((POCKET / "open_clip_config.json").read_text())
 DOG = Path(explorer.__file__).parent / "sample" / "images" / "flat" / "1f436.png"
 
 
-@pytest.fixture(autouse=True)
-def own_trust(tmp_path, monkeypatch):
-    """A configuration folder of its own, which trusts nothing."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-
-
-@pytest.fixture
-def marker(tmp_path):
-    return tmp_path / "code-ran"
-
-
 def test_index_does_not_run_the_code_of_a_tokenizer(tmp_path, marker):
     folder = spying_clip(POCKET, tmp_path / "clip", marker)
     result = run("index", DOG, "--library", tmp_path / "a.lib", "--model", f"openclip:{folder}")

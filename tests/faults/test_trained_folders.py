@@ -20,17 +20,6 @@ POCKET = Path(explorer.__file__).parent / "weights" / "pocket"
 DOG = Path(explorer.__file__).parent / "sample" / "images" / "flat" / "1f436.png"
 
 
-@pytest.fixture(autouse=True)
-def own_trust(tmp_path, monkeypatch):
-    """A configuration folder of its own, which trusts nothing."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-
-
-@pytest.fixture
-def marker(tmp_path):
-    return tmp_path / "code-ran"
-
-
 def test_a_text_tower_that_gives_no_numbers_is_one_sentence(tmp_path):
     from safetensors.torch import load_file, save_file
 
