@@ -2,10 +2,6 @@
 
 import json
 import os
-import struct
-import tokenize
-import zipfile
-import zlib
 from dataclasses import replace
 from pathlib import Path as FilePath
 
@@ -14,7 +10,7 @@ import numpy as np
 from explorer.errors import QueryError
 from explorer.files import check_writable, writing_stream
 from explorer.library import Library
-from explorer.library.importing.arrays import npy_part
+from explorer.library.importing.arrays import UNREADABLE, npy_part
 from explorer.library.importing.columnar import columnar_part
 from explorer.library.reserved import with_given_names
 from explorer.noise import Noise
@@ -23,11 +19,6 @@ from explorer.points import Points, Space
 from explorer.recipe import Recipe
 
 COLUMN = "vector"
-_UNREADABLE = (
-    *(OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, MemoryError),
-    *(SyntaxError, OverflowError, RecursionError, NotImplementedError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
-)
 
 
 def read_vectors(file: FilePath, space: Space) -> Points:
@@ -99,7 +90,7 @@ def read_noise(file: FilePath) -> Recipe:
         raise QueryError(f"{file} holds no noise that can be used: {error}") from error
     except FileNotFoundError:
         raise QueryError(no_such_file(file)) from None
-    except _UNREADABLE as error:  # numpy's own words advise to unpickle it
+    except UNREADABLE as error:  # numpy's own words advise to unpickle it
         raise QueryError(
             f"{file} holds no noise that can be used: it is damaged, or another program wrote it. "
             "`unclip invert` writes such files."

@@ -28,9 +28,9 @@ _HEADER_ERRORS = (
     *(ValueError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError),
     tokenize.TokenError,  # of numpy's reader of headers
 )
-_ZIP_ERRORS = (
+UNREADABLE = (  # what numpy raises on an .npz that is damaged or forged
     *(OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
-    *(KeyError, struct.error, *_HEADER_ERRORS),
+    *(LookupError, AttributeError, struct.error, *_HEADER_ERRORS),
 )
 _FLAT = (b"IxFI", b"IxF2", b"IxFl")  # inner product, L2, and an older format
 
@@ -122,7 +122,7 @@ def npz_part(path: bytes, source: bytes, space: Space, wanted: str | None) -> Pa
                 if info.filename.endswith(".npy"):
                     with archive.open(info) as stream:
                         arrays[info.filename[:-4]] = (*_header(stream, name), info.file_size)
-    except _ZIP_ERRORS as error:
+    except UNREADABLE as error:
         raise _unreadable(name, error) from None
     chosen = _choose(name, arrays, wanted)
     shape, fortran, dtype, size = arrays[chosen]
@@ -179,7 +179,7 @@ def _read_npz(
                         for row in zip(*part.values(), strict=True)
                     ]
                     yield _float32(array), records or None
-    except _ZIP_ERRORS as error:
+    except UNREADABLE as error:
         raise _unreadable(_name(path), error) from None
 
 
