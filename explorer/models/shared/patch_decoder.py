@@ -34,14 +34,9 @@ class PatchDecoder(Decoder):
     The UNet reads the point through the time embedding, as in the paper, and a draft computed from
     it as further channels.
 
-    Where nearly no noise is left, x_0 is known but for the network's own error, which an inversion
-    would divide by that little noise: it starts at a level above.
-
     The codec has no weights: a latent is the image in [-1, 1] with each patch folded into
     channels, 48×16×16 for 64×64 pixels.
     """
-
-    inversion_level = 60
 
     def __init__(
         self, folder: FilePath, space: Space, manifest: dict[str, Any], device: str = "cpu"
