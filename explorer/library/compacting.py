@@ -119,8 +119,10 @@ def _check(store: Store, segments: tuple[SegmentRecord, ...]) -> None:
     """Refuse to copy what is damaged: the copy would have a checksum that fits.
 
     Raises:
-        LibraryDamaged: what is damaged.
+        LibraryDamaged: what is damaged, or why an older version than the newest is used.
     """
+    if store.warnings:
+        raise LibraryDamaged(store.warnings[0])
     for segment in segments:
         if problems := list(store.checked.problems(segment, read_data=True).values()):
             raise LibraryDamaged(f"{problems[0]} {remedy(store.folder)}")
