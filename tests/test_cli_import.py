@@ -9,6 +9,8 @@ from app_pages import captions, errors, open_page
 from test_cli import told, unclip
 
 from explorer.library import Library
+from explorer.library.importing import agreement
+from explorer.library.lock import WriterLock
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +108,28 @@ def test_an_array_stored_by_columns_is_the_same_rows(emoji, tmp_path):
     assert library.add_vectors(np.asfortranarray(known)).added == len(known)
     assert library.add_vectors(known).added == 0
     np.testing.assert_array_equal(library.points().vectors, known)
+
+
+def test_the_second_of_two_first_imports_ends_locked(given, tmp_path, monkeypatch):
+    """The first one makes the library while the second one checks its vectors."""
+    library, check = tmp_path / "made.lib", agreement.check
+
+    def meanwhile(*arguments):
+        Library.create(library, "pocket")
+        return check(*arguments)
+
+    monkeypatch.setattr(agreement, "check", meanwhile)
+    words = ("import", given / "raw.npy", "--library", library, "--model", "pocket")
+    monkeypatch.setattr(Library, "importing_vectors", held(Library.importing_vectors))
+    result = unclip(*words)
+    assert result.exit_code == 11 and "is being written by pid" in result.stderr
+
+
+def held(importing):
+    """Import as usual, while another process writes to the library."""
+
+    def while_held(library, planned):
+        with WriterLock(library.folder):
+            yield from importing(library, planned)
+
+    return while_held

@@ -13,6 +13,7 @@ from explorer.cli.output import command, progress_bar, report, say
 if TYPE_CHECKING:
     from explorer.library import Library
     from explorer.library.importing import VectorImport
+    from explorer.library.manifest import DType
     from explorer.models import Model
     from explorer.points import Side
 
@@ -70,6 +71,11 @@ class HowOptions:
         bool, typer.Option("--force", help="Import vectors that do not agree with the model.")
     ] = False
 
+    @property
+    def dtype(self) -> "DType":
+        """What a new library stores."""
+        return "float16" if self.half else "float32"
+
 
 @command
 def import_command(
@@ -100,12 +106,8 @@ def import_command(
     planned = beside.plan(vectors, loaded, side)
     agreement = check(planned, loaded.encoder, loaded.name)
     _insist(str(agreement), agreement.passed, how.force)
-    if kept is None:
-        from explorer.library import Library
-
-        kept = Library.create(
-            library, loaded, dtype="float16" if how.half else "float32", side=side
-        )
+    if kept is None:  # another process may have made one meanwhile
+        kept = Library.open_or_create(library, loaded, dtype=how.dtype, side=side)
     value = _write(kept, planned) | {"agreement": str(agreement), "passed": agreement.passed}
     report(value, as_json, _lines(value))
 

@@ -110,9 +110,10 @@ class Library(VectorAdder, Care):
 
     @classmethod
     def open_or_create(
-        cls, folder: Folder, model: "Model | str", *, dtype: DType = "float32"
-    ) -> "Library":
-        """Open the library there, checking that it is of this model, or create one.
+        cls, folder: Folder, model: "Model | str", *,
+        dtype: DType = "float32", side: Side = "image",
+    ) -> "Library":  # fmt: skip
+        """Open the library there, checking that it is of this model, or `create` one.
 
         Raises:
             SpaceMismatch: there is one of another space.
@@ -123,7 +124,7 @@ class Library(VectorAdder, Care):
         except LibraryNotFound:
             model = _loaded(model)
             try:
-                return cls.create(folder, model, dtype=dtype)
+                return cls.create(folder, model, dtype=dtype, side=side)
             except LibraryLocked:
                 raise
             except LibraryError:
