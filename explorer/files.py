@@ -19,10 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path as FilePath
 from typing import IO
 
-from explorer.errors import DiskError, ExplorerError
-from explorer.refusals import error_number, refused_file
+from explorer.refusals import TEMPORARY, Unconfirmed, explain_failure, refused_file
 
-TEMPORARY = ".tmp-"
 _UNFINISHED: set[FilePath] = set()  # temporary names of this process
 ABANDONED_SECONDS = 3600.0  # what is younger may still be written by another process
 _OURS = re.compile(rf"{re.escape(TEMPORARY)}[0-9a-f]{{32}}(\.|$)")
@@ -125,7 +123,7 @@ def writing_folder(folder: FilePath) -> Iterator[FilePath]:
                     _sync(FilePath(below, name))
                 _sync(FilePath(below))
             os.replace(temporary, folder)
-            _sync(folder.parent)
+            _confirm(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -188,8 +186,8 @@ def move_into(entry: FilePath, folder: FilePath) -> None:
     """
     with explain_failure(entry):
         os.replace(entry, folder / entry.name)
-        _sync(folder)
-        _sync(entry.parent)
+        _confirm(folder / entry.name)
+        _confirm(entry)
 
 
 def collect_temporary(folder: FilePath) -> None:
@@ -218,50 +216,6 @@ def file_sha256(file: FilePath) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-@contextmanager
-def explain_failure(
-    target: FilePath,
-    remedy: str | None = None,
-    *,
-    kind: type[ExplorerError] = DiskError,
-    needed: int | None = None,
-    part: FilePath | None = None,
-    saved: str = "",
-) -> Iterator[None]:
-    """Turn a failure of the disk within the block into one sentence: what failed, what is free.
-
-    An OSError that names a file elsewhere, and any other ExplorerError, passes unchanged.
-
-    Args:
-        remedy: what was saved and what to do about it; None says it by the reason.
-        kind: the class of the error.
-        needed: bytes that were to be written, if known.
-        part: what is written instead of `target`, and removed on failure.
-        saved: what was saved, as a sentence.
-    """
-    try:
-        yield
-    except Exception as error:
-        foreign = isinstance(error, ExplorerError) and not isinstance(error, DiskError)
-        of_disk = isinstance(error, OSError) or error_number(error) is not None
-        if foreign or not of_disk or not _is_near(getattr(error, "filename", None), target):
-            raise
-        written = _size(part)
-        room = f"{needed / 1e6:,.1f} MB are needed." if needed is not None else ""
-        if not room and written:
-            room = f"Over {written / 1e6:,.1f} MB are needed."
-        raise refused_file(
-            error, target, kind=kind, needed=room, given_back=written, saved=saved, remedy=remedy
-        ) from error
-
-
-def _size(part: FilePath | None) -> int:
-    try:
-        return 0 if part is None else part.stat().st_size
-    except OSError:
-        return 0
-
-
 def _temporary(target: FilePath, suffix: str = "") -> FilePath:
     temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}{suffix}")
     _UNFINISHED.add(temporary)
@@ -271,7 +225,21 @@ def _temporary(target: FilePath, suffix: str = "") -> FilePath:
 def _publish(part: FilePath, file: FilePath) -> None:
     _sync(part)
     os.replace(part, file)
-    _sync(file.parent)
+    _confirm(file)
+
+
+def _confirm(entry: FilePath) -> None:
+    """Make the name that `entry` was just given durable.
+
+    Raises:
+        Unconfirmed: the disk refuses; the name is there, but may not survive a power cut.
+    """
+    try:
+        _sync(entry.parent)
+    except OSError as error:
+        what = "is in its place and whole, but the disk did not confirm its name"
+        remedy = "A power cut may undo it: look at the disk's messages (dmesg), and run it again."
+        raise refused_file(error, entry, what=what, kind=Unconfirmed, remedy=remedy) from error
 
 
 def _sync(entry: FilePath) -> None:
@@ -281,13 +249,3 @@ def _sync(entry: FilePath) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _is_near(name: object, target: FilePath) -> bool:
-    """Check whether an error that names this file comes from writing `target`."""
-    if not isinstance(name, str | bytes | os.PathLike):
-        return True  # the failure of a write or of an fsync names no file
-    path = FilePath(os.path.abspath(os.fsdecode(name)))
-    place = FilePath(os.path.abspath(target))
-    temporary = any(part.startswith(TEMPORARY) for part in path.parts)
-    return temporary or path.is_relative_to(place) or path == place.parent

@@ -14,7 +14,15 @@ from pathlib import Path as FilePath
 
 from explorer.errors import DiskError, ExplorerError, OutOfMemory
 
+TEMPORARY = ".tmp-"  # what names begin with under which files are written
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+OF_DISK = (
+    *FULL,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+)  # numbers that no network gives
 _REMEDIES = {
     errno.ENOSPC: "Make room or choose another place, and run the same again.",
     errno.EDQUOT: "Make room within your quota or choose another place, and run the same again.",
@@ -109,6 +117,68 @@ def refused_file(
     if isinstance(explained, OSError):
         explained.errno, explained.strerror = number, reason
     return explained
+
+
+class Unconfirmed(DiskError):
+    """What was written is in its place, and the disk did not confirm its name."""
+
+
+@contextmanager
+def explain_failure(
+    target: FilePath,
+    remedy: str | None = None,
+    *,
+    kind: type[ExplorerError] = DiskError,
+    needed: int | None = None,
+    part: FilePath | None = None,
+    saved: str = "",
+) -> Iterator[None]:
+    """Turn a failure of the disk within the block into one sentence: what failed, what is free.
+
+    An OSError that names a file elsewhere, and any other ExplorerError, passes unchanged.
+
+    Args:
+        remedy: what was saved and what to do about it; None says it by the reason.
+        kind: the class of the error.
+        needed: bytes that were to be written, if known.
+        part: what is written instead of `target`, and removed on failure.
+        saved: what was saved, as a sentence.
+    """
+    try:
+        yield
+    except Unconfirmed as error:
+        if kind is DiskError:
+            raise
+        raise kind(f"{error} {saved}".rstrip()) from error
+    except Exception as error:
+        foreign = isinstance(error, ExplorerError) and not isinstance(error, DiskError)
+        of_disk = isinstance(error, OSError) or error_number(error) is not None
+        if foreign or not of_disk or not _is_near(getattr(error, "filename", None), target):
+            raise
+        written = _size(part)
+        room = f"{needed / 1e6:,.1f} MB are needed." if needed is not None else ""
+        if not room and written:
+            room = f"Over {written / 1e6:,.1f} MB are needed."
+        raise refused_file(
+            error, target, kind=kind, needed=room, given_back=written, saved=saved, remedy=remedy
+        ) from error
+
+
+def _size(part: FilePath | None) -> int:
+    try:
+        return 0 if part is None else part.stat().st_size
+    except OSError:
+        return 0
+
+
+def _is_near(name: object, target: FilePath) -> bool:
+    """Check whether an error that names this file comes from writing `target`."""
+    if not isinstance(name, str | bytes | os.PathLike):
+        return True  # the failure of a write or of an fsync names no file
+    path = FilePath(os.path.abspath(os.fsdecode(name)))
+    place = FilePath(os.path.abspath(target))
+    temporary = any(part.startswith(TEMPORARY) for part in path.parts)
+    return temporary or path.is_relative_to(place) or path == place.parent
 
 
 def _free_space(target: FilePath, given_back: int) -> str:

@@ -9,7 +9,6 @@ import pytest
 from explorer.errors import DiskError, ExplorerError, LibraryError
 from explorer.files import (
     collect_temporary,
-    explain_failure,
     finish_file,
     link_or_copy,
     replace_files,
@@ -17,6 +16,7 @@ from explorer.files import (
     writing,
     writing_folder,
 )
+from explorer.refusals import explain_failure
 
 
 def refuse(monkeypatch, name, code=errno.ENOSPC):
@@ -126,3 +126,21 @@ def test_what_killed_processes_left_is_collected_after_an_hour(tmp_path):
     collect_temporary(tmp_path)
     assert sorted(os.listdir(tmp_path)) == sorted(names[2:]), "young ones and those of others stay"
     collect_temporary(tmp_path / "none")
+
+
+@pytest.mark.parametrize("write", [write_file, write_folder])
+def test_a_name_that_the_disk_did_not_confirm_is_not_called_unwritten(write, tmp_path, monkeypatch):
+    """The new content is there: to say that the old one is unchanged would be false."""
+    target, sync = tmp_path / "a", os.fsync
+
+    def fsync(descriptor):
+        if os.path.samestat(os.fstat(descriptor), tmp_path.stat()):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    content = b"new" if write is write_file else {"b": b"new"}
+    with pytest.raises(DiskError, match="in its place and whole, but the disk did not") as refused:
+        write(target, content)
+    assert "unchanged" not in str(refused.value)
+    assert (target if write is write_file else target / "b").read_bytes() == b"new"

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from explorer.errors import LibraryLocked
-from explorer.files import explain_failure
+from explorer.refusals import explain_failure
 
 
 class WriterLock:

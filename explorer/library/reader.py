@@ -13,7 +13,7 @@ from PIL import Image
 
 from explorer import html
 from explorer.errors import ImageError, QueryError, SpaceMismatch
-from explorer.files import collect_temporary, explain_failure
+from explorer.files import collect_temporary
 from explorer.images import name_of, open_image
 from explorer.index import Index
 from explorer.library.columns import with_set_columns
@@ -27,6 +27,7 @@ from explorer.library.store import Store
 from explorer.library.unlike import unlike_library
 from explorer.notes import collecting, note
 from explorer.points import Points, Side, Space
+from explorer.refusals import explain_failure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,8 +108,7 @@ class Reader:
     def _read_rows(self) -> "pd.DataFrame":
         contents = self._store.contents
         table = with_set_columns(contents.table, contents).filter(contents.live)
-        table = table.drop_columns(["offset"])
-        return table.to_pandas(integer_object_nulls=True)
+        return table.drop_columns(["offset"]).to_pandas(integer_object_nulls=True)
 
     @property
     def columns(self) -> list[str]:

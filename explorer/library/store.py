@@ -14,9 +14,9 @@ from pathlib import Path as FilePath
 from shlex import quote
 from typing import Any
 
-from explorer import files
+from explorer import refusals
 from explorer.errors import LibraryError
-from explorer.files import ABANDONED_SECONDS, TEMPORARY, collect_temporary, make_folder
+from explorer.files import ABANDONED_SECONDS, collect_temporary, make_folder
 from explorer.images import name_of
 from explorer.library.checked_files import CheckedFiles
 from explorer.library.contents import Contents
@@ -129,7 +129,7 @@ class Store:
         all_readable = len(manifests) == len(versions(self.folder))
         before = time.time() - ABANDONED_SECONDS
         for entry in [*self.folder.glob("segments/*"), *self.folder.glob("manifests/.tmp-*")]:
-            temporary = entry.name.startswith(TEMPORARY)
+            temporary = entry.name.startswith(refusals.TEMPORARY)
             with suppress(OSError):
                 if (temporary or (all_readable and entry.name not in named)) and (
                     entry.stat().st_mtime < before
@@ -142,7 +142,7 @@ class Store:
 
 def explain_failure(folder: FilePath, saved: int) -> AbstractContextManager[None]:
     """Turn a failure of the disk into a LibraryError that says how many rows are saved."""
-    return files.explain_failure(folder, kind=LibraryError, saved=explain_saved(saved))
+    return refusals.explain_failure(folder, kind=LibraryError, saved=explain_saved(saved))
 
 
 def explain_saved(rows: int) -> str:

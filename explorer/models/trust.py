@@ -14,10 +14,11 @@ from os import PathLike
 from pathlib import Path as FilePath
 
 from explorer.errors import DiskError, UnknownModel, WeightsMissing
-from explorer.files import collect_temporary, explain_failure, write_file
+from explorer.files import collect_temporary, write_file
 from explorer.models import MODELS
 from explorer.models.shared.manifest import sha256
 from explorer.places import config_folder
+from explorer.refusals import explain_failure
 
 READ = (".json", ".safetensors", ".txt", ".gz", ".model", ".jinja")
 """Suffixes of the files that loaders read; nothing else in a folder has an effect."""

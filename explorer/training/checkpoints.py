@@ -11,8 +11,9 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import TrainingError
-from explorer.files import explain_failure, make_folder, write_file
+from explorer.files import make_folder, write_file
 from explorer.models.shared.manifest import sha256
+from explorer.refusals import explain_failure
 
 if TYPE_CHECKING:
     import torch

@@ -17,6 +17,7 @@ from explorer.cli import unclip
 
 WRITERS = ("index", "import", "forget", "cluster", "export npy", "export parquet", "decode")
 CALLS = ("write", "fsync", "rename")
+CONFIRMATION = "is in its place and whole, but the disk did not confirm its name"
 MAX_WRITES = 12  # of a command: those of a data file repeat
 
 
@@ -54,9 +55,12 @@ def once(name, call, error, number, root, inputs):
 
 def problems(name, found):
     """What is not as it should be: lost files, half ones, an end that is neither of the two."""
-    if found.code == 0:  # what failed could be done without, as a cache
+    unconfirmed = found.code == 2 and CONFIRMATION in found.said
+    if found.code == 0 or unconfirmed:  # done: without a cache, or without the disk's last word
         target = writers.WRITERS[name].target
         whole = [file for file in found.lost if file != target and not file.startswith("kept/")]
+        if name == "forget":
+            whole = [said for said in whole if not said.endswith(" rows")]
         return whole, []
     ok = found.code == 2 and len(found.sentences) == 1
     return found.lost, found.half if ok else [*found.half, f"code {found.code}: {found.said}"]

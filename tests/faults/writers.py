@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typer.testing import CliRunner
 
 from explorer.cli import unclip
-from explorer.files import TEMPORARY
 from explorer.library import Library
+from explorer.refusals import TEMPORARY
 
 HANG_SECONDS = 120
 OLD = b"what was here before"
