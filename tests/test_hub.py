@@ -1,10 +1,13 @@
 """Released weights: fetched once, resumed, checked, found offline, and removed again."""
 
+import errno
+import os
+
 import pytest
 from fake_hub import commit_of, hub_of
 from huggingface_hub import constants
 
-from explorer.errors import WeightsMissing
+from explorer.errors import DiskError, WeightsMissing
 from explorer.models.shared.hub import Release
 
 LARGE = "unet/diffusion_pytorch_model.safetensors"
@@ -53,6 +56,24 @@ def test_an_interrupted_download_goes_on_where_it_stopped(hub):
     folder = RELEASE.fetch("thing")
     assert (folder / LARGE).read_bytes() == FILES[LARGE]
     assert hub.sent < len(FILES[LARGE]) - 900_000
+
+
+@pytest.mark.parametrize("where", ["large", "small"])
+def test_a_full_disk_is_told_as_one(where, hub, monkeypatch):
+    """What came before is kept; the sentence is about the disk, not about the network."""
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if where == "large":
+        monkeypatch.setattr(os, "fsync", full)
+    else:
+        monkeypatch.setattr(Release, "_snapshot", full)
+        monkeypatch.setattr(Release, "_listed", lambda release: (release, [], "mit"))
+    with pytest.raises(DiskError, match="No space left on device.*MB are free") as refused:
+        RELEASE.fetch("thing")
+    assert "network" not in str(refused.value)
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("file", ["unet/config.json", LARGE])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 
 from explorer.files import finish_file, make_folder
+from explorer.refusals import explain_failure
 
 CHUNK_BYTES = 1 << 20
 
@@ -50,34 +51,37 @@ def download(url: str, file: FilePath, size: int) -> None:
         size: of the file in bytes.
 
     Raises:
-        httpx2.HTTPError, OSError: the server refuses or sends nothing, or the disk is full.
+        httpx2.HTTPError: the server refuses or sends nothing.
+        DiskError: the disk is full or refuses; what was fetched is kept.
     """
     from httpx2 import TransportError
     from huggingface_hub import get_session
     from huggingface_hub.utils import build_hf_headers, tqdm  # type: ignore[attr-defined]
 
-    make_folder(file.parent)
     part, name = _part(file), url.rpartition("/")[2]
-    with (
-        part.open("ab") as out,
-        tqdm(total=size, initial=out.tell(), unit="B", unit_scale=True, desc=name) as bar,
-    ):
-        while (have := out.tell()) < size:
-            bar.update(have - bar.n)
-            wanted = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
-            try:
-                with get_session().stream(
-                    "GET", url, headers=build_hf_headers() | wanted, follow_redirects=True
-                ) as response:
-                    response.raise_for_status()
-                    if response.status_code != 206:  # it sends the whole file again
-                        out.truncate(0)
-                    for chunk in response.iter_raw():
-                        out.write(chunk)
-                        bar.update(len(chunk))
-            except TransportError:
-                if out.tell() <= have:
-                    raise
+    saved = "What was fetched before is kept; the same command goes on from there."
+    with explain_failure(file, needed=size, saved=saved):
+        make_folder(file.parent)
+        with (
+            part.open("ab") as out,
+            tqdm(total=size, initial=out.tell(), unit="B", unit_scale=True, desc=name) as bar,
+        ):
+            while (have := out.tell()) < size:
+                bar.update(have - bar.n)
+                wanted = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+                try:
+                    with get_session().stream(
+                        "GET", url, headers=build_hf_headers() | wanted, follow_redirects=True
+                    ) as response:
+                        response.raise_for_status()
+                        if response.status_code != 206:  # it sends the whole file again
+                            out.truncate(0)
+                        for chunk in response.iter_raw():
+                            out.write(chunk)
+                            bar.update(len(chunk))
+                except TransportError:
+                    if out.tell() <= have:
+                        raise
     finish_file(part, file)
 
 

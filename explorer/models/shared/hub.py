@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from explorer.errors import WeightsMissing
+from explorer.errors import DiskError, ExplorerError, WeightsMissing
 from explorer.models import Card, module_of
 from explorer.models.shared.download import announce, download, is_intact
 from explorer.models.shared.on_word import check_download
 from explorer.models.shared.short_names import long_name
+from explorer.refusals import OF_DISK, error_number, refused_file
 
 SAFE = (".safetensors", ".json", ".txt")
 Large = tuple[str, FilePath, int]  # the address, the cache's file and the size of a large file
@@ -81,9 +82,9 @@ class Release:
 
         Raises:
             WeightsMissing: the download fails, or a file is damaged.
+            DiskError: the disk is full or refuses.
         """
         from httpx2 import HTTPError
-        from huggingface_hub import constants
 
         check_download(name)
         try:
@@ -94,14 +95,10 @@ class Release:
             for url, blob, size in missing:
                 download(url, blob, size)
             folder = chosen._snapshot()
+        except DiskError:
+            raise
         except (OSError, HTTPError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise WeightsMissing(
-                f"The weights of {name} (about {self.megabytes:.0f} MB, of {self.repository}) are "
-                f"not on this machine and cannot be downloaded from {constants.ENDPOINT}: "
-                f"{reason.rstrip('.')}. With a network and free disk space, run: "
-                f"unclip models get {name}"
-            ) from error
+            raise self._not_fetched(name, error) from error
         if damaged := [file for file in folder.rglob("*") if not is_intact(file)]:
             for file in damaged:
                 file.resolve().unlink()
@@ -111,6 +108,20 @@ class Release:
                 f"removed. Download it again: unclip models get {name}"
             )
         return folder
+
+    def _not_fetched(self, name: str, error: Exception) -> ExplorerError:
+        """Return the sentence about a download that failed, by the disk or by the network."""
+        from huggingface_hub import constants
+
+        if error_number(error) in OF_DISK:
+            return refused_file(error, FilePath(constants.HF_HUB_CACHE))
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        return WeightsMissing(
+            f"The weights of {name} (about {self.megabytes:.0f} MB, of {self.repository}) are "
+            f"not on this machine and cannot be downloaded from {constants.ENDPOINT}: "
+            f"{reason.rstrip('.')}. With a network and free disk space, run: "
+            f"unclip models get {name}"
+        )
 
     def remove(self) -> float:
         """Remove this revision from the cache and return the number of megabytes freed.
