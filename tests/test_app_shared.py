@@ -1,6 +1,7 @@
 """What all pages and sessions share: turns to decode, what is kept, uploads, safe text, errors."""
 
 import io
+import os
 import re
 import shlex
 import threading
@@ -170,6 +171,17 @@ def test_an_uploaded_image_finds_itself_and_its_name_opens_nothing(
 def test_what_is_no_image_is_refused_by_its_name(monkeypatch, emoji, content):
     (error,) = errors(upload(monkeypatch, emoji, "evil.png", content))
     assert "evil" in error
+
+
+def test_what_a_killed_dashboard_left_goes_after_a_week(tmp_path):
+    left, fresh = (tmp_path / f"{uploads.PREFIX}{name}" for name in "ab")
+    for folder in (left, fresh, tmp_path / "unclip-mine"):
+        folder.mkdir()
+        (folder / "0.png").write_bytes(b"")
+    for folder in (left, tmp_path / "unclip-mine"):
+        os.utime(folder, (0, 0))
+    uploads.collect_left(tmp_path)
+    assert not left.exists() and len(list(tmp_path.iterdir())) == 2
 
 
 def test_too_large_files_are_refused_before_they_are_decoded(monkeypatch):

@@ -6,8 +6,10 @@ They lie as PNG in a temporary folder of the session, under their checksums, and
 import hashlib
 import shutil
 import tempfile
+import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import ClassVar
@@ -25,6 +27,8 @@ MAX_FILE_MEGABYTES = 20
 MAX_SESSION_IMAGES = 24  # a session; the oldest is dropped
 SCRIPT = FilePath(__file__).with_name("paste.js")
 FOLDER = "uploads"  # of the session
+PREFIX = "unclip-uploads-"  # of temporary folders
+LEFT_SECONDS = 7 * 86_400.0  # after which what a killed process left is removed
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ class _Folder:
     of_all: ClassVar["weakref.WeakSet[_Folder]"] = weakref.WeakSet()
 
     def __init__(self) -> None:
-        self.place = FilePath(tempfile.mkdtemp(prefix="unclip-"))
+        collect_left(FilePath(tempfile.gettempdir()))
+        self.place = FilePath(tempfile.mkdtemp(prefix=PREFIX))
         self.remove = weakref.finalize(self, shutil.rmtree, self.place, ignore_errors=True)
         at_end(_remove_folders)
         self.of_all.add(self)
@@ -97,6 +102,15 @@ class _Folder:
 def _remove_folders() -> None:
     for folder in list(_Folder.of_all):
         folder.remove()
+
+
+def collect_left(place: FilePath) -> None:
+    """Remove the uploads of dashboards that were killed, a week after the last of them."""
+    before = time.time() - LEFT_SECONDS
+    for folder in place.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            if folder.stat().st_mtime < before:
+                shutil.rmtree(folder)
 
 
 def kept(identity: bytes, image: Callable[[], Image.Image]) -> FilePath:
