@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from explorer import edits
     from explorer.axes import Axes
+    from explorer.bridge import Bridge
     from explorer.decoder import Decoder
     from explorer.encoder import Encoder
     from explorer.errors import ExplorerError
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Axes",
+    "Bridge",
     "Decoder",
     "Encoder",
     "ExplorerError",
@@ -73,6 +75,7 @@ __all__ = [
 
 _ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
     "axes": ("Axes",),
+    "bridge": ("Bridge",),
     "decoder": ("Decoder",),
     "encoder": ("Encoder",),
     "errors": ("ExplorerError",),

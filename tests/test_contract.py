@@ -2,15 +2,20 @@
 
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from families import WRITERS
 from PIL import Image, ImageDraw
+from test_models import write_folder
 
+from explorer.bridge import Bridge
+from explorer.decoder.bridged import BridgedDecoder
 from explorer.errors import QueryError, SideMismatch, SpaceMismatch
 from explorer.models import MODELS, load
+from explorer.models.trained import BridgedPrior
 from explorer.points import Points, Space
 from explorer.settings import Settings
 
@@ -24,13 +29,27 @@ RIGHT = {  # a value for every option that a family may have
 }
 
 
-@pytest.fixture(scope="session", params=["pocket", *WRITERS])
+OVER_A_BRIDGE = ("pocket", "kandinsky-2.2")  # decoders of these, for points of a tiny CLIP
+
+
+@pytest.fixture(
+    scope="session",
+    params=["pocket", *WRITERS, *(f"{name} over a bridge" for name in OVER_A_BRIDGE)],
+)
 def complete(request, tmp_path_factory):
     """A model with a decoder."""
-    if request.param == "pocket":
-        return load("pocket", device="cpu")
-    folder = WRITERS[request.param](tmp_path_factory.mktemp("families") / request.param)
-    return load(request.param, device="cpu", source=folder)
+    place = tmp_path_factory.mktemp("families")
+    name, _, bridged = request.param.partition(" ")
+    source = None if name == "pocket" else WRITERS[name](place / name)
+    model = load(name, device="cpu", source=source)
+    if not bridged:
+        return model
+    tiny = load(f"openclip:{write_folder(place / 'tiny')}", device="cpu")
+    seen = [image(seed) for seed in range(100, 140)]
+    pairs = tiny.encoder.encode_images(seen), model.encoder.encode_images(seen)
+    decoder = BridgedDecoder(model.decoder, Bridge.fit(*pairs))
+    prior = model.prior and BridgedPrior(model.prior, Bridge.fit(*pairs[::-1]))
+    return replace(tiny, decoder=decoder, prior=prior)
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.settings",
     },
     {
+        "explorer.bridge",
         "explorer.geometry",
         "explorer.metrics",
         "explorer.encoder",
