@@ -20,9 +20,11 @@ from explorer.library import Library
 from explorer.library.captions import label_of
 from explorer.library.manifest import versions
 from explorer.library.sheet import tile
-from explorer.models import Model, load
+from explorer.models import Model, load, module_of
 from explorer.models.shared.on_word import named_by
-from explorer.models.trust import check_named
+from explorer.models.shared.short_names import long_name
+from explorer.models.trained import bridge_beside, is_bridge, space_of
+from explorer.models.trust import check_named, is_trusted
 from explorer.samples import sample_library
 
 THUMBNAIL_SIDE = 192  # pixels of the longer side
@@ -92,6 +94,19 @@ def library() -> Library:
     return _opened(folder, *newest)
 
 
+def decoder_name() -> str:
+    """Return the decoder that was asked for, else a bridge beside the library; "" is the model's.
+
+    The bridge is one that this person made or trusted, where the model has no decoder.
+    """
+    shown = library()
+    beside = bridge_beside(shown.folder)
+    own = module_of(long_name(shown.model).partition(":")[0]).card()["decoder"]
+    if config().decoder or own or not is_bridge(beside) or not is_trusted(beside):
+        return config().decoder
+    return str(beside) if space_of(beside) == shown.space else ""
+
+
 def model() -> Model:
     """Return the model of the library, with the decoder and prior that were asked for.
 
@@ -101,20 +116,20 @@ def model() -> Model:
     shown = library()
     by = f"The library {shown.folder}"
     with named_by(by, shown.space):
-        loaded = loaded_model(check_named(shown.model, by), config().decoder, config().prior)
+        loaded = loaded_model(check_named(shown.model, by), decoder_name(), config().prior)
     loaded.space.check(shown.space, f"The library {shown.folder} was made with {shown.model}.")
     return loaded
 
 
 def options() -> list[str]:
     """Return the options with which a command takes the same model."""
-    parts = {"model": library().model, "decoder": config().decoder, "prior": config().prior}
+    parts = {"model": library().model, "decoder": decoder_name(), "prior": config().prior}
     return [word for name, part in parts.items() if part for word in (f"--{name}", part)]
 
 
 def load_line() -> str:
     """Return the Python that loads the same model."""
-    parts = {"decoder": config().decoder, "prior": config().prior}
+    parts = {"decoder": decoder_name(), "prior": config().prior}
     chosen = [f"{name}={part!r}" for name, part in parts.items() if part]
     return f"ex.load({', '.join([repr(library().model), *chosen])})"
 

@@ -19,9 +19,17 @@ Shown = Annotated[
     library_option("The library to show; without any, the sample library.", required=False),
 ]
 Decoder = Annotated[
-    str, typer.Option(help="A folder of `unclip train decoder`, or a model's name.")
+    str,
+    typer.Option(
+        "--decoder",
+        "--bridge",
+        help="A folder of `unclip train decoder` or `train bridge`, or a model's name; default: "
+        "the model's own, else a bridge beside the library.",
+    ),
 ]
-Prior = Annotated[str, typer.Option(help="A folder of `unclip train prior`, or a model's name.")]
+Prior = Annotated[
+    str, typer.Option(help="A folder of `unclip train prior` or `train bridge`, or a model's name.")
+]
 
 
 @dataclass(frozen=True)

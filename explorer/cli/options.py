@@ -129,12 +129,16 @@ class ModelOptions:
         list[str] | None,
         typer.Option(
             "--decoder",
-            help="A folder of `unclip train decoder`, or a model's name; decode takes several.",
+            "--bridge",
+            help="A folder of `unclip train decoder` or `train bridge`, or a model's name; decode "
+            "takes several.",
         ),
     ] = None
     prior: Annotated[
         str | None,
-        typer.Option("--prior", help="A folder of `unclip train prior`, or a model's name."),
+        typer.Option(
+            "--prior", help="A folder of `unclip train prior` or `train bridge`, or a model's name."
+        ),
     ] = None
     source: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""Commands that train on the images of a library: train decoder, train prior."""
+"""Commands that train on the images of a library: train decoder, train prior, train bridge."""
 
 import sys
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Train a decoder or a prior for the CLIP of a library, on its images and captions.",
+    help="Train a decoder, a prior or a bridge for the CLIP of a library, on its images.",
 )
 
 Out = Annotated[FilePath, typer.Option("-o", "--out", help="Output folder.")]
@@ -120,6 +120,57 @@ def prior(
         f"{score['words_alone_recall_at_10']:.0%} (ten by chance: {score['chance_at_10']:.0%})",
     ]
     _finish(out, made, as_json, lines, interrupt.asked)
+
+
+@app.command(cls=LibraryCommand)
+@command
+def bridge(
+    library: Folder,
+    *,
+    to: Annotated[str, typer.Option("--to", help="The model whose decoder is to be used.")],
+    out: Annotated[
+        FilePath | None,
+        typer.Option("-o", "--out", help="Output folder; default: beside the library, .bridge."),
+    ] = None,
+    images: Annotated[int, typer.Option(min=64, help="Maximum number of images.")] = 20_000,
+    training: TrainingOptions,
+    as_json: Json = False,
+) -> None:
+    """Learn a bridge to another model: its decoder then reads the points of this library.
+
+    Both models see the same images, and what one makes of them is mapped onto what the other does,
+    there and back. Held-out images say how well.
+
+    Example: unclip train bridge photos.lib --to kandinsky-2.2 -o b2k
+    """
+    from explorer.models.trained import bridge_beside
+    from explorer.training import bridge
+
+    kept = opened(library)
+    out = out or bridge_beside(kept.folder)
+    plan = training.plan(1)
+    made = bridge.train(kept, out, to, plan, images=images, resume=training.resume)
+    lines = [
+        f"{out}: a bridge from {kept.model} to {to}",
+        *_bridge_lines(made["there"]),
+        f"  try it: unclip decode IMAGE --decoder {out} -o decoded.png",
+    ]
+    _finish(out, made, as_json, lines, interrupted=False)
+
+
+def _bridge_lines(figures: dict[str, Any]) -> list[str]:
+    """Say how well a bridge maps, beside what is simpler."""
+    ways = {f"of {figures['held_out']} held-out images": figures}
+    ways |= {name: figures[name] for name in ("procrustes", "chance")}
+    curve = [f"{count}: {each['cosine']:.3f}" for count, each in figures["by_pairs"].items()]
+    return [
+        *(
+            f"  {way}: cosine {each['cosine']:.3f} with the true point, found first "
+            f"{each['recall_at_1']:.0%}, among ten {each['recall_at_10']:.0%}"
+            for way, each in ways.items()
+        ),
+        f"  cosine by the number of images: {', '.join(curve)}",
+    ]
 
 
 def _finish(

@@ -9,7 +9,7 @@
     ip_adapter           IP-Adapter on Stable Diffusion 1.5: encoder, decoder
     ip_adapter_sdxl      IP-Adapter on SDXL: encoder, decoder
     trust                which folders data may name
-    trained              decoders and priors that `unclip train` wrote
+    trained              decoders, priors and bridges that `unclip train` wrote
     shared/              what several families use
 
 A module of the registry implements `build(variant, device)`, which returns a `Model`; `card()`,
@@ -104,14 +104,13 @@ def load(
 ) -> Model:
     """Load a model by name: "pocket", "vit-b-32", "openclip:ARCHITECTURE/TAG", "openclip:FOLDER".
 
-    `unclip models` lists short names. What follows the colon depends on the family. A folder that
-    is named here is remembered by its checksum: libraries and recipes may name it too.
+    `unclip models` lists short names. Libraries and recipes may name a folder that was named here.
 
     Args:
         device: a torch device; "auto" takes CUDA, else Apple's MPS, else the CPU.
         source: a folder of weights, instead of a variant.
-        decoder: replaces the model's own: a decoder, a folder that `unclip train decoder` wrote,
-            or the name of another model; `prior` likewise.
+        decoder: replaces the model's own: a decoder, a folder that `unclip train` wrote, or
+            another model's name; `prior` likewise. A bridge brings its prior where there is none.
 
     Raises:
         UnknownModel: no model has that name.
@@ -132,8 +131,9 @@ def load(
         model = replace(model, decoder_from=came_from)
     if isinstance(prior, str | PathLike):
         prior = prior_of(prior, model.encoder, device)
+    prior = prior or model.prior or _prior_over(model, device)
     remember_named(model.name, model.decoder_from, prior_from)
-    return replace(model, decoder=decoder or model.decoder, prior=prior or model.prior)
+    return replace(model, decoder=decoder or model.decoder, prior=prior)
 
 
 def _built(name: str, source: str | PathLike[str] | None, device: str) -> Model:
@@ -149,7 +149,7 @@ def decoder_of(what: str | PathLike[str], space: Space, device: str = "auto") ->
     """Load a decoder for points of `space`.
 
     Args:
-        what: the name of a model, or a folder that `unclip train decoder` wrote.
+        what: the name of a model, or a folder that `unclip train decoder` or `train bridge` wrote.
 
     Raises:
         UnknownModel: the model has no decoder.
@@ -166,7 +166,10 @@ def decoder_of(what: str | PathLike[str], space: Space, device: str = "auto") ->
     if decoder is None:
         raise UnknownModel(f"The model {what} has no decoder. Use another model, or a folder.")
     made_for = f"The decoder {what} decodes points of {decoder.model!r}: load that model"
-    space.check(decoder.space, f"{made_for}, or train one for {space.name} with `unclip train`.")
+    space.check(
+        decoder.space,
+        f"{made_for}, or bridge the two: unclip train bridge LIBRARY --to {decoder.model}",
+    )
     return decoder
 
 
@@ -175,12 +178,22 @@ def prior_of(what: str | PathLike[str], encoder: Encoder, device: str = "auto") 
     from explorer.models import trained
 
     if not _is_name(what):
-        return trained.load_prior(FilePath(what), encoder)
+        return trained.load_prior(FilePath(what), encoder, device)
     prior = load(os.fspath(what), device=device).prior
     if prior is None:
         raise UnknownModel(f"The model {what} has no prior. Use another model, or a folder.")
     encoder.space.check(prior.space, f"The prior of {what} belongs to another encoder.")
     return prior
+
+
+def _prior_over(model: Model, device: str) -> Prior | None:
+    """Load the prior of the model that a bridge leads to, if the decoder came over one."""
+    from explorer.models import trained
+
+    came_from = model.decoder_from
+    if not came_from or _is_name(came_from) or not trained.is_bridge(came_from):
+        return None
+    return trained.prior_over(FilePath(came_from), model.encoder, device)
 
 
 def home_of(what: str | PathLike[str]) -> str:
