@@ -218,7 +218,7 @@ def test_held_out_images_come_nearer_than_by_procrustes_or_chance(bridged):
 def test_images_words_and_text_diffs_are_decoded_over_it_and_again_from_the_file(
     bridged, library, tmp_path
 ):
-    image, parts = library.rows["path"][0], ("--decoder", bridged, "--steps", 2)
+    image, parts = library.rows["item"][0], ("--decoder", bridged, "--steps", 2)
     done("decode", image, *parts, "-o", tmp_path / "a.png")
     done("replay", tmp_path / "a.png", "-o", tmp_path / "b.png")
     same = [(tmp_path / name).read_bytes() for name in ("a.png", "b.png")]

@@ -2,13 +2,16 @@
 
 import errno
 import os
+import re
+from dataclasses import replace
 
 import pytest
 from fake_hub import commit_of, hub_of
 from huggingface_hub import constants
 
 from explorer.errors import DiskError, WeightsMissing
-from explorer.models.shared.hub import Release
+from explorer.models import MODELS
+from explorer.models.shared.hub import Release, releases_of
 
 LARGE = "unet/diffusion_pytorch_model.safetensors"
 
@@ -74,6 +77,26 @@ def test_a_full_disk_is_told_as_one(where, hub, monkeypatch):
         RELEASE.fetch("thing")
     assert "network" not in str(refused.value)
     monkeypatch.undo()
+
+
+UNPINNED = {  # repositories of which no commit is known, and why that is borne
+    "sd2-community/stable-diffusion-2-1-unclip": "a mirror; decoders have the weights' checksum",
+    "sd2-community/stable-diffusion-2-1-unclip-small": "the same",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in ("pocket", "openclip")])
+def test_every_family_asks_for_a_commit(name):
+    for release in releases_of(name):
+        pinned = re.fullmatch("[0-9a-f]{40}", release.revision)
+        assert pinned or len(release.commit) >= 7 or release.repository in UNPINNED
+
+
+def test_a_pull_request_that_moved_is_not_fetched(hub):
+    known = commit_of(RELEASE.repository)
+    assert replace(RELEASE, revision="refs/pr/2", commit=known[:7]).fetch("thing").is_dir()
+    with pytest.raises(WeightsMissing, match=f"is at {known[:7]}, and was looked through at 2a0"):
+        replace(RELEASE, revision="refs/pr/2", commit="2a0902e").fetch("thing")
 
 
 @pytest.mark.parametrize("file", ["unet/config.json", LARGE])

@@ -42,11 +42,17 @@ SCHEDULERS = ("decoder_scheduler", "super_res_scheduler")
 TOWERS = ("image_encoder", "feature_extractor", "text_encoder", "tokenizer")
 VARIATIONS = Release(
     "kakaobrain/karlo-v1-alpha-image-variations",
-    "main",  # the decoder's fingerprint says which version was downloaded
+    "refs/pr/2",  # main has pickles only
     tuple(f"{part}/*" for part in (*NETWORKS, *SCHEDULERS, *TOWERS)),
     10816,
+    commit="2a0902e",
 )
-PRIOR = Release("kakaobrain/karlo-v1-alpha", "main", ("prior/*", "prior_scheduler/*"), 4088)
+PRIOR = Release(
+    "kakaobrain/karlo-v1-alpha",
+    "5ee45298e0956749e621bcb30c799a0b599afa83",
+    ("prior/*", "prior_scheduler/*"),
+    4088,
+)
 
 
 def build(variant: str, device: str) -> Model:

@@ -28,7 +28,8 @@ class Release:
 
     Args:
         repository: "owner/name".
-        revision: a commit or branch.
+        revision: a commit; a branch or pull request only where no commit is known.
+        commit: how the commit of such a revision begins; one that moved is not fetched.
         patterns: files, or groups as "unet/*"; a group means its safetensors, JSON and text files,
             without those of half precision.
         megabytes: approximate size of these files.
@@ -44,6 +45,7 @@ class Release:
     licence: str = ""
     pickle: str = ""
     weights: bool = True
+    commit: str = ""
 
     def folder(self, name: str, source: str | None = None) -> FilePath:
         """Return the folder of the weights, downloaded if they are not in the cache.
@@ -158,6 +160,11 @@ class Release:
         from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 
         info = HfApi().repo_info(self.repository, revision=self.revision)
+        if not str(info.sha).startswith(self.commit):
+            raise FileNotFoundError(
+                f"its revision {self.revision} is at {str(info.sha)[:7]}, and was looked through "
+                f"at {self.commit}"
+            )
         listed = HfApi().list_repo_tree(self.repository, revision=info.sha, recursive=True)
         files = [file for file in listed if isinstance(file, RepoFile)]
         for release in (self, replace(self, patterns=(*self.patterns, self.pickle))):
