@@ -6,11 +6,13 @@ the folder, and a line here.
 
 import tiny_ip_adapter
 import tiny_kandinsky
+import tiny_kandinsky_2_1
 import tiny_karlo
 import tiny_stable
 
 WRITERS = {  # name in MODELS -> writes what `load(name, source=folder)` reads
     "kandinsky-2.2": tiny_kandinsky.tiny_kandinsky,
+    "kandinsky-2.1": tiny_kandinsky_2_1.tiny_kandinsky_2_1,
     "karlo": tiny_karlo.tiny_karlo,
     "stable-unclip": tiny_stable.tiny_stable_unclip,
     "stable-unclip-small": tiny_stable.tiny_stable_unclip_small,

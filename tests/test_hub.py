@@ -80,6 +80,8 @@ def test_a_full_disk_is_told_as_one(where, hub, monkeypatch):
 
 
 UNPINNED = {  # repositories of which no commit is known, and why that is borne
+    "kandinsky-community/kandinsky-2-1": "decoders have the weights' checksum",
+    "kandinsky-community/kandinsky-2-1-prior": "the space has the weights' checksum",
     "sd2-community/stable-diffusion-2-1-unclip": "a mirror; decoders have the weights' checksum",
     "sd2-community/stable-diffusion-2-1-unclip-small": "the same",
 }

@@ -80,8 +80,8 @@ def write_unet(folder, own, seed):
     unet.save_pretrained(folder)
 
 
-def write_prior(folder):
-    write_clip(folder, preprocess="image_processor", quick_gelu=False)
+def write_prior(folder, quick_gelu=False):
+    write_clip(folder, preprocess="image_processor", quick_gelu=quick_gelu)
     prior = PriorTransformer(
         num_attention_heads=2,
         attention_head_dim=8,

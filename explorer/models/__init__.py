@@ -3,6 +3,7 @@
     pocket               CLIP, prior and decoder of this package: small, offline
     openclip             every model of open_clip: encoder
     kandinsky            Kandinsky 2.2: encoder, prior, decoder
+    kandinsky_2_1        Kandinsky 2.1: encoder, prior, decoder
     karlo                Karlo: encoder, prior, decoder
     stable_unclip        Stable unCLIP for ViT-H/14: encoder, decoder
     stable_unclip_small  the same for ViT-L/14
@@ -41,6 +42,7 @@ MODELS = {
     "pocket": "explorer.models.pocket",
     "openclip": "explorer.models.openclip",
     "kandinsky-2.2": "explorer.models.kandinsky",
+    "kandinsky-2.1": "explorer.models.kandinsky_2_1",
     "karlo": "explorer.models.karlo",
     "stable-unclip": "explorer.models.stable_unclip",
     "stable-unclip-small": "explorer.models.stable_unclip_small",

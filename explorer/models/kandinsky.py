@@ -8,6 +8,7 @@ Source: Razzhigaev et al. 2023 (Kandinsky), and diffusers' KandinskyV22 pipeline
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -38,6 +39,46 @@ NAME = "kandinsky-2.2"
 SPACE = "openclip:ViT-bigG-14/laion2b_s39b_b160k"
 OWNER = "kandinsky-community/kandinsky-2-2-"
 TOWERS = ("image_encoder/*", "image_processor/*", "text_encoder/*", "tokenizer/*")
+LAYOUT = "prior and decoder, and optionally inpaint and controlnet"
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The repositories that a model consists of, by the name of their part.
+
+    Args:
+        name: of the model, as for `load`.
+        layout: which subfolders a local folder has.
+    """
+
+    name: str
+    layout: str
+    releases: dict[str, Release]
+
+    @cache  # noqa: B019 - there is one of each model
+    def folder(self, part: str, source: str) -> FilePath:
+        """Return the folder of a part, on the hub if `source` is "".
+
+        Raises:
+            WeightsMissing: it is not on this machine and cannot be downloaded.
+        """
+        release = self.releases[part]
+        if source and not (FilePath(source) / part).is_dir():
+            raise WeightsMissing(
+                f"{source} has no subfolder {part!r}. A folder for {self.name} has {self.layout}, "
+                f"each in the layout of {release.repository} and its like on the hub."
+            )
+        own = str(FilePath(source) / part) if source else None
+        name = self.name if part in ("prior", "decoder") else f"{self.name}:{part}"
+        return release.folder(name, own)
+
+    def needed(self, variant: str) -> tuple[Release, ...]:
+        """Return the repositories of "", or of one part more; a local folder has none."""
+        if variant not in ("", "prior", "decoder") and variant in self.releases:
+            return (self.releases[variant],)
+        return () if variant else (self.releases["prior"], self.releases["decoder"])
+
+
 RELEASES = {
     "prior": Release(
         OWNER + "prior",
@@ -67,13 +108,16 @@ RELEASES = {
 }
 
 
+PARTS = Parts(NAME, LAYOUT, RELEASES)
+
+
 def build(variant: str, device: str) -> Model:
     """Load the released weights, or a folder with the subfolders `prior` and `decoder`.
 
     Raises:
         WeightsMissing: they are not on this machine and cannot be downloaded.
     """
-    prior = part_folder("prior", variant)
+    prior = PARTS.folder("prior", variant)
     encoder = load_towers(
         SPACE,
         image=prior / "image_encoder",
@@ -94,27 +138,7 @@ def card() -> Card:
 
 def releases(variant: str) -> tuple[Release, ...]:
     """Return the repositories of "", "inpaint" or "controlnet"; a local folder has none."""
-    if variant in ("inpaint", "controlnet"):
-        return (RELEASES[variant],)
-    return () if variant else (RELEASES["prior"], RELEASES["decoder"])
-
-
-@cache
-def part_folder(part: str, source: str) -> FilePath:
-    """Return the folder of one of the four parts, on the hub if `source` is "".
-
-    Raises:
-        WeightsMissing: it is not on this machine and cannot be downloaded.
-    """
-    if source and not (FilePath(source) / part).is_dir():
-        raise WeightsMissing(
-            f"{source} has no subfolder {part!r}. A folder for {NAME} has prior and decoder, and "
-            f"optionally inpaint and controlnet, each in the layout of {OWNER}… on the hub."
-        )
-    own = str(FilePath(source) / part) if source else None
-    name = NAME if part in ("prior", "decoder") else f"{NAME}:{part}"
-    release = RELEASES[part]
-    return release.folder(name, own)
+    return PARTS.needed(variant)
 
 
 class KandinskyDecoder(LatentDecoder):
@@ -125,7 +149,7 @@ class KandinskyDecoder(LatentDecoder):
     network if that is on this machine, and the option `hint` uses another.
 
     Args:
-        source: of its parts, as for `part_folder`.
+        source: of its parts, as for `Parts.folder`.
         encoder: encodes the all-zero image.
         norms: mean and standard deviation of the lengths of points.
     """
@@ -136,7 +160,7 @@ class KandinskyDecoder(LatentDecoder):
         "image_size": "width and height in pixels, rounded up to multiples of 64",
         "low_memory": "true: only the network in use is on the device",
     }
-    codec = "movq"
+    codec, parts = "movq", PARTS
     steps, guidance = 50, 4.0
     negative: Points | None = None
     hint: Image.Image | None = None
@@ -145,8 +169,9 @@ class KandinskyDecoder(LatentDecoder):
     def __init__(
         self, source: str, encoder: Encoder, norms: tuple[float, float], device: str
     ) -> None:
-        super().__init__(part_folder("decoder", source), encoder.space, NAME, device)
-        self._part_folder = kept(part_folder)
+        folder = self.parts.folder("decoder", source)
+        super().__init__(folder, encoder.space, self.parts.name, device)
+        self._part_folder = kept(self.parts.folder)
         self._source, self._encoder, self.norms = source, encoder, norms
 
     @property
@@ -179,7 +204,8 @@ class KandinskyDecoder(LatentDecoder):
 
     def painter(self) -> Self:
         source = self._source
-        found = (FilePath(source) / "inpaint").is_dir() if source else RELEASES["inpaint"].cached()
+        released = self.parts.releases["inpaint"]
+        found = (FilePath(source) / "inpaint").is_dir() if source else released.cached()
         if self.hint is not None or not found:
             return self
         changed = copy.copy(self)
@@ -228,7 +254,8 @@ class KandinskyDecoder(LatentDecoder):
         inputs = {name: value.to(latents.dtype) for name, value in condition.items()}
         channels = [latents, *(inputs.pop(name) for name in ("image", "kept") if name in inputs)]
         unet = self._network(UNet2DConditionModel, self._folder / "unet", self.dtype)
-        return unet(torch.cat(channels, 1), t, None, added_cond_kwargs=inputs).sample
+        states = inputs.pop("states", None)  # of words, where the network reads them
+        return unet(torch.cat(channels, 1), t, states, added_cond_kwargs=inputs).sample
 
     def encode_pixels(self, pixels: "torch.Tensor") -> "torch.Tensor":
         return self._movq.encode(pixels).latents

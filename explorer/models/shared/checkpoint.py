@@ -71,15 +71,15 @@ def load_part(kind: Any, folder: FilePath, device: str, dtype: str) -> Any:
     return part.to(device).eval().requires_grad_(False)
 
 
-def load_tokenizer(folder: FilePath) -> Any:
-    """Load CLIP's tokenizer.
+def load_tokenizer(folder: FilePath, kind: str = "CLIPTokenizer") -> Any:
+    """Load a tokenizer of transformers, by default CLIP's.
 
     If files are missing, transformers makes a tokenizer of three tokens; here that is an error.
 
     Raises:
         WeightsMissing: the vocabulary is missing, or cannot be read.
     """
-    from transformers import CLIPTokenizer
+    import transformers
 
     layouts = (("vocab.json", "merges.txt"), ("tokenizer.json",))
     if not any(all((folder / name).is_file() for name in names) for names in layouts):
@@ -88,7 +88,7 @@ def load_tokenizer(folder: FilePath) -> Any:
             "checkpoint again."
         )
     try:
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        return getattr(transformers, kind).from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers package raises only this
         raise WeightsMissing(
             f"The tokenizer in {folder} cannot be read ({error}). Download the checkpoint again."

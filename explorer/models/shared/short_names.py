@@ -84,7 +84,7 @@ SHORT_NAMES = {
         18,
         "Apache-2.0",
         "timm/vit_large_patch14_clip_224.openai",
-        ("karlo", "stable-unclip-small"),
+        ("kandinsky-2.1", "karlo", "stable-unclip-small"),
     ),
     "vit-h-14": ShortName(
         "openclip:ViT-H-14/laion2b_s32b_b79k",
@@ -138,6 +138,6 @@ def no_decoder(name: str) -> str:
         return ""
     return (
         f"No released decoder reads the points of {name}: to decode images as well as to search "
-        "them, take vit-l-14-openai (decoded by karlo) or vit-bigg-14 (by kandinsky-2.2), or "
+        "them, take vit-l-14-openai (decoded by kandinsky-2.1) or vit-bigg-14 (by kandinsky-2.2), or "
         "train a bridge to one of these, or a decoder: `unclip train --help`."
     )
