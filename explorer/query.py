@@ -157,8 +157,9 @@ class Query:
         if texts and prior is None:
             raise SideMismatch(
                 f"A decoder takes image-side points, but this model has no prior to map "
-                f"{texts[0]!r} to the image side. Query with images only, or load a model with a "
-                "prior."
+                f"{texts[0]!r} to the image side. Give one of its space or over a bridge, as "
+                "--prior karlo for OpenAI's ViT-L/14 (`unclip models` says who has one), or use "
+                "images only."
             )
         words = prior.sample(texts, seed=seed) if texts and prior else None
         return self._sum(words, self._images(encoder))

@@ -1,15 +1,16 @@
 """Getting, finding and removing weights on the command line, from a hub on this machine."""
 
 import json
+from dataclasses import replace
 
 import pytest
-from fake_hub import hub_of
+from fake_hub import commit_of, hub_of
 from families import WRITERS
 from huggingface_hub import scan_cache_dir
 from typer.testing import CliRunner
 
 from explorer import cli
-from explorer.models import load
+from explorer.models import karlo, load
 
 
 def unclip(*words):
@@ -22,7 +23,9 @@ def told(*words):
     return json.loads(result.stdout)
 
 
-def test_a_model_is_got_loaded_found_and_removed(tmp_path):
+def test_a_model_is_got_loaded_found_and_removed(tmp_path, monkeypatch):
+    here = commit_of(karlo.VARIATIONS.repository)[:7]
+    monkeypatch.setattr(karlo, "VARIATIONS", replace(karlo.VARIATIONS, commit=here))
     folder = WRITERS["karlo"](tmp_path / "karlo")
     names = [file for file in folder.rglob("*") if file.is_file()]
     files = {file.relative_to(folder).as_posix(): file.read_bytes() for file in names}

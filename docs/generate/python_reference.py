@@ -6,7 +6,10 @@ GROUPS = ["name_regions", "find_duplicates", "cluster", "probe"]
 
 # Page -> its title and names. A test holds that every public name is on one page.
 PAGES = {
-    "models": ("Models", ["load", "Model", "Encoder", "Prior", "Decoder", "Settings", "Noise"]),
+    "models": (
+        "Models",
+        ["load", "Model", "Encoder", "Prior", "Decoder", "Settings", "Noise", "Bridge"],
+    ),
     "edits": ("Edits", ["edits", "Rendering"]),
     "libraries": ("Libraries", ["Library", "Hits", "Query", "sample_library", *GROUPS]),
     "points": (

@@ -138,6 +138,6 @@ def no_decoder(name: str) -> str:
         return ""
     return (
         f"No released decoder reads the points of {name}: to decode images as well as to search "
-        "them, take vit-l-14-openai (decoded by kandinsky-2.1) or vit-bigg-14 (by kandinsky-2.2), or "
-        "train a bridge to one of these, or a decoder: `unclip train --help`."
+        "them, take vit-l-14-openai (decoded by kandinsky-2.1) or vit-bigg-14 (by kandinsky-2.2), "
+        "or train a bridge to one of these, or a decoder: `unclip train --help`."
     )
