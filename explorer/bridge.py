@@ -19,7 +19,7 @@ from explorer.files import file_sha256, make_folder, write_file
 from explorer.points import Points, Space
 
 MANIFEST, WEIGHTS = "bridge.json", "bridge.safetensors"
-MIN_PAIRS = 32
+MIN_PAIRS = 16
 MAX_ANCHORS = 2048  # pairs near which the map may bend
 MAX_CHOOSING = 1024  # pairs that the penalty and the width are chosen on
 FOLDS = 4
@@ -70,7 +70,7 @@ class Bridge:
             seed: of the folds, and of the choice of the anchors.
 
         Raises:
-            QueryError: fewer than 32 pairs, or counts differ.
+            QueryError: fewer than 16 pairs, or counts differ.
             SideMismatch: they are not on the image side.
 
         Source: Saunders et al. 1998 for ridge regression with a kernel, here linear + Gaussian;

@@ -6,6 +6,7 @@ from fakes import COLOUR_SPACE, ColourEncoder, coloured, run
 from analysis.dataset import Absent, Dataset
 from analysis.questions import encoders
 from analysis.questions.encoders import Procrustes
+from analysis.residuals import Residual
 from explorer.errors import QueryError, SpaceMismatch
 from explorer.library import Library
 from explorer.metrics import cosines
@@ -148,3 +149,22 @@ def test_pocket_decodes_what_crossed_and_shows_the_error(tmp_path, pocket, sampl
     own, crossed = (decoded.iloc[:, i].mean() for i in (3, 4))
     assert own > crossed
     assert "Held-out images decoded" in section.figures
+
+
+def test_what_an_encoder_does_not_see_is_what_is_left():
+    """The other lacks the first of eight coordinates, and nothing else."""
+    vectors = RNG.normal(size=(400, 8)).astype(np.float32) * (2, *[1] * 7) + 3
+    known = Points(vectors, COLOUR_SPACE, "image")
+    without = Points(vectors @ np.diag([0, *[1] * 7]) @ ROTATION, TURNED, "image")
+    lost, kept = Residual.of(known, without), Residual.of(without, known)
+    assert lost.unknown > 5 * kept.unknown and kept.unknown < 0.05
+    low, high = lost.interval(seed=0)
+    assert low < lost.unknown < high
+    ends = np.concatenate([known[200:].unit[rows, 0] for rows in lost.ends(20)])
+    assert abs(ends[:20].mean() - ends[20:].mean()) > 2 * known.unit[:, 0].std()
+
+
+def test_unrelated_encoders_know_nothing_of_each_other():
+    known = Points(RNG.normal(size=(400, 8)) + 1, COLOUR_SPACE, "image")
+    other = Points(RNG.normal(size=(400, 8)) + 1, TURNED, "image")
+    assert Residual.of(known, other).unknown > 0.8

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from analysis.dataset import Dataset
 from analysis.figures import histogram, strip
 from analysis.questions.neighbours import nearest
+from analysis.residuals import compared
 from analysis.section import Section, percent
 from explorer.errors import QueryError
 from explorer.library import Library
@@ -179,22 +180,33 @@ def section(dataset: Dataset) -> Section:
     first = found(crossed.unit @ own[half:].unit.T, np.arange(len(crossed)), 1)
     table = _table(own, others, errors, first, dataset.seed)
     decoded, figures = _decoded(dataset, rows[half:], own[half:], crossed)
+    unknown, ends = compared(dataset, rows, own, others)
     return Section(
         name="encoders",
         question=QUESTION,
         finding=_finding(table, f"{others.space} to {own.space}"),
-        method=(
-            f"{len(rows):,} images that both libraries hold, drawn with seed {dataset.seed}; "
-            f"directions only. The rotation was fitted to {half:,} of them and measured on the "
-            "others. Intervals: jackknife for CKA, Wilson for the share found, else bootstrap over "
-            "images. By chance: with pairs shuffled."
-        ),
+        method=_method(len(rows), half, dataset.seed),
         source=SOURCE,
-        tables={"How alike the Spaces are": table, **decoded},
+        tables={
+            "How alike the Spaces are": table,
+            "What one knows and the other does not": unknown,
+            **decoded,
+        },
         figures={
             "Cosine of a point that crossed with the image's own": histogram(errors, "cosine"),
             **figures,
+            **ends,
         },
+    )
+
+
+def _method(images: int, half: int, seed: int) -> str:
+    return (
+        f"{images:,} images that both libraries hold, drawn with seed {seed}; directions only. The "
+        f"rotation was fitted to {half:,} of them and measured on the others. Intervals: jackknife "
+        "for CKA, Wilson for the share found, else bootstrap over images. By chance: with pairs "
+        "shuffled. What one encoder knows and the other does not is what a bridge "
+        "(`explorer.Bridge`), fitted to the same half, does not foretell."
     )
 
 
