@@ -169,9 +169,11 @@ class Bridge:
             content = (folder / WEIGHTS).read_bytes()
             if hashlib.sha256(content).hexdigest() != told["sha256"][WEIGHTS]:
                 raise ValueError(f"{WEIGHTS} does not match {MANIFEST}")
-            spaces = [Space(**told[name]) for name in ("space", "target")]
+            source, target = (Space(**told[name]) for name in ("space", "target"))
             models = (str(told["model"]), str(told["target_model"]))
-            bridge = cls(*spaces, load(content), float(told["width"]), told["figures"], models)
+            bridge = cls(
+                source, target, load(content), float(told["width"]), told["figures"], models
+            )
             bridge._check()
         except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError,
                 AttributeError, SafetensorError) as error:  # fmt: skip
@@ -183,7 +185,7 @@ class Bridge:
 
     def _check(self) -> None:
         """Refuse arrays of shapes that do not fit, by mapping one point."""
-        numbers = (*self.weights.values(), self.norms, self.width)
+        numbers = [*self.weights.values(), np.array([*self.norms, self.width])]
         if not all(np.isfinite(each).all() for each in numbers) or self.width < 0:
             raise ValueError("its numbers are not finite")
         point = Points(np.eye(1, self.source.dimension), self.source, "image")
@@ -237,8 +239,8 @@ def _chosen(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
                 guess = (towards @ (back / ridge[:, None]) + middle)[:, :-1]
                 lengths = np.linalg.norm(guess, axis=1) * np.linalg.norm(right, axis=1)
                 scores[i, j] += ((guess * right).sum(1) / lengths).sum() / len(x)
-    i, j = np.unravel_index(scores.argmax(), scores.shape)
-    return WIDTHS[i], float(PENALTIES[j])
+    best, penalty = np.unravel_index(scores.argmax(), scores.shape)
+    return WIDTHS[int(best)], float(PENALTIES[int(penalty)])
 
 
 def _fitted(x: np.ndarray, y: np.ndarray, width: float, penalty: float) -> dict[str, np.ndarray]:
