@@ -77,15 +77,15 @@ for title, direction in {
 # direction is nearest.
 
 # %%
-learnt = autoencoder.train(points)
-features = learnt.named(points, vocabulary)
+learnt = ex.Features.fit(points)
+features = autoencoder.named(learnt, points, vocabulary)
 features.head(8).round(2)
 
 # %% [markdown]
 # The images in which three of these features are strongest:
 
 # %%
-weights = learnt.weigh(points)
+weights = learnt.of(points)
 chosen = features.head(30).sort_values("cosine", ascending=False).head(3)
 strongest = [row for feature in chosen["feature"] for row in (-weights[:, feature]).argsort()[:6]]
 ex.grid(

@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 from coloured import dataset
 
-from analysis import autoencoder
 from analysis.dataset import Absent
 from analysis.questions import concepts
 from analysis.sparse import decompose, heaviest, name, sparse
@@ -150,37 +149,6 @@ def test_exchanged_words_go_round(vocabulary):
     assert pairs == [("cat", "dog"), ("dog", "fish"), ("fish", "cat")]
     apart = (made.unit - vocabulary.middle) @ vocabulary.dictionary.T
     assert apart.argmax(1).tolist() == [1, 2, 0]
-
-
-def planted(n, seed=0):
-    """Points that are sums of 2 of 12 directions."""
-    rng = np.random.default_rng(seed)
-    directions = np.linalg.qr(np.random.default_rng(9).normal(size=(16, 16)))[0][:12]
-    weights = np.zeros((n, 12))
-    for row in weights:
-        row[rng.choice(12, 2, replace=False)] = rng.uniform(0.5, 1, 2)
-    return Points(weights @ directions, Space("planted", 16, "0f"), "image"), directions
-
-
-def test_an_autoencoder_finds_the_directions_that_points_are_made_of():
-    points, directions = planted(1500)
-    learnt = autoencoder.train(points, 24, 2, steps=300)
-    centred = directions - directions.mean(0)
-    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
-    assert (learnt.features @ centred.T).max(0).mean() > 0.8
-    held, _ = planted(200, seed=1)
-    assert learnt.explained(held).mean() > 0.8
-
-
-def test_an_autoencoder_uses_few_features_and_its_first_ones_alone_keep_less():
-    points, _ = planted(400)
-    learnt, again = (autoencoder.train(points, 16, 3, steps=60) for _ in range(2))
-    weights = learnt.weigh(points)
-    assert ((weights > 0).sum(1) <= 3).all() and (weights >= 0).all()
-    assert np.linalg.norm(learnt.features, axis=1) == pytest.approx(1, abs=1e-5)
-    kept = [learnt.explained(points, first).mean() for first in (2, 8, 16)]
-    assert kept == sorted(kept)
-    assert (weights == again.weigh(points)).all()  # the same seed
 
 
 def test_the_section_tells_colours_by_their_names(tmp_path):

@@ -44,6 +44,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.path",
         "explorer.prior",
         "explorer.decoder",
+        "explorer.features",
         "explorer.sampler",
         "explorer.projection",
         "explorer.support",

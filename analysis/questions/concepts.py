@@ -20,6 +20,7 @@ from analysis.section import Section
 from analysis.sparse import PENALTY, Concepts, decompose, name, unit
 from analysis.vocabulary import Vocabulary, words_of
 from explorer.errors import QueryError
+from explorer.features import Features
 from explorer.metrics import bootstrap, cosines
 from explorer.points import Points
 
@@ -35,6 +36,7 @@ PENALTIES = (0.05, 0.1, 0.2, 0.3, 0.4)
 MAX_IMAGES = 2000  # images that means are taken of
 CAPTIONS = 100_000  # that the vocabulary is made from
 IMAGES_PER_EDIT = 25  # of `count`, for each image that is edited and decoded
+IMAGES_PER_TURN = 8  # of `count`, for each image of which a learnt feature is turned
 SHOWN = 8
 FEWEST = 12  # images
 WORDS, KEPT = "words an image", "cosine with the image"
@@ -98,6 +100,7 @@ def section(dataset: Dataset) -> Section:
     known = groups(sample, dataset.library.rows.loc[rows, columns], vocabulary, dataset.seed)
     learnt, features = autoencoder.tables(sample, vocabulary, dataset.seed)
     edited, figures, said = _edited(dataset, told)
+    edited |= _survival(dataset, sample)
     return Section(
         name="concepts",
         question=QUESTION,
@@ -179,6 +182,17 @@ def _edited(
         f"{gain.mean():.2f} ({low:.2f} to {high:.2f})."
     )
     return {"Decodes: cosines with the words": table}, {"A word exchanged": figure}, said
+
+
+def _survival(dataset: Dataset, points: Points) -> dict[str, "pd.DataFrame"]:
+    """Turn learnt features of some images and decode them, if there is a decoder."""
+    if dataset.model.decoder is None:
+        return {}
+    some = np.random.default_rng(dataset.seed).permutation(len(points))
+    some = some[: max(8, dataset.count // IMAGES_PER_TURN)]
+    features = Features.fit(points, seed=dataset.seed)
+    table = autoencoder.survival(lambda p: dataset.seen(p)[0], features, points[some], dataset.seed)
+    return {"Learnt features turned up, decoded and seen": table}
 
 
 def _followed(

@@ -1,0 +1,298 @@
+"""Features: directions that a library teaches, few of them in any point; things to turn.
+
+A sparse autoencoder of directions. It works on vectors; it knows no image, no model and no library.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from explorer.errors import QueryError, WeightsMissing
+from explorer.files import file_sha256, make_folder, write_file
+from explorer.points import Points, Space
+
+if TYPE_CHECKING:
+    import torch
+
+MANIFEST, WEIGHTS = "features.json", "features.safetensors"
+BATCH = 256
+PARTS = (0.125, 0.25, 0.5, 1)  # of the features: each first part learns to do alone
+RATE = 2e-3  # of Adam
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Features of the points of one space; made by `fit`.
+
+    Args:
+        middle: the mean direction of image-side points, taken away first.
+        reading: what is read off a direction for each feature.
+        offset: added to it.
+        directions: of each feature, of length 1; the first ones are the coarsest.
+        usual: the mean activation of each feature where it is active; 0 if it never is.
+        active: the maximum number of features that are active in a point.
+        names: of each feature, "" where it has none.
+        made_from: what they were fitted to, if somebody said.
+
+    >>> space = Space("toy", 4, "0f")
+    >>> rng = np.random.default_rng(0)
+    >>> points = Points(rng.normal(size=(300, 4)), space, "image")
+    >>> features = Features.fit(points, 8, 2, steps=50)
+    >>> activations = features.of(points)
+    >>> activations.shape, int((activations > 0).sum(1).max()) <= 2
+    ((300, 8), True)
+    >>> features.edit(points[0], {3: 2}).space.name
+    'toy'
+    """
+
+    space: Space
+    middle: Float[np.ndarray, " D"]
+    reading: Float[np.ndarray, "D F"]
+    offset: Float[np.ndarray, " F"]
+    directions: Float[np.ndarray, "F D"]
+    usual: Float[np.ndarray, " F"]
+    active: int
+    names: tuple[str, ...] = ()
+    made_from: str = ""
+
+    @classmethod
+    def fit(
+        cls, points: Points, count: int = 256, active: int = 8, *, steps: int = 400, seed: int = 0
+    ) -> Self:
+        """Learn `count` features such that the `active` highest of a point sum to its direction.
+
+        The first 1/8, 1/4 and 1/2 of them learn to do so by themselves too. In seconds for some
+        thousand points of 256 dimensions.
+
+        Args:
+            points: image-side points, some hundreds or more.
+
+        Raises:
+            QueryError: `active` is not between 1 and `count`.
+            SideMismatch: the points are on the text side.
+
+        Source: Makhzani & Frey 2014 (k-sparse); Gao et al. 2024 (Top-k at scale); Bussmann et al.
+        2025 (Matryoshka).
+        """
+        points.require_image_side()
+        if not 1 <= active <= count:
+            raise QueryError(f"Of {count} features 1 to {count} may be active, not {active}.")
+        middle = points.unit.mean(0)
+        rows = _apart(points, middle)
+        reading, offset, directions = _learnt(rows, count, active, steps, seed)
+        learnt = cls(points.space, middle, reading, offset, directions, offset, active)
+        activations = learnt.of(points)
+        times = np.maximum((activations > 0).sum(0), 1)
+        return replace(learnt, usual=activations.sum(0) / times)
+
+    def __len__(self) -> int:
+        return len(self.directions)
+
+    def of(self, points: Points) -> Float[np.ndarray, "N F"]:
+        """How active each feature is in each point: the highest `active` above 0, others 0.
+
+        Raises:
+            SpaceMismatch: they are of another space.
+        """
+        self.space.check(points.space, "Features are those of one space.")
+        weights = np.maximum(_apart(points, self.middle) @ self.reading + self.offset, 0)
+        least = np.partition(weights, -self.active, axis=1)[:, -self.active, None]
+        return np.where(weights >= least, weights, 0)
+
+    def explained(self, points: Points, first: int | None = None) -> Float[np.ndarray, " N"]:
+        """Cosine of each direction from the middle with what the features make of it.
+
+        Args:
+            first: use only this number of features, from the first; None uses all.
+        """
+        made = self.of(points)[:, :first] @ self.directions[:first]
+        lengths = np.maximum(np.linalg.norm(made, axis=1), 1e-12)
+        return np.einsum("nd,nd->n", made, _apart(points, self.middle)) / lengths
+
+    def edit(self, points: Points, turns: Mapping[int | str, float]) -> Points:
+        """Turn features up or down: 1 adds what is usual where the feature is active, -1 takes it.
+
+        The rest of a point stays, what the features do not explain as well; so do its length and
+        its distance from the middle, as in a rotation.
+
+        Args:
+            turns: number or name of a feature -> how far.
+
+        Raises:
+            QueryError: there is no such feature.
+            SpaceMismatch: the points are of another space.
+        """
+        self.space.check(points.space, "Features are those of one space.")
+        rows = points.unit.astype(np.float64) - self.middle
+        far = np.linalg.norm(rows, axis=1, keepdims=True)
+        moved = rows.copy()
+        for which, amount in turns.items():
+            place = self.place(which)
+            moved += far * float(amount) * self.usual[place] * self.directions[place]
+        moved *= far / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+        directions = self.middle + moved
+        lengths = points.norms / np.linalg.norm(directions, axis=1)
+        return points.with_vectors(directions * lengths[:, None])
+
+    def place(self, which: int | str) -> int:
+        """Return the number of a feature.
+
+        Raises:
+            QueryError: there is none of that number or name.
+        """
+        import difflib
+
+        number = int(which) if isinstance(which, int) or which.isdecimal() else -1
+        if 0 <= number < len(self):
+            return number
+        if which in self.names and which:
+            return self.names.index(str(which))
+        near = difflib.get_close_matches(str(which), [n for n in self.names if n], 5, 0)
+        alike = f", or a name, as {', '.join(near)}" if near else ""
+        raise QueryError(
+            f"There is no feature {which!r}: take a number from 0 to {len(self) - 1}{alike}."
+        )
+
+    def with_names(self, names: Sequence[str]) -> Self:
+        """Return the same features with these names, "" for none."""
+        if len(names) != len(self):
+            raise QueryError(f"{len(self)} features take {len(self)} names, not {len(names)}.")
+        return replace(self, names=tuple(names))
+
+    def of_key(self, made_from: str) -> Self:
+        """Return the same features with a note of what they were fitted to."""
+        return replace(self, made_from=made_from)
+
+    def top(self, points: Points, feature: int | str, k: int = 8) -> Int[np.ndarray, " K"]:
+        """Return the rows in which a feature is most active, at most k, the highest first."""
+        activations = self.of(points)[:, self.place(feature)]
+        order = np.argsort(-activations, kind="stable")[:k]
+        return order[activations[order] > 0]
+
+    def save(self, folder: str | PathLike[str]) -> None:
+        """Write the features into a folder, over those that are there.
+
+        Raises:
+            DiskError: the disk refuses.
+        """
+        from safetensors.numpy import save
+
+        folder = FilePath(folder)
+        make_folder(folder)
+        (folder / MANIFEST).unlink(missing_ok=True)  # a mixture of old and new is never whole
+        arrays = {name: np.asarray(getattr(self, name), np.float32) for name in _ARRAYS}
+        write_file(folder / WEIGHTS, save(arrays))
+        values = {
+            "kind": "features",
+            "space": asdict(self.space),
+            "active": self.active,
+            "names": list(self.names),
+            "made_from": self.made_from,
+            "sha256": {WEIGHTS: file_sha256(folder / WEIGHTS)},
+        }
+        content = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+        write_file(folder / MANIFEST, content.encode())
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            WeightsMissing: there are none, or a file is damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        folder = FilePath(folder)
+        try:
+            told = json.loads((folder / MANIFEST).read_text("utf-8"))
+            content = (folder / WEIGHTS).read_bytes()
+            if hashlib.sha256(content).hexdigest() != told["sha256"][WEIGHTS]:
+                raise ValueError(f"{WEIGHTS} does not match {MANIFEST}")
+            arrays = load(content)
+            found = cls(
+                Space(**told["space"]),
+                arrays["middle"],
+                arrays["reading"],
+                arrays["offset"],
+                arrays["directions"],
+                arrays["usual"],
+                active=int(told["active"]),
+                names=tuple(map(str, told["names"])),
+                made_from=str(told["made_from"]),
+            )
+            found._check()
+        except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError,
+                AttributeError, SafetensorError) as error:  # fmt: skip
+            raise WeightsMissing(
+                f"{folder} holds no features that can be used: {error}. Fit them again: unclip "
+                "features LIBRARY"
+            ) from error
+        return found
+
+    def _check(self) -> None:
+        """Refuse arrays that do not fit each other."""
+        d, f = self.space.dimension, len(self.directions)
+        shapes = {"middle": (d,), "reading": (d, f), "offset": (f,), "directions": (f, d),
+                  "usual": (f,)}  # fmt: skip
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            if array.shape != shape or not np.isfinite(array).all():
+                raise ValueError(f"{name} has another shape than its space, or no numbers")
+        if not 1 <= self.active <= f or len(self.names) not in (0, f):
+            raise ValueError("the counts do not fit")
+
+
+_ARRAYS = ("middle", "reading", "offset", "directions", "usual")
+
+
+def _learnt(
+    rows: Float[np.ndarray, "N D"], count: int, active: int, steps: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Train; return what is read off a direction, what is added, and the unit directions."""
+    import torch
+    from torch.nn.functional import normalize
+
+    data = torch.from_numpy(rows)
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(count, data.shape[1], generator=generator)
+    features = normalize(features).requires_grad_()
+    reading = features.detach().T.clone().requires_grad_()
+    offset = torch.zeros(count, requires_grad=True)
+    optimizer = torch.optim.Adam([features, reading, offset], RATE)
+    sizes = [round(part * count) for part in PARTS]
+    for _ in range(steps):
+        batch = data[torch.randint(len(data), (BATCH,), generator=generator)]
+        highest = (batch @ reading + offset).relu().topk(active)
+        weights = torch.zeros(len(batch), count).scatter(1, highest.indices, highest.values)
+        loss = _loss(batch, weights, normalize(features), sizes)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    learnt = (reading, offset, normalize(features))
+    read, added, directions = (np.ascontiguousarray(part.detach().numpy()) for part in learnt)
+    return read, added, directions
+
+
+def _loss(
+    batch: "torch.Tensor", weights: "torch.Tensor", features: "torch.Tensor", sizes: Sequence[int]
+) -> "torch.Tensor":
+    """The mean squared distance to what the first features make, over all the sizes."""
+    import torch
+
+    made = [weights[:, :size] @ features[:size] for size in sizes]
+    return torch.stack([((batch - each) ** 2).sum(1).mean() for each in made]).mean()
+
+
+def _apart(points: Points, middle: Float[np.ndarray, " D"]) -> Float[np.ndarray, "N D"]:
+    """Directions of points from the middle, of length 1; float32."""
+    rows = points.unit - middle
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return np.asarray(rows, dtype=np.float32)

@@ -1,0 +1,220 @@
+"""Features: laws of what is learnt and turned, and the commands features and turn."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+from test_train import done, unclip_
+
+from analysis import autoencoder
+from explorer.errors import QueryError, SideMismatch, SpaceMismatch, WeightsMissing
+from explorer.features import MANIFEST, WEIGHTS, Features
+from explorer.files import file_sha256
+from explorer.library import Library
+from explorer.points import Points, Space
+from explorer.regions.learnt import library_features
+
+PLANTED = Space("planted", 16, "0f")
+
+
+def planted(n, seed=0):
+    """Points that are sums of 2 of 12 directions, of lengths that differ."""
+    rng = np.random.default_rng(seed)
+    directions = np.linalg.qr(np.random.default_rng(9).normal(size=(16, 16)))[0][:12]
+    weights = np.zeros((n, 12))
+    for row in weights:
+        row[rng.choice(12, 2, replace=False)] = rng.uniform(0.5, 1, 2)
+    vectors = weights @ directions * rng.uniform(5, 9, (n, 1))
+    return Points(vectors, PLANTED, "image"), directions
+
+
+@pytest.fixture(scope="module")
+def features():
+    return Features.fit(planted(1500)[0], 24, 2, steps=300)
+
+
+def test_the_directions_that_points_are_made_of_are_found(features):
+    _, directions = planted(1)
+    centred = directions - directions.mean(0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    assert (features.directions @ centred.T).max(0).mean() > 0.8
+    assert features.explained(planted(200, seed=1)[0]).mean() > 0.8
+
+
+def test_few_are_active_and_the_first_ones_alone_keep_less():
+    points, _ = planted(400)
+    learnt, again = (Features.fit(points, 16, 3, steps=60) for _ in range(2))
+    activations = learnt.of(points)
+    assert ((activations > 0).sum(1) <= 3).all() and (activations >= 0).all()
+    assert np.linalg.norm(learnt.directions, axis=1) == pytest.approx(1, abs=1e-5)
+    kept = [learnt.explained(points, first).mean() for first in (2, 8, 16)]
+    assert kept == sorted(kept)
+    assert (activations == again.of(points)).all()  # the same seed
+    seen = [activations[:, i][activations[:, i] > 0] for i in range(16)]
+    usual = [each.mean() if len(each) else 0 for each in seen]
+    np.testing.assert_allclose(learnt.usual, usual, rtol=1e-4)
+
+
+@settings(max_examples=30)
+@given(some.integers(0, 23), some.floats(0.1, 5), some.integers(0, 50))
+def test_turning_moves_a_point_towards_the_feature_and_keeps_the_rest(features, place, far, seed):
+    points, _ = planted(4, seed)
+    turned = features.edit(points, {place: far})
+    np.testing.assert_allclose(turned.norms, points.norms, rtol=1e-5)
+    assert turned.labels == points.labels and turned.side == "image"
+    np.testing.assert_allclose(features.edit(points, {place: 0}).vectors, points.vectors, rtol=1e-5)
+    alone = features.edit(points[2], {place: far})
+    np.testing.assert_allclose(alone.vectors[0], turned.vectors[2], rtol=1e-5, atol=1e-6)
+    if features.usual[place] > 0.05:
+        direction, further = features.directions[place], features.edit(points, {place: 2 * far})
+        apart = [
+            (each - features.middle) @ direction / np.linalg.norm(each - features.middle, axis=1)
+            for each in (points.unit, turned.unit, further.unit)
+        ]
+        assert (np.diff(np.stack(apart), axis=0) > -1e-6).all()
+        aside = np.random.default_rng(seed).normal(size=16)
+        aside -= aside @ direction * direction  # of what lies aside, only the share changes
+        assert np.linalg.norm(turned.unit - points.unit, axis=1).max() > 1e-4
+
+
+def test_a_feature_goes_by_number_or_name(features):
+    named = features.with_names(["cat", *[""] * 22, "dog"])
+    points, _ = planted(50)
+    assert named.place("dog") == named.place("23") == named.place(23) == 23
+    up = [named.edit(points, {which: 2}).vectors for which in ("dog", 23)]
+    assert (up[0] == up[1]).all()
+    rows = named.top(points, "dog", 5)
+    activations = named.of(points)[:, 23]
+    assert (activations[rows] > 0).all() and (np.diff(activations[rows]) <= 0).all()
+    for wrong in ("dogs", "", 24, -1, "24"):
+        with pytest.raises(QueryError, match=r"0 to 23, or a name, as .*dog"):
+            named.place(wrong)
+    with pytest.raises(QueryError, match="24 features take 24 names"):
+        features.with_names(["cat"])
+
+
+def test_other_spaces_and_sides_are_refused(features):
+    other = Points(np.eye(3), Space("other", 3, "0f"), "image")
+    for verb in (features.of, lambda points: features.edit(points, {0: 1})):
+        with pytest.raises(SpaceMismatch):
+            verb(other)
+    words = Points(np.eye(16), PLANTED, "text")
+    with pytest.raises(SideMismatch):
+        Features.fit(words)
+    with pytest.raises(QueryError, match="1 to 4 may be active"):
+        Features.fit(planted(9)[0], 4, 5)
+
+
+def test_what_was_saved_is_read_again(features, tmp_path):
+    named = features.with_names([*map(str, range(23)), "ক্যাট"]).of_key("x")
+    for _ in range(2):
+        named.save(tmp_path / "f")
+    again = Features.load(tmp_path / "f")
+    points, _ = planted(20)
+    assert (again.of(points) == named.of(points)).all()
+    assert (again.names, again.made_from, again.space) == (named.names, "x", PLANTED)
+
+
+def forge(folder, **arrays):
+    both = {**load_file(folder / WEIGHTS), **arrays}
+    save_file({k: v for k, v in both.items() if v is not None}, folder / WEIGHTS)
+    retell(folder, sha256={WEIGHTS: file_sha256(folder / WEIGHTS)})
+
+
+def retell(folder, **values):
+    told = json.loads((folder / MANIFEST).read_text()) | values
+    (folder / MANIFEST).write_text(json.dumps(told))
+
+
+HARM = {
+    "cut": lambda f: (f / WEIGHTS).write_bytes((f / WEIGHTS).read_bytes()[:999]),
+    "gone": lambda f: (f / WEIGHTS).unlink(),
+    "other json": lambda f: (f / MANIFEST).write_text("[1]"),
+    "not finite": lambda f: forge(f, middle=np.full(16, np.nan, np.float32)),
+    "other shape": lambda f: forge(f, reading=np.zeros((2, 2), np.float32)),
+    "missing": lambda f: forge(f, usual=None),
+    "too active": lambda f: retell(f, active=99),
+    "too few names": lambda f: retell(f, names=["cat"]),
+    "another space": lambda f: retell(f, space={"name": "b", "dimension": 7, "fingerprint": ""}),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_damaged_or_forged_features_are_one_clear_error(harm, features, tmp_path):
+    features.save(tmp_path)
+    HARM[harm](tmp_path)
+    with pytest.raises(WeightsMissing, match="no features that can be used.*unclip features"):
+        Features.load(tmp_path)
+
+
+def test_survival_tells_a_decoder_that_shows_features_from_one_that_does_not(features):
+    points, _ = planted(30, seed=5)
+    shown = autoencoder.survival(lambda asked: asked, features, points)
+    assert (shown["rose"].dropna() == 1).all() and (shown["another rose"].dropna() < 0.9).all()
+    np.testing.assert_allclose(shown["seen"], shown["asked"], atol=1e-6)
+    blind = autoencoder.survival(lambda _: points, features, points)
+    assert (blind["rose"].dropna() == 0).all() and blind["seen"].nunique() == 1
+
+
+# The commands
+
+
+@pytest.fixture(scope="module")
+def library(pocket, sample, tmp_path_factory):
+    place = tmp_path_factory.mktemp("features")
+    (place / "images").mkdir()
+    for style in ("flat", "3d"):
+        (place / "images" / style).mkdir()
+        for file in sorted((sample / style).glob("*.png"))[:80]:
+            shutil.copy(file, place / "images" / style)
+    shutil.copy(sample / "captions.csv", place / "images")
+    made = Library.create(place / "photos.lib", pocket)
+    made.add([place / "images"], workers=0)
+    return made
+
+
+def test_features_are_fitted_once_and_again_when_the_library_grows(library, sample, monkeypatch):
+    first = library_features(library, count=16, steps=30)
+    assert any(first.names) and len(first.names) == 16
+    fit = Features.fit
+    monkeypatch.setattr(Features, "fit", lambda *_, **__: pytest.fail("they are in the cache"))
+    points = library.points()
+    assert (library_features(library, count=16, steps=30).of(points) == first.of(points)).all()
+    monkeypatch.setattr(Features, "fit", fit)
+    assert len(library_features(library, count=17, steps=30)) == 17
+
+
+def test_few_images_teach_nothing(pocket, emoji_images, tmp_path):
+    few = Library.create(tmp_path / "few.lib", pocket)
+    few.add([emoji_images], workers=0)
+    with pytest.raises(QueryError, match="128 images or more, and .* has 14"):
+        library_features(few)
+
+
+def test_a_sheet_shows_images_and_what_the_decoder_shows(library, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    words = ("features", library.folder, "--count", 16, "--show", 3, "--json", "--sheet", sheet)
+    listed = json.loads(done(*words))
+    assert len(listed) == 3 and all(0 < each["share"] <= 1 for each in listed)
+    assert [each["share"] for each in listed] == sorted((e["share"] for e in listed), reverse=True)
+    assert all(len(each["top"]) == 4 for each in listed)
+    with Image.open(sheet) as image:
+        assert image.width > 8 * 64 and image.height > 3 * 64
+
+
+def test_an_image_is_turned_and_replayed(library, tmp_path):
+    image = library.rows["item"][0]
+    options = ("--count", 16, "--frames", 3, "--steps", 2)
+    done("turn", library.folder, image, "--feature", "1=+3", *options, "-o", tmp_path / "a.png")
+    done("replay", tmp_path / "a.png", "-o", tmp_path / "b.png")
+    same = [(tmp_path / name).read_bytes() for name in ("a.png", "b.png")]
+    assert same[0] == same[1]
+    for wrong, said in (("1", "NAME=AMOUNT"), ("no such=1", "no feature 'no such'")):
+        refused = unclip_("turn", library.folder, image, "--feature", wrong, *options, "-o",
+                          tmp_path / "c.png")  # fmt: skip
+        assert refused.exit_code == 2 and said in refused.stderr
