@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from explorer.decoder import Decoder
     from explorer.encoder import Encoder
     from explorer.errors import ExplorerError
+    from explorer.features import Features
     from explorer.geometry import analogy, angle, mean, rotate, slerp, text_diff
     from explorer.groups import cluster, find_duplicates, probe
     from explorer.images import grid, open_image, save_image
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from explorer.projection import Projection
     from explorer.query import Query
     from explorer.regions import name_regions
+    from explorer.regions.learnt import library_features
     from explorer.rendering import Rendering
     from explorer.samples import sample_library
     from explorer.settings import Settings
@@ -41,6 +43,7 @@ __all__ = [
     "Decoder",
     "Encoder",
     "ExplorerError",
+    "Features",
     "Hits",
     "Library",
     "Model",
@@ -59,6 +62,7 @@ __all__ = [
     "edits",
     "find_duplicates",
     "grid",
+    "library_features",
     "load",
     "mean",
     "name_regions",
@@ -79,6 +83,7 @@ _ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
     "decoder": ("Decoder",),
     "encoder": ("Encoder",),
     "errors": ("ExplorerError",),
+    "features": ("Features",),
     "geometry": ("analogy", "angle", "mean", "rotate", "slerp", "text_diff"),
     "groups": ("cluster", "find_duplicates", "probe"),
     "images": ("grid", "open_image", "save_image"),
@@ -92,6 +97,7 @@ _ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
     "projection": ("Projection",),
     "query": ("Query",),
     "regions": ("name_regions",),
+    "regions.learnt": ("library_features",),
     "rendering": ("Rendering",),
     "samples": ("sample_library",),
     "settings": ("Settings",),

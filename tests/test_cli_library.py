@@ -26,6 +26,8 @@ OTHERS = {  # what else a command needs; one that is not here needs nothing
     "probe": ["--positive", "a.png", "--negative", "b.png"],
     "train decoder": ["-o", "trained"],
     "train prior": ["-o", "trained"],
+    "train bridge": ["--to", "pocket"],
+    "turn": ["a cat", "--feature", "0=1", "-o", "a.png"],
 }
 HAVE = {
     name: {each.name for each in command.params}

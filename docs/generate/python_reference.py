@@ -2,7 +2,7 @@
 
 import explorer
 
-GROUPS = ["name_regions", "find_duplicates", "cluster", "probe"]
+GROUPS = ["name_regions", "library_features", "Features", "find_duplicates", "cluster", "probe"]
 
 # Page -> its title and names. A test holds that every public name is on one page.
 PAGES = {

@@ -12,6 +12,7 @@ from explorer.cli import (
     decode,
     demo,
     edits,
+    features,
     groups,
     importing,
     library,
@@ -69,6 +70,8 @@ _command("map")(map.map_command)
 _command()(groups.duplicates)
 _command()(groups.cluster)
 _command()(groups.probe)
+_command()(features.features)
+_command()(features.turn)
 unclip.add_typer(train.app, name="train")
 _command()(library.info)
 _command()(library.export)

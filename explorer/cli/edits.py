@@ -78,7 +78,7 @@ def diff(
         fps=fps,
         settings=settings,
     )
-    _save_path(rendering, out, shown, as_json)
+    save_path(rendering, out, shown, as_json)
 
 
 @command
@@ -115,7 +115,7 @@ def walk(
     rendering = edits.interpolate(model, keyframes, frames=frames, fps=fps, settings=settings)
     if even:
         rendering = edits.evened(decode_all(rendering))
-    _save_path(rendering, out, shown, as_json)
+    save_path(rendering, out, shown, as_json)
 
 
 @command
@@ -195,7 +195,7 @@ def replay(
     report({"file": str(out), "title": title}, as_json, [f"{out}: {title}"])
 
 
-def _save_path(
+def save_path(
     rendering: "Rendering", out: FilePath, library: "Library | None", as_json: bool
 ) -> None:
     """Decode and write a path, and report how its frames measure."""

@@ -10,7 +10,6 @@ A string is a file if there is one of that name, else words; a `Query` leaves no
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,9 @@ from explorer.edits.keyframes import (
     noise_of,
     target_of,
 )
+from explorer.edits.making import rendering_of, seeded
 from explorer.edits.replaying import from_recipe, replay
+from explorer.edits.turning import turn
 from explorer.errors import QueryError
 from explorer.masks import Mask
 from explorer.models import Model
@@ -33,7 +34,7 @@ from explorer.models.shared.patch_decoder import fit
 from explorer.noise import Noise
 from explorer.path import even_times
 from explorer.points import Points
-from explorer.recipe import Recipe, storable
+from explorer.recipe import storable
 from explorer.rendering import Rendering, decoder_of
 from explorer.settings import Settings
 
@@ -48,6 +49,7 @@ __all__ = [
     "redraw",
     "replay",
     "text_diff",
+    "turn",
     "variations",
 ]
 
@@ -89,9 +91,11 @@ def decode(
     points = Points.concat([keyframes[i].point for i in rows])
     if noise is not None and len(noise) > 1:
         noise = noise[rows]
-    seeded = _seeded(settings, count, len(keyframes))
+    settings = seeded(settings, count, len(keyframes))
     title = ", ".join(dict.fromkeys(points.labels))
-    return _rendering(model, points, noise, seeded, way="points", count=len(points), title=title)
+    return rendering_of(
+        model, points, noise, settings, way="points", count=len(points), title=title
+    )
 
 
 def variations(
@@ -140,7 +144,7 @@ def text_diff(
     texts = model.encoder.encode_text([before or "", after])
     direction = geometry.text_diff(texts[0] if before else None, texts[1])
     ends = Points.concat([texts[0].as_image() if before else begin.point, texts[1].as_image()])
-    return _rendering(
+    return rendering_of(
         model,
         Points.concat([begin.point, direction.as_image()]),
         noise_of(model, [begin], settings),
@@ -181,7 +185,7 @@ def interpolate(
     if len(read) < 2:
         raise QueryError(f"An interpolation needs two keyframes or more, not {len(read)}.")
     points = Points.concat([each.point for each in read])
-    rendering = _rendering(
+    rendering = rendering_of(
         model,
         points,
         noise_of(model, read, settings),
@@ -232,11 +236,11 @@ def inpaint(
     begin, pixels = image_of(model, image, settings)
     grey, size = grey_mask(mask, pixels), decoder_of(model).image_size
     point = target_of(model, begin, text, settings)
-    return _rendering(
+    return rendering_of(
         model,
         point[[0] * count],
         None,
-        _seeded(settings, count, 1),
+        seeded(settings, count, 1),
         way="points",
         count=count,
         image=fit(pixels, size),
@@ -263,38 +267,13 @@ def redraw(
     """
     begin, pixels = image_of(model, image, settings)
     point = target_of(model, begin, text, settings)
-    return _rendering(
+    return rendering_of(
         model,
         point[[0] * count],
         None,
-        _seeded(settings, count, 1),
+        seeded(settings, count, 1),
         way="points",
         count=count,
         image=fit(pixels, decoder_of(model).image_size),
         title=f"{begin.point.labels[0]}: {point.labels[0]}",
     )
-
-
-def _seeded(settings: Settings, count: int, points: int) -> Settings:
-    """One seed a row: `count` seeds from the first one on, the same for every point."""
-    if count == 1 or not isinstance(settings.seed, int):
-        return settings
-    return replace(settings, seed=tuple(settings.seed + i for i in range(count)) * points)
-
-
-def _rendering(
-    model: Model, points: Points, noise: Noise | None, settings: Settings, **rest: Any
-) -> Rendering:
-    decoder = decoder_of(model)
-    options = {**decoder.options, **settings.options}
-    settings = replace(decoder.resolve(settings, inverted=noise is not None), options=options)
-    recipe = Recipe(
-        model=model.name,
-        decoder=decoder.with_options(**options).fingerprint,
-        decoder_from=model.decoder_from,
-        keyframes=points,
-        settings=settings,
-        noise=noise,
-        **rest,
-    )
-    return Rendering(model, recipe)
