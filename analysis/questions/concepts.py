@@ -100,16 +100,14 @@ def section(dataset: Dataset) -> Section:
     known = groups(sample, dataset.library.rows.loc[rows, columns], vocabulary, dataset.seed)
     learnt, features = autoencoder.tables(sample, vocabulary, dataset.seed)
     edited, figures, said = _edited(dataset, told)
-    edited |= _survival(dataset, sample)
     return Section(
         name="concepts",
         question=QUESTION,
         finding=_finding(kept, learnt, said),
         method=(
-            f"{len(vocabulary.words):,} words and pairs of words of the captions; "
-            f"{len(named)} images drawn with seed {dataset.seed}; the means, the groups and "
-            f"the features of {len(sample):,}; bootstrap intervals. A penalty of {PENALTY:g} where "
-            "no other is named."
+            f"{len(vocabulary.words):,} words and pairs of words of the captions; {len(named)} "
+            f"images drawn with seed {dataset.seed}; means, groups, features of {len(sample):,}; "
+            f"bootstrap intervals. A penalty of {PENALTY:g} where no other is named."
         ),
         source=SOURCE,
         tables={
@@ -117,6 +115,7 @@ def section(dataset: Dataset) -> Section:
             "Images in words": _told(told, dataset.names(named)),
             "Groups in words": known,
             **edited,
+            **_survival(dataset, sample),
             "How much learnt features keep": learnt,
             "Learnt features": features,
         },

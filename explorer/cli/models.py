@@ -31,10 +31,14 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
     short = [
         {"name": name, "weights_here": None, **asdict(each)} for name, each in SHORT_NAMES.items()
     ]
-    shown = [{k: plain(v) for k, v in card.items()} for card in cards]
+    shown = [{k: _plain(v) for k, v in card.items()} for card in cards]
     lines = [line for card in shown for line in _card_lines(card)]
     lines += [line for name, each in SHORT_NAMES.items() for line in _short_lines(name, each)]
     report([*cards, *short], as_json, lines)
+
+
+def _plain(value: object) -> str:
+    return ", ".join(value) if isinstance(value, list) else plain(value)
 
 
 def _card_lines(card: dict[str, str]) -> list[str]:
@@ -42,9 +46,17 @@ def _card_lines(card: dict[str, str]) -> list[str]:
         card["name"],
         f"  space: {card['space']}; dimensions: {card['dimension']}; decoder: {card['decoder']}; "
         f"prior: {card['prior']}",
-        f"  size: {card['megabytes']} MB; licence: {card['licence']}; "
+        f"  size: {card['megabytes']} MB; licence: {card['licence']}{_in_words(card['licence'])}; "
         f"weights here: {card['weights_here']}",
+        *([f"  from: {card['fetched_from']}"] if card["fetched_from"] else []),
     ]
+
+
+def _in_words(licence: str) -> str:
+    """Say what a licence allows."""
+    if "RAIL" in licence:
+        return " (any use but those that it lists as harmful)"
+    return " (any use)" if licence in ("Apache-2.0", "MIT") else ""
 
 
 def _short_lines(name: str, each: "ShortName") -> list[str]:

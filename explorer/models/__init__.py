@@ -94,6 +94,7 @@ class Card(TypedDict):
     megabytes: float | None
     licence: str
     weights_here: bool | None
+    fetched_from: list[str]  # repositories, each with its commit
 
 
 def load(

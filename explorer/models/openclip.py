@@ -126,6 +126,7 @@ def card() -> Card:
         "megabytes": None,
         "licence": "that of the chosen weights",
         "weights_here": None,
+        "fetched_from": [],
     }
 
 

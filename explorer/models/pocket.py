@@ -55,6 +55,7 @@ def card() -> Card:
         "megabytes": round(size, 1) if here else None,
         "licence": "Apache-2.0",
         "weights_here": here,
+        "fetched_from": [],
     }
 
 

@@ -47,6 +47,13 @@ class Release:
     weights: bool = True
     commit: str = ""
 
+    @property
+    def at(self) -> str:
+        """The commit in short, and what it is called where it was asked for by a name."""
+        if self.commit:
+            return f"{self.commit} ({self.revision})"
+        return self.revision[:7] if len(self.revision) == 40 else self.revision
+
     def folder(self, name: str, source: str | None = None) -> FilePath:
         """Return the folder of the weights, downloaded if they are not in the cache.
 
@@ -252,4 +259,5 @@ def released_card(
         "megabytes": sum(release.megabytes for release in releases),
         "licence": licence,
         "weights_here": all(release.cached() is not None for release in releases),
+        "fetched_from": [f"{release.repository} at {release.at}" for release in releases],
     }
