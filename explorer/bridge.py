@@ -5,7 +5,6 @@ knows no model, no library and no image.
 """
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path as FilePath
@@ -14,11 +13,12 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float
 
-from explorer.errors import QueryError, SideMismatch, WeightsMissing
-from explorer.files import file_sha256, make_folder, write_file
+from explorer.array_files import read_arrays, usable, write_arrays
+from explorer.errors import QueryError, SideMismatch
 from explorer.points import Points, Space
 
-MANIFEST, WEIGHTS = "bridge.json", "bridge.safetensors"
+NAME = "bridge"  # of its files
+MANIFEST, WEIGHTS = f"{NAME}.json", f"{NAME}.safetensors"
 MIN_PAIRS = 16
 MAX_ANCHORS = 2048  # pairs near which the map may bend
 MAX_CHOOSING = 1024  # pairs that the penalty and the width are chosen on
@@ -138,20 +138,12 @@ class Bridge:
         Raises:
             DiskError: the disk refuses.
         """
-        from safetensors.numpy import save
-
-        folder = FilePath(folder)
-        make_folder(folder)
-        (folder / MANIFEST).unlink(missing_ok=True)  # a mixture of old and new is never whole
-        write_file(folder / WEIGHTS, save(self.weights))
         values = {
-            "kind": "bridge", "model": self.models[0], "space": asdict(self.source),
+            "model": self.models[0], "space": asdict(self.source),
             "target_model": self.models[1], "target": asdict(self.target),
             "width": self.width, "figures": self.figures,
-            "sha256": {WEIGHTS: file_sha256(folder / WEIGHTS)},
         }  # fmt: skip
-        content = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-        write_file(folder / MANIFEST, content.encode())
+        write_arrays(FilePath(folder), NAME, self.weights, values)
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> Self:
@@ -160,27 +152,13 @@ class Bridge:
         Raises:
             WeightsMissing: there is none, or a file is damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
-        folder = FilePath(folder)
-        try:
-            told = json.loads((folder / MANIFEST).read_text("utf-8"))
-            content = (folder / WEIGHTS).read_bytes()
-            if hashlib.sha256(content).hexdigest() != told["sha256"][WEIGHTS]:
-                raise ValueError(f"{WEIGHTS} does not match {MANIFEST}")
+        remedy = f"Make one: unclip train bridge LIBRARY --to MODEL -o {folder}"
+        with usable(FilePath(folder), "bridge", remedy):
+            told, weights = read_arrays(FilePath(folder), NAME)
             source, target = (Space(**told[name]) for name in ("space", "target"))
             models = (str(told["model"]), str(told["target_model"]))
-            bridge = cls(
-                source, target, load(content), float(told["width"]), told["figures"], models
-            )
+            bridge = cls(source, target, weights, float(told["width"]), told["figures"], models)
             bridge._check()
-        except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError,
-                AttributeError, SafetensorError) as error:  # fmt: skip
-            raise WeightsMissing(
-                f"{folder} holds no bridge that can be used: {error}. Make one: "
-                f"unclip train bridge LIBRARY --to MODEL -o {folder}"
-            ) from error
         return bridge
 
     def _check(self) -> None:

@@ -3,8 +3,6 @@
 A sparse autoencoder of directions. It works on vectors; it knows no image, no model and no library.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
@@ -14,14 +12,15 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from jaxtyping import Float, Int
 
-from explorer.errors import QueryError, WeightsMissing
-from explorer.files import file_sha256, make_folder, write_file
+from explorer.array_files import read_arrays, usable, write_arrays
+from explorer.errors import QueryError
 from explorer.points import Points, Space
 
 if TYPE_CHECKING:
     import torch
 
-MANIFEST, WEIGHTS = "features.json", "features.safetensors"
+NAME = "features"  # of its files
+MANIFEST, WEIGHTS = f"{NAME}.json", f"{NAME}.safetensors"
 BATCH = 256
 PARTS = (0.125, 0.25, 0.5, 1)  # of the features: each first part learns to do alone
 RATE = 2e-3  # of Adam
@@ -182,23 +181,10 @@ class Features:
         Raises:
             DiskError: the disk refuses.
         """
-        from safetensors.numpy import save
-
-        folder = FilePath(folder)
-        make_folder(folder)
-        (folder / MANIFEST).unlink(missing_ok=True)  # a mixture of old and new is never whole
         arrays = {name: np.asarray(getattr(self, name), np.float32) for name in _ARRAYS}
-        write_file(folder / WEIGHTS, save(arrays))
-        values = {
-            "kind": "features",
-            "space": asdict(self.space),
-            "active": self.active,
-            "names": list(self.names),
-            "made_from": self.made_from,
-            "sha256": {WEIGHTS: file_sha256(folder / WEIGHTS)},
-        }
-        content = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-        write_file(folder / MANIFEST, content.encode())
+        values = {"space": asdict(self.space), "active": self.active,
+                  "names": list(self.names), "made_from": self.made_from}  # fmt: skip
+        write_arrays(FilePath(folder), NAME, arrays, values)
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> Self:
@@ -207,16 +193,8 @@ class Features:
         Raises:
             WeightsMissing: there are none, or a file is damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
-        folder = FilePath(folder)
-        try:
-            told = json.loads((folder / MANIFEST).read_text("utf-8"))
-            content = (folder / WEIGHTS).read_bytes()
-            if hashlib.sha256(content).hexdigest() != told["sha256"][WEIGHTS]:
-                raise ValueError(f"{WEIGHTS} does not match {MANIFEST}")
-            arrays = load(content)
+        with usable(FilePath(folder), NAME, "Fit them again: unclip features LIBRARY"):
+            told, arrays = read_arrays(FilePath(folder), NAME)
             found = cls(
                 Space(**told["space"]),
                 arrays["middle"],
@@ -229,12 +207,6 @@ class Features:
                 made_from=str(told["made_from"]),
             )
             found._check()
-        except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError,
-                AttributeError, SafetensorError) as error:  # fmt: skip
-            raise WeightsMissing(
-                f"{folder} holds no features that can be used: {error}. Fit them again: unclip "
-                "features LIBRARY"
-            ) from error
         return found
 
     def _check(self) -> None:

@@ -1,15 +1,14 @@
 """Bridges: laws of the map, and `unclip train bridge` from a library to a decoded image."""
 
-import json
 import shutil
 
 import numpy as np
 import pytest
 from app_pages import errors, open_page
 from families import WRITERS
+from forged_arrays import forge, retell
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from safetensors.numpy import load_file, save_file
 from test_models import write_folder
 from test_train import done, unclip_
 
@@ -17,7 +16,6 @@ from explorer.app import state
 from explorer.bridge import MANIFEST, MIN_PAIRS, WEIGHTS, Bridge
 from explorer.decoder.bridged import BridgedDecoder
 from explorer.errors import QueryError, SideMismatch, SpaceMismatch, UnknownModel, WeightsMissing
-from explorer.files import file_sha256
 from explorer.library import Library
 from explorer.models import load
 from explorer.models.trained import bridge_beside
@@ -127,26 +125,14 @@ HARM = {
     "gone": lambda f: (f / WEIGHTS).unlink(),
     "no manifest": lambda f: (f / MANIFEST).unlink(),
     "other json": lambda f: (f / MANIFEST).write_text("[1]"),
-    "not finite": lambda f: forge(f, linear=np.full((13, 8), np.nan, np.float32)),
-    "other shape": lambda f: forge(f, linear=np.zeros((2, 2), np.float32)),
-    "no map": lambda f: forge(f, norms=None),
-    "no width": lambda f: retell(f, width=float("nan")),
-    "width that is none": lambda f: retell(f, width=[]),
-    "a space that is none": lambda f: retell(f, target={"dimension": 7}),
-    "another space": lambda f: retell(f, target={"name": "b", "dimension": 70, "fingerprint": ""}),
+    "not finite": lambda f: forge(f, "bridge", linear=np.full((13, 8), np.nan, np.float32)),
+    "other shape": lambda f: forge(f, "bridge", linear=np.zeros((2, 2), np.float32)),
+    "no map": lambda f: forge(f, "bridge", norms=None),
+    "no width": lambda f: retell(f, "bridge", width=float("nan")),
+    "width that is none": lambda f: retell(f, "bridge", width=[]),
+    "a space that is none": lambda f: retell(f, "bridge", target={"dimension": 7}),
+    "another space": lambda f: retell(f, "bridge", target=vars(Space("b", 70, ""))),
 }  # fmt: skip
-
-
-def forge(folder, **arrays):
-    """Weights that fit their checksum."""
-    both = {**load_file(folder / WEIGHTS), **arrays}
-    save_file({k: v for k, v in both.items() if v is not None}, folder / WEIGHTS)
-    retell(folder, sha256={WEIGHTS: file_sha256(folder / WEIGHTS)})
-
-
-def retell(folder, **values):
-    told = json.loads((folder / MANIFEST).read_text()) | values
-    (folder / MANIFEST).write_text(json.dumps(told))
 
 
 @pytest.mark.parametrize("harm", HARM)
@@ -271,9 +257,9 @@ def test_what_a_bridge_names_is_loaded_on_its_word(bridged, clip, tmp_path):
     strange = write_folder(tmp_path / "strange")
     config = strange / "open_clip_config.json"
     config.write_text(config.read_text() + "\n")  # so that it is not one that was trusted
-    retell(folder, target_model=f"openclip:{strange}")
+    retell(folder, "bridge", target_model=f"openclip:{strange}")
     with pytest.raises(WeightsMissing, match=f"--trust {strange}"):
         load(clip, device="cpu", decoder=folder)
-    retell(folder, target_model="kandinsky-2.2")
+    retell(folder, "bridge", target_model="kandinsky-2.2")
     with pytest.raises((WeightsMissing, SpaceMismatch), match="starts no download|weights"):
         load(clip, device="cpu", decoder=folder)

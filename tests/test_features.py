@@ -5,16 +5,15 @@ import shutil
 
 import numpy as np
 import pytest
+from forged_arrays import forge, retell
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from PIL import Image
-from safetensors.numpy import load_file, save_file
 from test_train import done, unclip_
 
 from analysis import autoencoder
 from explorer.errors import QueryError, SideMismatch, SpaceMismatch, WeightsMissing
 from explorer.features import MANIFEST, WEIGHTS, Features
-from explorer.files import file_sha256
 from explorer.library import Library
 from explorer.points import Points, Space
 from explorer.regions.learnt import library_features
@@ -120,27 +119,18 @@ def test_what_was_saved_is_read_again(features, tmp_path):
     assert (again.names, again.made_from, again.space) == (named.names, "x", PLANTED)
 
 
-def forge(folder, **arrays):
-    both = {**load_file(folder / WEIGHTS), **arrays}
-    save_file({k: v for k, v in both.items() if v is not None}, folder / WEIGHTS)
-    retell(folder, sha256={WEIGHTS: file_sha256(folder / WEIGHTS)})
-
-
-def retell(folder, **values):
-    told = json.loads((folder / MANIFEST).read_text()) | values
-    (folder / MANIFEST).write_text(json.dumps(told))
-
-
 HARM = {
     "cut": lambda f: (f / WEIGHTS).write_bytes((f / WEIGHTS).read_bytes()[:999]),
     "gone": lambda f: (f / WEIGHTS).unlink(),
     "other json": lambda f: (f / MANIFEST).write_text("[1]"),
-    "not finite": lambda f: forge(f, middle=np.full(16, np.nan, np.float32)),
-    "other shape": lambda f: forge(f, reading=np.zeros((2, 2), np.float32)),
-    "missing": lambda f: forge(f, usual=None),
-    "too active": lambda f: retell(f, active=99),
-    "too few names": lambda f: retell(f, names=["cat"]),
-    "another space": lambda f: retell(f, space={"name": "b", "dimension": 7, "fingerprint": ""}),
+    "not finite": lambda f: forge(f, "features", middle=np.full(16, np.nan, np.float32)),
+    "other shape": lambda f: forge(f, "features", reading=np.zeros((2, 2), np.float32)),
+    "missing": lambda f: forge(f, "features", usual=None),
+    "too active": lambda f: retell(f, "features", active=99),
+    "too few names": lambda f: retell(f, "features", names=["cat"]),
+    "another space": lambda f: retell(
+        f, "features", space={"name": "b", "dimension": 7, "fingerprint": ""}
+    ),
 }
 
 

@@ -23,6 +23,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.refusals",
     },
     {
+        "explorer.array_files",
         "explorer.cache_files",
         "explorer.points",
         "explorer.images",
