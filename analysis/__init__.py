@@ -29,6 +29,7 @@ Beside them stands what questions share:
     scenes       drawn pairs of images that differ in one binding
     trials       images with a true and a false caption, from published benchmarks
     vocabulary   the words that points are told in; `sparse` tells them, `autoencoder` needs none
+    residuals    what one encoder knows that another does not
 
 Intervals, recall and distances are in `explorer.metrics`.
 """

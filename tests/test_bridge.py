@@ -135,12 +135,20 @@ HARM = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bridge")
+    Bridge.fit(*pairs()).save(folder)
+    return folder
+
+
 @pytest.mark.parametrize("harm", HARM)
-def test_a_damaged_or_forged_bridge_is_one_clear_error(harm, tmp_path):
-    Bridge.fit(*pairs()).save(tmp_path)
-    HARM[harm](tmp_path)
+def test_a_damaged_or_forged_bridge_is_one_clear_error(harm, saved, tmp_path):
+    folder = shutil.copytree(saved, tmp_path / "harmed")
+    assert Bridge.load(folder).target == B
+    HARM[harm](folder)
     with pytest.raises(WeightsMissing, match="no bridge that can be used.*unclip train bridge"):
-        Bridge.load(tmp_path)
+        Bridge.load(folder)
 
 
 # Decoders over a bridge: tests/test_contract.py holds them to what every decoder must do

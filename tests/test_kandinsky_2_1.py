@@ -10,27 +10,20 @@ from diffusers import (
     KandinskyInpaintPipeline,
     KandinskyPipeline,
     KandinskyPriorPipeline,
-    PriorTransformer,
-    UnCLIPScheduler,
     UNet2DConditionModel,
     VQModel,
 )
 from diffusers.pipelines.kandinsky.text_encoder import MultilingualCLIP
 from PIL import Image
-from test_kandinsky import SEEDS, STEPS, corner, far, images, traced
+from test_kandinsky import BATCHES, SEEDS, STEPS, corner, far, images, prior_agrees, traced
 from tiny_kandinsky import write_scheduler
 from tiny_kandinsky_2_1 import SCHEDULER, tiny_kandinsky_2_1
 from transformers import (
-    CLIPImageProcessor,
-    CLIPTextModelWithProjection,
-    CLIPTokenizer,
-    CLIPVisionModelWithProjection,
     XLMRobertaTokenizer,
 )
 
 from explorer.models import load
 from explorer.models.shared.checkpoint import load_part
-from explorer.models.shared.transformer_prior import generator_for
 from explorer.settings import Settings
 
 WORDS = {"prompt": "a red cat", "negative_prompt": "dog"}
@@ -140,32 +133,9 @@ def test_the_network_for_inpainting_reads_and_gives_what_it_does_in_diffusers_pi
         assert far(torch.cat([more["image"], more["kept"]], 1)[0], sample[0, 4:]) <= 1e-5
 
 
-@pytest.mark.parametrize(("n", "guidance"), [(1, 1.0), (3, 4.0)])
+@BATCHES
 def test_the_prior_and_the_point_of_no_image_are_diffusers(n, guidance, folder, model):
-    place = folder / "prior"
-    theirs = KandinskyPriorPipeline(
-        prior=load_part(PriorTransformer, place / "prior", "cpu", "float32"),
-        scheduler=UnCLIPScheduler.from_pretrained(place / "scheduler"),
-        text_encoder=load_part(
-            CLIPTextModelWithProjection, place / "text_encoder", "cpu", "float32"
-        ),
-        image_encoder=load_part(
-            CLIPVisionModelWithProjection, place / "image_encoder", "cpu", "float32"
-        ),
-        tokenizer=CLIPTokenizer.from_pretrained(place / "tokenizer"),
-        image_processor=CLIPImageProcessor.from_pretrained(place / "image_processor"),
-    )
-    theirs.set_progress_bar_config(disable=True)
-    words = ["a red cat", "dog", ""][:n]
-    generators = [generator_for(7, 0) for _ in words]
-    expected = theirs(
-        words, generator=generators, guidance_scale=guidance, num_inference_steps=STEPS
-    )
-    model.prior.steps, model.prior.guidance = STEPS, guidance
-    found = model.prior.sample(words, seed=7, candidates=1)
-    assert far(found.vectors, expected.image_embeds) <= 1e-4
-    _, nothing = model.decoder.condition(found)
-    assert far(nothing["image_embeds"], expected.negative_image_embeds) <= 1e-4
+    assert prior_agrees(KandinskyPriorPipeline, folder / "prior", model, n, guidance)
 
 
 def test_words_and_negative_words_matter_and_the_latter_only_under_guidance(model, points):

@@ -65,15 +65,15 @@ def tiny_kandinsky(folder):
     write_prior(folder / "prior")
     movq = VQModel(**MOVQ)
     for seed, (name, own) in enumerate(OWN.items()):
-        write_unet(folder / name / "unet", own, seed)
+        write_unet(folder / name / "unet", UNET | own, seed)
         save(movq, folder / name / "movq")
         write_scheduler(folder / name, SCHEDULER)
     return folder
 
 
-def write_unet(folder, own, seed):
+def write_unet(folder, config, seed):
     """Write a UNet whose output is small, so that steps are smooth and can be inverted."""
-    unet = UNet2DConditionModel(**UNET | own)
+    unet = UNet2DConditionModel(**config)
     save(unet, folder, seed)
     unet.conv_out.weight.data *= 0.03
     unet.conv_out.bias.data *= 0.03

@@ -1,9 +1,10 @@
 """Kandinsky 2.1 with tiny random networks, in the layout of the released repositories."""
 
-from diffusers import UNet2DConditionModel, VQModel
+from diffusers import VQModel
 from diffusers.pipelines.kandinsky.text_encoder import MCLIPConfig, MultilingualCLIP
 from tiny_clip import DIMENSION, save
-from tiny_kandinsky import MOVQ, write_prior, write_scheduler
+from tiny_kandinsky import MOVQ, write_prior, write_scheduler, write_unet
+from tiny_kandinsky import UNET as OF_2_2
 from transformers import XLMRobertaTokenizer
 
 SCHEDULER = {  # as in diffusers' conversion, without thresholding, which looks at whole images
@@ -19,21 +20,11 @@ SCHEDULER = {  # as in diffusers' conversion, without thresholding, which looks 
     "thresholding": False,
 }
 WORDS = 32  # width of the token states
-UNET = {
-    "sample_size": 8,
-    "in_channels": 4,
-    "out_channels": 8,
+UNET = OF_2_2 | {
     "addition_embed_type": "text_image",
-    "down_block_types": ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
-    "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
-    "up_block_types": ("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
-    "block_out_channels": (32, 32),
-    "layers_per_block": 1,
     "encoder_hid_dim": WORDS,
     "encoder_hid_dim_type": "text_image_proj",
     "cross_attention_dim": DIMENSION,
-    "attention_head_dim": 8,
-    "resnet_time_scale_shift": "scale_shift",
 }
 OWN = {"decoder": {}, "inpaint": {"in_channels": 9}}  # what each network has of its own
 LETTERS = "▁abcdefghijklmnopqrstuvwxyz"
@@ -45,11 +36,7 @@ def tiny_kandinsky_2_1(folder):
     write_prior(folder / "prior", quick_gelu=True)
     movq = VQModel(**MOVQ)
     for seed, (name, own) in enumerate(OWN.items()):
-        unet = UNet2DConditionModel(**UNET | own)
-        save(unet, folder / name / "unet", seed)
-        unet.conv_out.weight.data *= 0.03  # so that steps are smooth and can be inverted
-        unet.conv_out.bias.data *= 0.03
-        unet.save_pretrained(folder / name / "unet")
+        write_unet(folder / name / "unet", UNET | own, seed)
         save(movq, folder / name / "movq")
         write_scheduler(folder / name, SCHEDULER)
     write_words(folder / "decoder")

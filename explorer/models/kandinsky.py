@@ -22,7 +22,7 @@ from explorer.errors import WeightsMissing
 from explorer.images import as_rgb
 from explorer.models import Card, Model
 from explorer.models.shared.checkpoint import load_part, read_config
-from explorer.models.shared.clip_towers import load_towers
+from explorer.models.shared.clip_towers import TransformersEncoder, load_towers
 from explorer.models.shared.hub import Release, released_card
 from explorer.models.shared.latent import LatentDecoder
 from explorer.models.shared.manifest import digest
@@ -72,6 +72,25 @@ class Parts:
         name = self.name if part in ("prior", "decoder") else f"{self.name}:{part}"
         return release.folder(name, own)
 
+    def words(
+        self, space: str, source: str, device: str
+    ) -> tuple[TransformersEncoder, TransformerPrior]:
+        """Return the encoder and the prior of the part `prior`.
+
+        Args:
+            space: the open_clip model with the same towers.
+        """
+        prior = self.folder("prior", source)
+        encoder = load_towers(
+            space,
+            image=prior / "image_encoder",
+            text=prior / "text_encoder",
+            tokenizer=prior / "tokenizer",
+            preprocess=prior / "image_processor",
+            device=device,
+        )
+        return encoder, TransformerPrior(prior / "prior", prior / "scheduler", encoder)
+
     def needed(self, variant: str) -> tuple[Release, ...]:
         """Return the repositories of "", or of one part more; a local folder has none."""
         if variant not in ("", "prior", "decoder") and variant in self.releases:
@@ -117,16 +136,7 @@ def build(variant: str, device: str) -> Model:
     Raises:
         WeightsMissing: they are not on this machine and cannot be downloaded.
     """
-    prior = PARTS.folder("prior", variant)
-    encoder = load_towers(
-        SPACE,
-        image=prior / "image_encoder",
-        text=prior / "text_encoder",
-        tokenizer=prior / "tokenizer",
-        preprocess=prior / "image_processor",
-        device=device,
-    )
-    words = TransformerPrior(prior / "prior", prior / "scheduler", encoder)
+    encoder, words = PARTS.words(SPACE, variant, device)
     decoder = KandinskyDecoder(variant, encoder, words.norms, device)
     return Model(NAME, encoder.space, encoder, words, decoder)
 

@@ -13,9 +13,7 @@ from explorer.models import Card, Model
 from explorer.models.kandinsky import TOWERS, KandinskyDecoder, Parts
 from explorer.models.openclip import clean_texts
 from explorer.models.shared.checkpoint import load_tokenizer
-from explorer.models.shared.clip_towers import load_towers
 from explorer.models.shared.hub import Release, released_card
-from explorer.models.shared.transformer_prior import TransformerPrior
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -50,16 +48,7 @@ def build(variant: str, device: str) -> Model:
     Raises:
         WeightsMissing: they are not on this machine and cannot be downloaded.
     """
-    prior = PARTS.folder("prior", variant)
-    encoder = load_towers(
-        SPACE,
-        image=prior / "image_encoder",
-        text=prior / "text_encoder",
-        tokenizer=prior / "tokenizer",
-        preprocess=prior / "image_processor",
-        device=device,
-    )
-    words = TransformerPrior(prior / "prior", prior / "scheduler", encoder)
+    encoder, words = PARTS.words(SPACE, variant, device)
     decoder = Kandinsky21Decoder(variant, encoder, words.norms, device)
     return Model(NAME, encoder.space, encoder, words, decoder)
 
