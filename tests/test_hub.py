@@ -80,15 +80,19 @@ def test_a_full_disk_is_told_as_one(where, hub, monkeypatch):
 
 
 UNPINNED = {  # repositories of which no commit is known, and why that is borne
-    "kandinsky-community/kandinsky-2-1": "decoders have the weights' checksum",
-    "kandinsky-community/kandinsky-2-1-prior": "the space has the weights' checksum",
     "sd2-community/stable-diffusion-2-1-unclip": "a mirror; decoders have the weights' checksum",
     "sd2-community/stable-diffusion-2-1-unclip-small": "the same",
 }
+RELEASED = [
+    *(name for name in MODELS if name not in ("pocket", "openclip")),
+    *("kandinsky-2.2:inpaint", "kandinsky-2.2:controlnet", "kandinsky-2.1:inpaint"),
+    "ip-adapter-sdxl:vit-h",
+]
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in ("pocket", "openclip")])
+@pytest.mark.parametrize("name", RELEASED)
 def test_every_family_asks_for_a_commit(name):
+    assert releases_of(name)
     for release in releases_of(name):
         pinned = re.fullmatch("[0-9a-f]{40}", release.revision)
         assert pinned or len(release.commit) >= 7 or release.repository in UNPINNED

@@ -28,15 +28,25 @@ PARTS = Parts(
     NAME,
     "prior and decoder, and optionally inpaint",
     {
-        "prior": Release(f"{OWNER}-prior", "main", (*TOWERS, "prior/*", "scheduler/*"), 5810),
+        "prior": Release(
+            f"{OWNER}-prior",
+            "b726af62d69111bbf62b5d71bb9d90d9867fbce4",
+            (*TOWERS, "prior/*", "scheduler/*"),
+            5800,
+        ),
         "decoder": Release(
             OWNER,
-            "main",
+            "04b366659663bf60deacb96fd3e38f1cb39a3be4",
             ("unet/*", "movq/*", "scheduler/*", "text_encoder/*", "tokenizer/*"),
-            7430,
+            7446,
         ),
         # with the same movq and text encoder
-        "inpaint": Release(f"{OWNER}-inpaint", "main", ("unet/*", "scheduler/*"), 4920),
+        "inpaint": Release(
+            f"{OWNER}-inpaint",
+            "1ecbdf9b40b35eb9106ece73976f92b13f475433",
+            ("unet/*", "scheduler/*"),
+            4915,
+        ),
     },
 )
 CONTEXT = 77  # tokens of a prompt, as in diffusers' pipelines
