@@ -9,13 +9,16 @@ import tiny_kandinsky
 import tiny_kandinsky_2_1
 import tiny_karlo
 import tiny_stable
+import tiny_stable_cascade
 
 WRITERS = {  # name in MODELS -> writes what `load(name, source=folder)` reads
     "kandinsky-2.2": tiny_kandinsky.tiny_kandinsky,
     "kandinsky-2.1": tiny_kandinsky_2_1.tiny_kandinsky_2_1,
     "karlo": tiny_karlo.tiny_karlo,
+    "stable-cascade": tiny_stable_cascade.tiny_stable_cascade,
     "stable-unclip": tiny_stable.tiny_stable_unclip,
     "stable-unclip-small": tiny_stable.tiny_stable_unclip_small,
     "ip-adapter-sd15": tiny_ip_adapter.tiny_ip_adapter_sd15,
     "ip-adapter-sdxl": tiny_ip_adapter.tiny_ip_adapter_sdxl,
 }
+SIZES = {"stable-cascade": (256, 256)}  # of those that would decode images of 1024 pixels

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from families import WRITERS
+from families import SIZES, WRITERS
 from PIL import Image, ImageDraw
 from test_models import write_folder
 
@@ -42,6 +42,8 @@ def complete(request, tmp_path_factory):
     name, _, bridged = request.param.partition(" ")
     source = None if name == "pocket" else WRITERS[name](place / name)
     model = load(name, device="cpu", source=source)
+    if name in SIZES:
+        model = replace(model, decoder=model.decoder.with_options(image_size=SIZES[name]))
     if not bridged:
         return model
     tiny = load(f"openclip:{write_folder(place / 'tiny')}", device="cpu")

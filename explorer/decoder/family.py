@@ -52,7 +52,8 @@ class Family(ABC):
     fingerprint: str  # of the decoder's own weights, for recipes
     latent_shape: tuple[int, int, int]  # C h w
     image_size: tuple[int, int]  # width and height of the images that it paints
-    scheduler_config: dict[str, Any]  # of diffusers, whole: class, betas, prediction, clipping
+    scheduler_config: dict[str, Any]  # of diffusers, whole: class, betas, prediction, clipping;
+    # `own` in it: what differs with the solver "own"
     steps: int  # default number of steps
     guidance: float  # default guidance; 1 = off
     model: str = ""  # the name under which `load` finds this decoder's encoder, for remedies

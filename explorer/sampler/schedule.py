@@ -38,7 +38,8 @@ def schedule(config: dict[str, Any], settings: Settings) -> Any:
     them as it does with DDIM.
 
     Args:
-        config: a diffusers scheduler config; "own" needs its `_class_name`.
+        config: a diffusers scheduler config; "own" needs its `_class_name`, and takes what `own`
+            in it says instead.
 
     Raises:
         QueryError: the schedule cannot be cut into these steps, or "own" is of no known class.
@@ -56,7 +57,8 @@ def schedule(config: dict[str, Any], settings: Settings) -> Any:
             f"Ask for 1 to {train_steps}."
         )
     if solver == "own":
-        scheduler: Any = _own(config)
+        own = config.get("own")
+        scheduler: Any = _own(config | own if isinstance(own, dict) else config)
     elif solver == "ddim":
         scheduler = _built(DDIMScheduler, known)
     else:
@@ -80,7 +82,7 @@ def _own(config: dict[str, Any]) -> Any:
             f"The decoder's scheduler config names no scheduler that is known ({name}), so there "
             'is no solver "own". Choose "ddim", "dpm" or "unipc".'
         )
-    return _built(getattr(diffusers, name), config)
+    return _built(getattr(diffusers, name), {k: v for k, v in config.items() if k != "own"})
 
 
 def _built(kind: Any, config: dict[str, Any]) -> Any:

@@ -96,9 +96,10 @@ def load_tokenizer(folder: FilePath, kind: str = "CLIPTokenizer") -> Any:
 
 
 def _variant(folder: FilePath) -> str | None:
-    """Return "fp16" if a folder has weights of half precision only, else None."""
-    files = list(folder.glob("*.safetensors"))
-    return "fp16" if files and all(".fp16." in file.name for file in files) else None
+    """Return "fp16" or "bf16" if a folder has weights of that half precision only, else None."""
+    names = [file.name for file in folder.glob("*.safetensors")]
+    halves = (half for half in ("fp16", "bf16") if all(f".{half}." in name for name in names))
+    return next(halves, None) if names else None
 
 
 @contextmanager

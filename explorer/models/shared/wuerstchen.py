@@ -1,0 +1,69 @@
+"""Würstchen: the continuous noise schedule of Stable Cascade, for samplers of whole timesteps.
+
+Time goes from 1, noise, to 0. Here it is cut into 1000 timesteps, of which t stands for the time
+(t + 1)/1000, so that every solver of the sampler can be used.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+LEVELS = 1000
+
+
+def ratio(t: "torch.Tensor") -> "torch.Tensor":
+    """Return the time of timesteps."""
+    return (t + 1) / LEVELS
+
+
+def discrete(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a DDPMScheduler with the noise of a DDPMWuerstchenScheduler.
+
+    The solver "own" begins at time 1, as diffusers' pipelines do; others just below.
+
+    >>> config = discrete({"s": 0.008, "scaler": 1.0})
+    >>> len(config["trained_betas"]), round(config["trained_betas"][0], 6)
+    (1000, 0.0001)
+    """
+    import torch
+    from diffusers import DDPMWuerstchenScheduler
+
+    times = ratio(torch.arange(LEVELS))
+    theirs = DDPMWuerstchenScheduler.from_config(config)
+    signal = theirs.add_noise(torch.ones(LEVELS), torch.zeros(LEVELS), times)  # the root of ᾱ
+    kept = signal.double() ** 2
+    before = torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
+    return {
+        "_class_name": "DDPMScheduler",
+        "num_train_timesteps": LEVELS,
+        "trained_betas": (1 - kept / before).tolist(),
+        "prediction_type": "epsilon",
+        "clip_sample": False,
+        "timestep_spacing": "leading",  # at time 1 an error of ε is one of 100 ε in the estimate
+        "own": {"timestep_spacing": "trailing"},
+    }
+
+
+def step(
+    config: dict[str, Any],
+    scheduler: Any,
+    output: "torch.Tensor",
+    index: int,
+    latents: "torch.Tensor",
+    generators: "Sequence[torch.Generator]",
+) -> Any:
+    """Run step `index` of a DDPMWuerstchenScheduler at the times of `scheduler`'s timesteps.
+
+    Args:
+        config: of the DDPMWuerstchenScheduler.
+        scheduler: of the config that `discrete` gives.
+    """
+    from diffusers import DDPMWuerstchenScheduler
+
+    theirs = DDPMWuerstchenScheduler.from_config(config)
+    theirs.set_timesteps(timesteps=[*ratio(scheduler.timesteps).tolist(), 0.0])
+    theirs.timesteps = theirs.timesteps.to(latents.device)
+    now = theirs.timesteps[index].expand(len(latents))
+    return theirs.step(output, now, latents, generator=list(generators))
