@@ -158,8 +158,8 @@ class Query:
             raise SideMismatch(
                 f"A decoder takes image-side points, but this model has no prior to map "
                 f"{texts[0]!r} to the image side. Give one of its space or over a bridge, as "
-                "--prior karlo for OpenAI's ViT-L/14 (`unclip models` says who has one), or use "
-                "images only."
+                "--prior kandinsky-2.1 for OpenAI's ViT-L/14 (`unclip models` says who lends one), "
+                'or start from an image, with words beside it: --option prompt="…".'
             )
         words = prior.sample(texts, seed=seed) if texts and prior else None
         return self._sum(words, self._images(encoder))

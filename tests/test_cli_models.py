@@ -1,6 +1,7 @@
 """Getting, finding and removing weights on the command line, from a hub on this machine."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -78,6 +79,17 @@ def test_what_cannot_be_had_is_one_line_with_the_remedy(words, said):
     assert result.exit_code == 2, result.output
     assert said in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_the_list_says_who_lends_a_prior_what_licences_allow_and_the_commits():
+    told = unclip("models").stdout
+    entries = {words.split("\n")[0]: words for words in re.split(r"\n(?=\S)", told)}
+    small, cascade = entries["stable-unclip-small"], entries["stable-cascade"]
+    assert "reads points of: openclip:ViT-L-14/openai" in small
+    assert "prior: no (--prior kandinsky-2.1 or karlo)" in small
+    assert "Research Community License (no commercial use)" in cascade
+    assert "Apache-2.0 (any use)" in entries["kandinsky-2.1"]
+    assert "stabilityai/stable-cascade at a89f66d" in cascade
 
 
 def test_pocket_needs_no_getting():

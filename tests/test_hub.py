@@ -4,6 +4,7 @@ import errno
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fake_hub import commit_of, hub_of
@@ -96,6 +97,16 @@ def test_every_family_asks_for_a_commit(name):
     for release in releases_of(name):
         pinned = re.fullmatch("[0-9a-f]{40}", release.revision)
         assert pinned or len(release.commit) >= 7 or release.repository in UNPINNED
+
+
+def test_the_page_of_weights_lists_every_repository_with_its_commit_and_size():
+    page = (Path(__file__).parents[1] / "docs/weights.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")] for line in page.splitlines()]
+    listed = {(row[2], row[3], row[5]) for row in rows if len(row) == 9}
+    for name in RELEASED[:-1]:  # the last is told below the table
+        for release in releases_of(name):
+            size = f"{release.megabytes / 1000:.1f}"
+            assert (release.repository, release.at, size) in listed
 
 
 def test_a_pull_request_that_moved_is_not_fetched(hub):

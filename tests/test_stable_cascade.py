@@ -22,7 +22,7 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 from explorer import sampler
 from explorer.errors import WeightsMissing
 from explorer.models import load
-from explorer.models.shared import compressor
+from explorer.models.shared import compressor, wuerstchen
 from explorer.models.shared.checkpoint import load_part
 from explorer.models.shared.hub import releases_of
 from explorer.settings import Settings
@@ -151,6 +151,12 @@ def test_another_network_for_images_is_refused(folder, tmp_path):
     broken = load("stable-cascade", source=copy, device="cpu").decoder
     with pytest.raises(WeightsMissing, match="not the EfficientNet.*models get stable-cascade"):
         broken.to_latent(images(1))
+
+
+@pytest.mark.parametrize("noise", [{"s": -1.0}, {"s": "x"}, {"scaler": [1]}])
+def test_a_scheduler_without_a_noise_schedule_is_refused(noise):
+    with pytest.raises(WeightsMissing, match="no noise schedule.*models get stable-cascade"):
+        wuerstchen.discrete(noise)
 
 
 def test_sides_are_rounded_up_to_cells(model):

@@ -90,15 +90,14 @@ def near_its_input(unet):
 
 def write_compressor(file):
     """Random weights, with statistics of images, so that cells differ."""
-    torch.manual_seed(0)
     network = compressor.network(CHANNELS).to_empty(device="cpu")
-    for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            module.reset_parameters()
-        elif isinstance(module, torch.nn.BatchNorm2d):
-            module.reset_parameters()
-            module.momentum = None  # the mean over all that is seen
-    with torch.no_grad():
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d | torch.nn.BatchNorm2d):
+                module.reset_parameters()
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # the mean over all that is seen
         noise = torch.nn.functional.interpolate(torch.randn(8, 3, 8, 8), (128, 128))
         network.train()(noise)
     save_file(network.state_dict(), file)

@@ -32,7 +32,7 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
         {"name": name, "weights_here": None, **asdict(each)} for name, each in SHORT_NAMES.items()
     ]
     shown = [{k: _plain(v) for k, v in card.items()} for card in cards]
-    lines = [line for card in shown for line in _card_lines(card)]
+    lines = [line for card in shown for line in _card_lines(card, shown)]
     lines += [line for name, each in SHORT_NAMES.items() for line in _short_lines(name, each)]
     report([*cards, *short], as_json, lines)
 
@@ -41,11 +41,14 @@ def _plain(value: object) -> str:
     return ", ".join(value) if isinstance(value, list) else plain(value)
 
 
-def _card_lines(card: dict[str, str]) -> list[str]:
+def _card_lines(card: dict[str, str], cards: list[dict[str, str]]) -> list[str]:
+    alike = (other for other in cards if other["space"] == card["space"] and other != card)
+    lenders = [other["name"] for other in alike if other["prior"] == "yes"]
+    lent = f" (--prior {' or '.join(lenders)})" if lenders and card["prior"] == "no" else ""
     return [
         card["name"],
-        f"  space: {card['space']}; dimensions: {card['dimension']}; decoder: {card['decoder']}; "
-        f"prior: {card['prior']}",
+        f"  reads points of: {card['space']}; dimensions: {card['dimension']}; "
+        f"decoder: {card['decoder']}; prior: {card['prior']}{lent}",
         f"  size: {card['megabytes']} MB; licence: {card['licence']}{_in_words(card['licence'])}; "
         f"weights here: {card['weights_here']}",
         *([f"  from: {card['fetched_from']}"] if card["fetched_from"] else []),
@@ -54,6 +57,8 @@ def _card_lines(card: dict[str, str]) -> list[str]:
 
 def _in_words(licence: str) -> str:
     """Say what a licence allows."""
+    if "Non-Commercial" in licence:
+        return " (no commercial use)"
     if "RAIL" in licence:
         return " (any use but those that it lists as harmful)"
     return " (any use)" if licence in ("Apache-2.0", "MIT") else ""

@@ -162,7 +162,7 @@ class CascadeDecoder(Decoder):
         return (self._channels, *self._grid)
 
     @property
-    def image_size(self) -> tuple[int, int]:  # type: ignore[override]
+    def image_size(self) -> tuple[int, int]:
         height, width = (int(n * LATENTS_A_CELL) * self._pixels for n in self._grid)
         return width, height
 
@@ -180,7 +180,10 @@ class CascadeDecoder(Decoder):
             away += torch.tensor(self.negative.vectors, device=self.device)
         some, none = (
             {"clip_img": side, **{k: v.expand(len(z), *v.shape[1:]) for k, v in words.items()}}
-            for side, words in ((z, self._read(self.prompt)), (away, self._read(self.negative_prompt)))
+            for side, words in (
+                (z, self._read(self.prompt)),
+                (away, self._read(self.negative_prompt)),
+            )
         )
         return some, none
 
@@ -274,7 +277,7 @@ class CascadeDecoder(Decoder):
         return self._networks.get(part, lambda: self._load(part), alone=self.low_memory)
 
     def _load(self, part: str) -> Any:
-        from diffusers import StableCascadeUNet
+        from diffusers import StableCascadeUNet  # type: ignore[attr-defined]
         from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import PaellaVQModel
         from transformers import CLIPTextModelWithProjection
 

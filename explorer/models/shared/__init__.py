@@ -7,6 +7,7 @@ clip_towers, openclip_tags  encoders: CLIP of transformers, names of open_clip's
 fingerprint, preprocess     identity of an image tower, and its image transform
 latent, stable_diffusion    decoders on an autoencoder's latents
 patch_decoder               the decoder of pocket and of `unclip train`
+compressor, wuerstchen      Stable Cascade's: images as a small grid, its noise schedule
 token_prior                 the prior of pocket and of `unclip train`
 transformer_prior           the prior of Karlo and Kandinsky 2.2
 """

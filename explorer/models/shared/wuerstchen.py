@@ -7,6 +7,9 @@ Time goes from 1, noise, to 0. Here it is cut into 1000 timesteps, of which t st
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from explorer.errors import WeightsMissing
+from explorer.models.shared.checkpoint import MISMATCH
+
 if TYPE_CHECKING:
     import torch
 
@@ -23,10 +26,35 @@ def discrete(config: dict[str, Any]) -> dict[str, Any]:
 
     The solver "own" begins at time 1, as diffusers' pipelines do; others just below.
 
+    Raises:
+        WeightsMissing: the config holds no noise schedule.
+
     >>> config = discrete({"s": 0.008, "scaler": 1.0})
     >>> len(config["trained_betas"]), round(config["trained_betas"][0], 6)
     (1000, 0.0001)
     """
+    try:
+        betas = _betas(config)
+        wrong = "" if all(0 <= beta < 1 for beta in betas) else "its noise does not grow with time"
+    except MISMATCH as error:
+        wrong = (str(error).splitlines() or [type(error).__name__])[0]
+    if wrong:
+        raise WeightsMissing(
+            f"The scheduler_config.json of Stable Cascade has no noise schedule ({wrong}). "
+            "Download the checkpoint again: unclip models get stable-cascade"
+        )
+    return {
+        "_class_name": "DDPMScheduler",
+        "num_train_timesteps": LEVELS,
+        "trained_betas": betas,
+        "prediction_type": "epsilon",
+        "clip_sample": False,
+        "timestep_spacing": "leading",  # at time 1 an error of ε is one of 100 ε in the estimate
+        "own": {"timestep_spacing": "trailing"},
+    }
+
+
+def _betas(config: dict[str, Any]) -> list[float]:
     import torch
     from diffusers import DDPMWuerstchenScheduler
 
@@ -35,15 +63,8 @@ def discrete(config: dict[str, Any]) -> dict[str, Any]:
     signal = theirs.add_noise(torch.ones(LEVELS), torch.zeros(LEVELS), times)  # the root of ᾱ
     kept = signal.double() ** 2
     before = torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
-    return {
-        "_class_name": "DDPMScheduler",
-        "num_train_timesteps": LEVELS,
-        "trained_betas": (1 - kept / before).tolist(),
-        "prediction_type": "epsilon",
-        "clip_sample": False,
-        "timestep_spacing": "leading",  # at time 1 an error of ε is one of 100 ε in the estimate
-        "own": {"timestep_spacing": "trailing"},
-    }
+    betas: list[float] = (1 - kept / before).tolist()
+    return betas
 
 
 def step(
