@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.vocabulary import Vocabulary
-from explorer.features import PARTS, Features
+from explorer.features import Features
+from explorer.features.learning import PARTS
 from explorer.metrics import bootstrap
 from explorer.points import Points
 

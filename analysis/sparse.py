@@ -11,33 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis.vocabulary import Vocabulary
+from explorer.features.words import PENALTY, sparse, unit
 from explorer.points import Points
-
-PENALTY = 0.2  # tells an image of pocket's in about ten words
-
-
-def sparse(
-    directions: Float[np.ndarray, "N D"],
-    dictionary: Float[np.ndarray, "V D"],
-    penalty: float = PENALTY,
-) -> Float[np.ndarray, "N V"]:
-    """Weigh the rows of a dictionary, never below 0, so that few of them sum up to a direction.
-
-    Minimises |w·dictionary - direction|² + 2·penalty·Σw. A row takes part only if its product with
-    what the others leave is above the penalty.
-
-    Source: Bhalla et al. 2024 (SpLiCE), by scikit-learn's Lasso.
-
-    >>> sparse(np.array([[0.6, 0.8]]), np.eye(2), 0.25).round(4).tolist()
-    [[0.35, 0.55]]
-    """
-    from sklearn.linear_model import Lasso
-
-    # scikit-learn divides the square by 2 D
-    solver = Lasso(
-        penalty / dictionary.shape[1], positive=True, fit_intercept=False, max_iter=100_000
-    )
-    return np.stack([solver.fit(dictionary.T, row).coef_ for row in directions])
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +102,3 @@ def name(
     """
     rows = sparse(unit(directions.astype(np.float64)), vocabulary.dictionary, penalty)
     return [", ".join(heaviest(row, vocabulary, most)) for row in rows]
-
-
-def unit(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
-    """Directions of vectors; a zero vector stays zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -6,9 +6,10 @@ from coloured import dataset
 
 from analysis.dataset import Absent
 from analysis.questions import concepts
-from analysis.sparse import decompose, heaviest, name, sparse
+from analysis.sparse import decompose, heaviest, name
 from analysis.vocabulary import Vocabulary, words_of
 from explorer.errors import QueryError, SpaceMismatch
+from explorer.features.words import sparse
 from explorer.points import Points, Space
 
 ROOM = Space("room", 3, "0f")

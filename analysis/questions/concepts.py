@@ -17,10 +17,11 @@ from analysis.figures import lines, strip
 from analysis.questions.contrast import class_columns
 from analysis.questions.neighbours import medoids
 from analysis.section import Section
-from analysis.sparse import PENALTY, Concepts, decompose, name, unit
+from analysis.sparse import Concepts, decompose, name
 from analysis.vocabulary import Vocabulary, words_of
 from explorer.errors import QueryError
 from explorer.features import Features
+from explorer.features.words import PENALTY, unit
 from explorer.metrics import bootstrap, cosines
 from explorer.points import Points
 
