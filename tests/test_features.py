@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from test_train import done, unclip_
 
 from analysis import autoencoder
 from explorer.errors import QueryError, SideMismatch, SpaceMismatch, WeightsMissing
-from explorer.features import MANIFEST, WEIGHTS, Features
+from explorer.features import MANIFEST, WEIGHTS, Features, learning
 from explorer.library import Library
 from explorer.points import Points, Space
 from explorer.regions.learnt import library_features
@@ -81,6 +82,31 @@ def test_turning_moves_a_point_towards_the_feature_and_keeps_the_rest(features, 
         assert np.linalg.norm(turned.unit - points.unit, axis=1).max() > 1e-4
 
 
+def test_activations_depend_on_the_direction_alone_and_on_no_other_point(features):
+    points, _ = planted(40)
+    activations = features.of(points)
+    longer = features.of(points.with_vectors(3 * points.vectors))
+    np.testing.assert_allclose(longer, activations, atol=1e-5)
+    alone = np.concatenate([features.of(point) for point in points])
+    np.testing.assert_allclose(alone, activations, atol=1e-5)
+
+
+def test_of_equal_features_no_more_are_active_than_may_be(features):
+    points, _ = planted(9)
+    twice = replace(features, reading=np.repeat(features.reading[:, :1], 24, axis=1),
+                    offset=np.ones(24, np.float32))  # fmt: skip
+    assert ((twice.of(points) > 0).sum(1) == 2).all()
+
+
+def test_features_that_are_no_longer_active_are_revived(monkeypatch):
+    wide = np.random.default_rng(0).normal(size=(800, 16)) * np.geomspace(4, 0.3, 16)
+    points = Points(wide, PLANTED, "image")
+    used = [(Features.fit(points, 128, 2, steps=200).usual > 0).mean()]
+    monkeypatch.setattr(learning, "LEARNING", 0)  # of the steps
+    used.append((Features.fit(points, 128, 2, steps=200).usual > 0).mean())
+    assert used[0] > 0.9 > used[1]
+
+
 def test_a_feature_goes_by_number_or_name(features):
     named = features.with_names(["cat", *[""] * 22, "dog"])
     points, _ = planted(50)
@@ -103,8 +129,9 @@ def test_other_spaces_and_sides_are_refused(features):
         with pytest.raises(SpaceMismatch):
             verb(other)
     words = Points(np.eye(16), PLANTED, "text")
-    with pytest.raises(SideMismatch):
-        Features.fit(words)
+    for verb in (Features.fit, features.of, lambda points: features.edit(points, {0: 1})):
+        with pytest.raises(SideMismatch):
+            verb(words)
     with pytest.raises(QueryError, match="1 to 4 may be active"):
         Features.fit(planted(9)[0], 4, 5)
 

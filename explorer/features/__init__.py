@@ -94,11 +94,10 @@ class Features:
 
         Raises:
             SpaceMismatch: they are of another space.
+            SideMismatch: they are on the text side.
         """
-        self.space.check(points.space, "Features are those of one space.")
-        weights = np.maximum(_apart(points, self.middle) @ self.reading + self.offset, 0)
-        least = np.partition(weights, -self.active, axis=1)[:, -self.active, None]
-        return np.where(weights >= least, weights, 0)
+        self._check_points(points)
+        return self._read(_apart(points, self.middle))
 
     def explained(self, points: Points, first: int | None = None) -> Float[np.ndarray, " N"]:
         """Cosine of each direction from the middle with what the features make of it.
@@ -122,8 +121,9 @@ class Features:
         Raises:
             QueryError: there is no such feature.
             SpaceMismatch: the points are of another space.
+            SideMismatch: they are on the text side.
         """
-        self.space.check(points.space, "Features are those of one space.")
+        self._check_points(points)
         rows = points.unit.astype(np.float64) - self.middle
         far = np.linalg.norm(rows, axis=1, keepdims=True)
         moved = rows.copy()
@@ -203,6 +203,18 @@ class Features:
             )
             found._check()
         return found
+
+    def _read(self, rows: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N F"]:
+        """Return the activations of unit directions from the middle."""
+        read = np.maximum(rows @ self.reading + self.offset, 0)
+        highest = np.argpartition(read, -self.active, axis=1)[:, -self.active :]
+        activations = np.zeros_like(read)
+        np.put_along_axis(activations, highest, np.take_along_axis(read, highest, 1), 1)
+        return activations
+
+    def _check_points(self, points: Points) -> None:
+        self.space.check(points.space, "Features are those of one space.")
+        points.require_image_side()
 
     def _check(self) -> None:
         """Refuse arrays that do not fit each other."""

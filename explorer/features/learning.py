@@ -12,12 +12,18 @@ if TYPE_CHECKING:
 BATCH = 256
 PARTS = (0.125, 0.25, 0.5, 1)  # of the features: each first part learns to do alone
 RATE = 2e-3  # of Adam
+ROUND = 50  # steps, after which a feature that was never active in them is replaced
+LEARNING = 0.75  # of the steps; later ones replace none
 
 
 def learn(
     rows: Float[np.ndarray, "N D"], count: int, active: int, steps: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Train; return what is read off a direction, what is added, and the unit directions."""
+    """Train; return what is read off a direction, what is added, and the unit directions.
+
+    A feature that is no longer active starts again from what the others leave of some direction
+    (Bricken et al. 2023), so that few are dead in the end.
+    """
     import torch
     from torch.nn.functional import normalize
 
@@ -29,17 +35,48 @@ def learn(
     offset = torch.zeros(count, requires_grad=True)
     optimizer = torch.optim.Adam([features, reading, offset], RATE)
     sizes = [round(part * count) for part in PARTS]
-    for _ in range(steps):
+    used = torch.zeros(count, dtype=torch.bool)
+    for step in range(1, steps + 1):
         batch = data[torch.randint(len(data), (BATCH,), generator=generator)]
         highest = (batch @ reading + offset).relu().topk(active)
         weights = torch.zeros(len(batch), count).scatter(1, highest.indices, highest.values)
-        loss = _loss(batch, weights, normalize(features), sizes)
+        units = normalize(features)
+        loss = _loss(batch, weights, units, sizes)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        used |= (weights > 0).any(0)
+        if step % ROUND == 0 and step <= LEARNING * steps:
+            _revive(optimizer, ~used, (batch - weights @ units).detach(), generator)
+            used[:] = False
     learnt = (reading, offset, normalize(features))
     read, added, directions = (np.ascontiguousarray(part.detach().numpy()) for part in learnt)
     return read, added, directions
+
+
+def _revive(
+    optimizer: "torch.optim.Adam",
+    dead: "torch.Tensor",
+    left: "torch.Tensor",
+    generator: "torch.Generator",
+) -> None:
+    """Let dead features lead where much is left of a direction, and forget their gradients."""
+    import torch
+    from torch.nn.functional import normalize
+
+    places = torch.where(dead)[0][: len(left)]
+    if not len(places):
+        return
+    drawn = torch.multinomial((left**2).sum(1) + 1e-12, len(places), generator=generator)
+    features, reading, offset = optimizer.param_groups[0]["params"]
+    leads = normalize(left[drawn])
+    with torch.no_grad():
+        for array, new in ((features, leads), (reading.T, leads.clone()), (offset, 0.0)):
+            array[places] = new
+        for array in (features, reading, offset):
+            for moment in ("exp_avg", "exp_avg_sq"):
+                known = optimizer.state[array][moment]
+                (known.T if array is reading else known)[places] = 0.0
 
 
 def _loss(
