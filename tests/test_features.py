@@ -17,7 +17,7 @@ from explorer.errors import QueryError, SideMismatch, SpaceMismatch, WeightsMiss
 from explorer.features import MANIFEST, WEIGHTS, Features, learning
 from explorer.library import Library
 from explorer.points import Points, Space
-from explorer.regions.learnt import library_features
+from explorer.regions.learnt import STRONG, STRONGEST, library_features
 
 PLANTED = Space("planted", 16, "0f")
 
@@ -204,6 +204,17 @@ def test_features_are_fitted_once_and_again_when_the_library_grows(library, samp
     assert (library_features(library, count=16, steps=30).of(points) == first.of(points)).all()
     monkeypatch.setattr(Features, "fit", fit)
     assert len(library_features(library, count=17, steps=30)) == 17
+
+
+def test_a_name_tells_the_images_in_which_its_feature_is_strongest(library):
+    features = library_features(library, count=16, steps=30)
+    captions = library.rows["caption"].str.lower()
+    activations = features.of(library.points())
+    for place in np.flatnonzero(features.names):
+        strong = activations[:, place] > STRONG * features.usual[place]
+        top = np.argsort(-activations[:, place])[: min(STRONGEST, strong.sum())]
+        held = captions.str.contains(features.names[place].split()[0], regex=False).to_numpy()
+        assert held[top].mean() >= held.mean() + 0.2
 
 
 def test_few_images_teach_nothing(pocket, emoji_images, tmp_path):

@@ -96,18 +96,28 @@ def region_names(
     if len(rows) > MAX_ROWS:
         rows = np.sort(np.random.default_rng(0).choice(rows, MAX_ROWS, replace=False))
     regions = np.array([codes[plain[row]] for row in rows])
-    found: list[RegionName | None] = [None] * len(known)
+    scores, words, least = word_scores(library, rows)
+    found = names_by_scores(scores, words, regions, len(known), least)
+    return dict(zip(known, found, strict=True))
+
+
+def word_scores(
+    library: Library, rows: Int[np.ndarray, " N"]
+) -> tuple[Float[np.ndarray, "N V"], list[str], float]:
+    """Return how well words fit rows, the words, and the AUC that makes one a name.
+
+    There are no words, and a note says so, if the model that would choose them knows no such
+    images.
+    """
     if (captions := captions_of(library, rows)) is not None:
-        found = names_by_scores(*_caption_scores(captions), regions, len(known), MIN_CAPTION_AUC)
-    elif library.unlike():
+        return *_caption_scores(captions), MIN_CAPTION_AUC
+    if library.unlike():
         note(
             f"The regions have no names: there are no captions, and {library.space.name}, which "
             "would choose the words, was not trained on such images."
         )
-    else:
-        scores, words = _vocabulary_scores(library, rows)
-        found = names_by_scores(scores, words, regions, len(known))
-    return dict(zip(known, found, strict=True))
+        return np.zeros((len(rows), 0), np.float32), [], MIN_AUC
+    return *_vocabulary_scores(library, rows), MIN_AUC
 
 
 def names_by_scores(
@@ -134,7 +144,7 @@ def names_by_scores(
         word = next((w for w in candidates[code][0] if w not in used), None)
         if word is None:
             continue
-        auc = _tested(scores[~fitted, word], regions[~fitted] == code, least)
+        auc = tested_auc(scores[~fitted, word], regions[~fitted] == code, least)
         if auc is not None:
             names[code] = RegionName(words[word], auc)
             used.add(word)
@@ -168,7 +178,7 @@ def _candidates(
     return good[np.argsort(-difference[good], kind="stable")].tolist(), best
 
 
-def _tested(
+def tested_auc(
     scores: Float[np.ndarray, " N"], inside: Bool[np.ndarray, " N"], least: float
 ) -> float | None:
     """Return the AUC on held-out rows; None if it is too low, or may be so by chance."""

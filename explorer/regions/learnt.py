@@ -7,11 +7,13 @@ import numpy as np
 from explorer.errors import DiskError, QueryError, WeightsMissing
 from explorer.features import Features
 from explorer.library import Library
-from explorer.regions import region_names
+from explorer.regions import names_by_scores, tested_auc, word_scores
 
 MIN_ROWS = 128
 STRONG = 1.5  # times the usual activation, from which an image speaks for a feature
 MAX_ROWS = 50_000  # that features are fitted to; more are sampled
+MAX_NAMED_ROWS = 20_000  # that names are chosen and tested on
+STRONGEST = 16  # images of a feature, which its name must tell too
 
 
 def library_features(
@@ -20,7 +22,8 @@ def library_features(
     """Fit features to a library's images, and name them; both are kept in its cache.
 
     A feature is named by the word that tells the images in which it is strong from those of the
-    other features, on images that did not choose the word, as `name_regions` does; else it has no
+    other features, on images that did not choose the word, as `name_regions` does; if the word
+    also tells the 16 images in which it is strongest, or fewer, from all others. Else it has no
     name.
 
     Args:
@@ -50,19 +53,27 @@ def library_features(
     rows = np.sort(np.random.default_rng(seed).permutation(len(library))[:MAX_ROWS])
     points = library.points(rows)
     features = Features.fit(points, count, active, steps=steps, seed=seed)
-    features = features.with_names(_names(library, features)).of_key(key)
+    features = features.with_names(_names(library, features, seed)).of_key(key)
     with suppress(DiskError):  # a cache: what the disk refuses is fitted again
         features.save(folder)
     return features
 
 
-def _names(library: Library, features: Features) -> list[str]:
+def _names(library: Library, features: Features, seed: int) -> list[str]:
     """Return the words of each feature, "" where none tells its images from the others."""
-    relative = features.of(library.points()) / np.maximum(features.usual, 1e-12)
-    strongest, most = relative.argmax(1), relative.max(1)
-    labels = [int(i) if m > STRONG else None for i, m in zip(strongest, most, strict=True)]
-    if len({label for label in labels if label is not None}) < 2:
-        return [""] * len(features)
-    found = region_names(library, np.array(labels, dtype=object))
-    named = {int(str(label)): name.words for label, name in found.items() if name}
-    return [named.get(i, "") for i in range(len(features))]
+    rows = np.sort(np.random.default_rng(seed).permutation(len(library))[:MAX_NAMED_ROWS])
+    activations = features.of(library.points(rows))
+    relative = activations / np.maximum(features.usual, 1e-12)
+    strong = relative.max(1) > STRONG
+    leading, codes = np.unique(relative.argmax(1)[strong], return_inverse=True)
+    names = [""] * len(features)
+    if len(leading) < 2:
+        return names
+    scores, words, least = word_scores(library, rows)
+    found = names_by_scores(scores[strong], words, codes, len(leading), least)
+    for place, name in zip(leading, found, strict=True):
+        strongest = np.argsort(-activations[:, place], kind="stable")[:STRONGEST]
+        inside = np.isin(np.arange(len(rows)), strongest) & (relative[:, place] > STRONG)
+        if name and tested_auc(scores[:, words.index(name.words)], inside, least):
+            names[place] = name.words
+    return names
