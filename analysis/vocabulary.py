@@ -14,10 +14,10 @@ from jaxtyping import Float
 
 from explorer.encoder import Encoder
 from explorer.errors import QueryError
+from explorer.features.words import distinct, leads
 from explorer.points import Points
 
 WORDS = 2000  # of a vocabulary
-ALIKE = 0.9  # a cosine from which a rarer word says nothing new
 PHRASE = re.compile(r"[,;:.!?()\[\]\"“”|/]+")
 
 
@@ -66,15 +66,10 @@ class Vocabulary:
         Raises:
             QueryError: fewer than two words are left.
         """
-        kept: list[int] = []
-        if words:
-            points = encoder.encode_text(list(words))
-            for i, row in enumerate(points.unit):
-                if not kept or (points.unit[kept] @ row).max() < ALIKE:
-                    kept.append(i)
-        if len(kept) < 2:
+        kept = distinct(encoder.encode_text(list(words))) if words else None
+        if kept is None or len(kept) < 2:
             raise QueryError("Concepts need two words or more that differ; give other words.")
-        return cls(points[kept], images.unit.mean(0))
+        return cls(kept, images.unit.mean(0))
 
     def middle_of(self, points: Points) -> Float[np.ndarray, " D"]:
         """What is taken away from points of this side: the mean of images, or that of words."""
@@ -83,8 +78,7 @@ class Vocabulary:
     @cached_property
     def dictionary(self) -> Float[np.ndarray, "V D"]:
         """The unit directions of the words from their mean."""
-        apart = self.words.unit.astype(np.float64) - self.middle_of(self.words)
-        return apart / np.linalg.norm(apart, axis=1, keepdims=True)
+        return leads(self.words)
 
     def place(self, word: str) -> int:
         """The row of a word.

@@ -17,6 +17,7 @@ from explorer.errors import QueryError, SideMismatch, SpaceMismatch, WeightsMiss
 from explorer.features import MANIFEST, WEIGHTS, Features, learning
 from explorer.library import Library
 from explorer.points import Points, Space
+from explorer.regions import learnt, word_scores
 from explorer.regions.learnt import STRONG, STRONGEST, library_features
 
 PLANTED = Space("planted", 16, "0f")
@@ -107,6 +108,44 @@ def test_features_that_are_no_longer_active_are_revived(monkeypatch):
     assert used[0] > 0.9 > used[1]
 
 
+def worded(n=12, seed=0):
+    """Words as features, and images that are sums of them on the other side of a gap."""
+    rng = np.random.default_rng(seed)
+    words = Points(np.eye(16)[:n] + 0.3, PLANTED, "text", tuple(f"word {i}" for i in range(n)))
+    weights = rng.uniform(0.5, 1, (60, n)) * (rng.random((60, n)) < 0.15)
+    images = 1 + 0.1 * rng.normal(size=16) + weights @ (np.eye(16)[:n] - np.eye(16)[:n].mean(0))
+    return words, Points(images, PLANTED, "image"), weights
+
+
+def test_words_become_features_that_are_read_and_turned():
+    words, images, weights = worded()
+    told = Features.of_words(words, images, 0.05)
+    assert told.names == words.labels and told.penalty == 0.05
+    activations = told.of(images)
+    assert (activations >= 0).all() and 0 < (activations > 0).mean() < 0.5
+    held = weights > 0
+    assert activations[held].mean() > 3 * activations[~held].mean()
+    turned = told.edit(images, {"word 3": 2})
+    np.testing.assert_allclose(turned.norms, images.norms, rtol=1e-5)
+    assert (told.of(turned)[:, 3] > activations[:, 3]).all()
+
+
+def test_words_that_say_nothing_new_are_left_out_and_unseen_ones_can_be_turned():
+    words, images, _ = worded()
+    again = Points(np.concatenate([words.vectors, words.vectors[:2]]), PLANTED, "text",
+                   (*words.labels, "again", "twice"))  # fmt: skip
+    assert Features.of_words(again, images).names == words.labels
+    told = Features.of_words(words, images[:1], 0.5)
+    assert (told.of(images[:1]) == 0).any() and (told.usual > 0).all()
+    for wrong in (words[0], words[[0, 0]]):
+        with pytest.raises(QueryError, match="words 1 differ"):
+            Features.of_words(wrong, images)
+    with pytest.raises(QueryError, match="above 0"):
+        Features.of_words(words, images, 0)
+    with pytest.raises(SideMismatch):
+        Features.of_words(words, words)
+
+
 def test_a_feature_goes_by_number_or_name(features):
     named = features.with_names(["cat", *[""] * 22, "dog"])
     points, _ = planted(50)
@@ -138,6 +177,11 @@ def test_other_spaces_and_sides_are_refused(features):
 
 def test_what_was_saved_is_read_again(features, tmp_path):
     named = features.with_names([*map(str, range(23)), "ক্যাট"]).of_key("x")
+    words, images, _ = worded()
+    told = Features.of_words(words, images, 0.05)
+    told.save(tmp_path / "words")
+    same = Features.load(tmp_path / "words")
+    assert (same.of(images) == told.of(images)).all() and same.penalty == 0.05
     for _ in range(2):
         named.save(tmp_path / "f")
     again = Features.load(tmp_path / "f")
@@ -154,6 +198,7 @@ HARM = {
     "other shape": lambda f: forge(f, "features", reading=np.zeros((2, 2), np.float32)),
     "missing": lambda f: forge(f, "features", usual=None),
     "too active": lambda f: retell(f, "features", active=99),
+    "penalty": lambda f: retell(f, "features", penalty=-1),
     "too few names": lambda f: retell(f, "features", names=["cat"]),
     "another space": lambda f: retell(
         f, "features", space={"name": "b", "dimension": 7, "fingerprint": ""}
@@ -196,25 +241,47 @@ def library(pocket, sample, tmp_path_factory):
 
 
 def test_features_are_fitted_once_and_again_when_the_library_grows(library, sample, monkeypatch):
-    first = library_features(library, count=16, steps=30)
-    assert any(first.names) and len(first.names) == 16
+    first = library_features(library, count=32, steps=200)
+    assert any(first.names) and len(first.names) == 32
     fit = Features.fit
     monkeypatch.setattr(Features, "fit", lambda *_, **__: pytest.fail("they are in the cache"))
     points = library.points()
-    assert (library_features(library, count=16, steps=30).of(points) == first.of(points)).all()
+    assert (library_features(library, count=32, steps=200).of(points) == first.of(points)).all()
     monkeypatch.setattr(Features, "fit", fit)
     assert len(library_features(library, count=17, steps=30)) == 17
 
 
-def test_a_name_tells_the_images_in_which_its_feature_is_strongest(library):
-    features = library_features(library, count=16, steps=30)
-    captions = library.rows["caption"].str.lower()
+def test_a_name_tells_the_images_in_which_its_feature_is_strongest(library, monkeypatch):
+    """Also where the words that were chosen are those of other features."""
+    chosen = learnt.names_by_scores
+    features = library_features(library, count=32, steps=200)
+    assert any(features.names)
+    scores, words, _ = word_scores(library, np.arange(len(library)))
     activations = features.of(library.points())
-    for place in np.flatnonzero(features.names):
-        strong = activations[:, place] > STRONG * features.usual[place]
-        top = np.argsort(-activations[:, place])[: min(STRONGEST, strong.sum())]
-        held = captions.str.contains(features.names[place].split()[0], regex=False).to_numpy()
-        assert held[top].mean() >= held.mean() + 0.2
+    for shift in (0, 1):
+        monkeypatch.setattr(
+            learnt, "names_by_scores", lambda *x, by=shift: exchanged(chosen(*x), by)
+        )
+        names = learnt._names(library, features, seed=0)
+        for place in np.flatnonzero(names):
+            strong = activations[:, place] > STRONG * features.usual[place]
+            top = np.argsort(-activations[:, place])[: min(STRONGEST, strong.sum())]
+            held = scores[:, words.index(names[place])]
+            assert held[top].mean() >= held.mean() + 0.2
+
+
+def exchanged(names, by):
+    """The names that there are, each for the next feature that had one."""
+    places = [i for i, name in enumerate(names) if name]
+    moved = dict(zip(places, places[by:] + places[:by], strict=True))
+    return [names[moved[i]] if i in moved else None for i in range(len(names))]
+
+
+def test_words_stand_for_features_and_are_cached(library, monkeypatch):
+    told = library_features(library, words=["cat", "dog", "clock"])
+    assert told.names == ("cat", "dog", "clock") and told.penalty
+    monkeypatch.setattr(Features, "of_words", lambda *_: pytest.fail("they are in the cache"))
+    assert library_features(library, words=["cat", "dog", "clock"]).names == told.names
 
 
 def test_few_images_teach_nothing(pocket, emoji_images, tmp_path):
@@ -245,4 +312,19 @@ def test_an_image_is_turned_and_replayed(library, tmp_path):
     for wrong, said in (("1", "NAME=AMOUNT"), ("no such=1", "no feature 'no such'")):
         refused = unclip_("turn", library.folder, image, "--feature", wrong, *options, "-o",
                           tmp_path / "c.png")  # fmt: skip
+        assert refused.exit_code == 2 and said in refused.stderr
+
+
+def test_words_of_a_file_are_listed_and_turned(library, tmp_path):
+    file = tmp_path / "words.txt"
+    file.write_text("clock\n\n heart \ncat\n", "utf-8")
+    listed = json.loads(done("features", library.folder, "--words", file, "--json"))
+    assert {each["name"] for each in listed} <= {"clock", "heart", "cat"} and listed
+    image, out = library.rows["item"][0], tmp_path / "a.png"
+    turn = ("turn", library.folder, image, "--feature", "heart=+3", "--frames", 2, "--steps", 2)
+    done(*turn, "--words", file, "-o", out)
+    assert out.exists()
+    for content, said in ((b"\n \n", "holds no words"), (b"\xff\xfe", "no UTF-8 text")):
+        file.write_bytes(content)
+        refused = unclip_(*turn, "--words", file, "-o", tmp_path / "b.png")
         assert refused.exit_code == 2 and said in refused.stderr

@@ -1,6 +1,6 @@
 """Commands about features that a library teaches: features, turn."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,15 +20,36 @@ if TYPE_CHECKING:
 SHOWN_IMAGES = 4  # of each feature
 AMOUNTS = (0.0, 1.0, 2.0, 4.0)  # how far a feature is turned on a sheet
 
-Count = Annotated[int, typer.Option("--count", min=2, max=4096, help="Number of features.")]
-Active = Annotated[int, typer.Option("--active", min=1, help="Most features of one image.")]
+MAX_LISTED_ROWS = 100_000  # that are looked at; more are sampled
+MAX_TOLD_ROWS = 500  # the same of words, which take some 10 ms an image
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """Which features, and how many."""
+
+    count: Annotated[
+        int, typer.Option("--count", min=2, max=4096, help="Number of features that are learnt.")
+    ] = 128
+    active: Annotated[
+        int, typer.Option("--active", min=1, help="Most learnt features of one image.")
+    ] = 8
+    words: Annotated[
+        FilePath | None,
+        typer.Option("--words", help="A file of words, one a line: take these, and learn none."),
+    ] = None
+
+    def of(self, library: "Library") -> "Features":
+        """Fit them to a library, or read them from its cache."""
+        from explorer.regions.learnt import library_features
+
+        words = _lines(self.words) if self.words else ()
+        return library_features(library, count=self.count, active=self.active, words=words)
 
 
 @command
 def features(
     library: Folder,
-    count: Count = 128,
-    active: Active = 8,
     show: Annotated[int, typer.Option("--show", min=1, help="How many to list.")] = 20,
     sheet: Annotated[
         FilePath | None,
@@ -37,12 +58,14 @@ def features(
         ),
     ] = None,
     *,
+    feature_options: FeatureOptions,
     model_options: ModelOptions,
     as_json: Json = False,
 ) -> None:
     """List features that a library teaches: directions, few of them in any image.
 
     The most used come first. A feature has a name if a word tells its images from all others.
+    With --words the words of a file stand for features.
 
     Example: unclip features photos.lib --sheet features.png
     """
@@ -50,7 +73,8 @@ def features(
 
     if sheet is not None:
         check_output(sheet, video=False)
-    kept, found = _fitted(library, count, active)
+    kept = opened(library)
+    found = feature_options.of(kept)
     listed, lines = _listed(kept, found, show)
     if sheet is not None:
         lines.append(_draw(sheet, kept, found, listed, model_options))
@@ -61,13 +85,17 @@ def _listed(
     library: "Library", features: "Features", show: int
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the most used features, and a line for each."""
-    activations = features.of(library.points())
+    most = MAX_TOLD_ROWS if features.penalty else MAX_LISTED_ROWS
+    drawn = np.sort(np.random.default_rng(0).permutation(len(library))[:most])
+    activations = features.of(library.points(drawn))
     share = (activations > 0).mean(0)
     order = [int(i) for i in np.argsort(-share, kind="stable") if share[i] > 0][:show]
     items, labels = library.rows["item"].tolist(), _labels(library)
     listed, lines = [], [" no.   images  name                      strongest in"]
     for i in order:
-        rows, name = features.top(library.points(), i, SHOWN_IMAGES).tolist(), _name(features, i)
+        highest = np.argsort(-activations[:, i], kind="stable")[:SHOWN_IMAGES]
+        rows = drawn[highest[activations[highest, i] > 0]].tolist()
+        name = _name(features, i)
         listed.append({"feature": i, "name": name, "share": round(float(share[i]), 4),
                        "top": [items[row] for row in rows], "rows": rows})  # fmt: skip
         shown = "; ".join(labels[row] for row in rows)
@@ -85,8 +113,7 @@ def turn(
         typer.Option("--feature", help="NAME=AMOUNT or NUMBER=AMOUNT; 2 to 4 shows most."),
     ],
     out: Out,
-    count: Count = 128,
-    active: Active = 8,
+    feature_options: FeatureOptions,
     frames: Frames = 24,
     fps: Fps = 12,
     settings: Moving,
@@ -104,7 +131,8 @@ def turn(
 
     check_output(out, video=True)
     turns = dict(_amount(each) for each in feature)
-    kept, found = _fitted(library, count, active)
+    kept = opened(library)
+    found = feature_options.of(kept)
     model = _model(kept, model_options)
     rendering = edits.turn(
         model, start, found, turns, frames=frames, fps=fps, settings=read_options(settings, model)
@@ -112,11 +140,22 @@ def turn(
     save_path(rendering, out, kept, as_json)
 
 
-def _fitted(folder: FilePath, count: int, active: int) -> "tuple[Library, Features]":
-    from explorer.regions.learnt import library_features
+def _lines(file: FilePath) -> list[str]:
+    """Read the words of a file.
 
-    kept = opened(folder)
-    return kept, library_features(kept, count=count, active=active)
+    Raises:
+        QueryError: it cannot be read, or holds none.
+    """
+    remedy = "Give a text file with a word on each line."
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise QueryError(f"{file} cannot be read: {reason}. {remedy}") from error
+    words = [line.strip() for line in lines if line.strip()]
+    if not words:
+        raise QueryError(f"{file} holds no words. {remedy}")
+    return words
 
 
 def _model(library: "Library", options: ModelOptions) -> "Model":

@@ -1,6 +1,7 @@
-"""Features: directions that a library teaches, few of them in any point; things to turn.
+"""Features: directions of a space, few of them in any point; things to turn.
 
-A sparse autoencoder of directions. It works on vectors; it knows no image, no model and no library.
+Learnt by a sparse autoencoder, or the directions of words. It works on vectors; it knows no image,
+no model and no library.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from jaxtyping import Float, Int
 from explorer.array_files import read_arrays, usable, write_arrays
 from explorer.errors import QueryError
 from explorer.features.learning import learn
+from explorer.features.words import PENALTY, distinct, leads, sparse
 from explorer.points import Points, Space
 
 NAME = "features"  # of its files
@@ -23,17 +25,20 @@ MANIFEST, WEIGHTS = f"{NAME}.json", f"{NAME}.safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Features of the points of one space; made by `fit`.
+    """Features of the points of one space; made by `fit` or `of_words`.
 
     Args:
         middle: the mean direction of image-side points, taken away first.
         reading: what is read off a direction for each feature.
         offset: added to it.
         directions: of each feature, of length 1; the first ones are the coarsest.
-        usual: the mean activation of each feature where it is active; 0 if it never is.
+        usual: the mean activation of each feature where it is active, of words the mean cosine;
+            0 if it never is.
         active: the maximum number of features that are active in a point.
         names: of each feature, "" where it has none.
         made_from: what they were fitted to, if somebody said.
+        penalty: of a sum of few directions, which is what is read of words; 0 for features that
+            were learnt.
 
     >>> space = Space("toy", 4, "0f")
     >>> rng = np.random.default_rng(0)
@@ -55,6 +60,7 @@ class Features:
     active: int
     names: tuple[str, ...] = ()
     made_from: str = ""
+    penalty: float = 0.0
 
     @classmethod
     def fit(
@@ -82,9 +88,45 @@ class Features:
         rows = _apart(points, middle)
         reading, offset, directions = learn(rows, count, active, steps, seed)
         learnt = cls(points.space, middle, reading, offset, directions, offset, active)
-        activations = learnt.of(points)
-        times = np.maximum((activations > 0).sum(0), 1)
-        return replace(learnt, usual=activations.sum(0) / times)
+        return replace(learnt, usual=_usual(learnt.of(points)))
+
+    @classmethod
+    def of_words(cls, words: Points, images: Points, penalty: float = PENALTY) -> Self:
+        """Take words for features: a point is read as the sum of few of them, never negative.
+
+        A word whose direction has a cosine of 0.9 or more with that of a word before it is left
+        out. For a word that no image has, what is usual is the mean of the other words.
+
+        Args:
+            words: text-side points, labelled with the words; the most important first.
+            images: some hundreds of image-side points, for their mean and for what is usual.
+            penalty: a higher one leaves fewer words in a point.
+
+        Raises:
+            QueryError: fewer than two words differ, or the penalty is not above 0.
+            SpaceMismatch, SideMismatch: the words and images are of two spaces, or images are on
+                the text side.
+
+        Source: Bhalla et al. 2024 (SpLiCE).
+        """
+        images.require_image_side()
+        words.space.check(images.space)
+        kept = distinct(words)
+        if len(kept) < 2 or not penalty > 0:
+            raise QueryError(
+                f"Of the words {len(kept)} differ, and the penalty is {penalty:g}: give two or "
+                "more that differ, and a penalty above 0."
+            )
+        directions = leads(kept).astype(np.float32)
+        none = np.zeros(len(kept), np.float32)
+        made = cls(words.space, images.unit.mean(0), np.ascontiguousarray(directions.T), none,
+                   directions, none, len(kept), kept.labels, penalty=penalty)  # fmt: skip
+        rows = _apart(images, made.middle)  # of weights, the penalty takes some away
+        usual = _usual(np.where(made._read(rows) > 0, np.maximum(rows @ made.reading, 0), 0))
+        known = usual[usual > 0]
+        return replace(
+            made, usual=np.where(usual > 0, usual, known.mean() if len(known) else penalty)
+        )
 
     def __len__(self) -> int:
         return len(self.directions)
@@ -178,7 +220,8 @@ class Features:
         """
         arrays = {name: np.asarray(getattr(self, name), np.float32) for name in _ARRAYS}
         values = {"space": asdict(self.space), "active": self.active,
-                  "names": list(self.names), "made_from": self.made_from}  # fmt: skip
+                  "names": list(self.names), "made_from": self.made_from,
+                  "penalty": self.penalty}  # fmt: skip
         write_arrays(FilePath(folder), NAME, arrays, values)
 
     @classmethod
@@ -200,12 +243,15 @@ class Features:
                 active=int(told["active"]),
                 names=tuple(map(str, told["names"])),
                 made_from=str(told["made_from"]),
+                penalty=float(told["penalty"]),
             )
             found._check()
         return found
 
     def _read(self, rows: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N F"]:
         """Return the activations of unit directions from the middle."""
+        if self.penalty:
+            return sparse(rows, self.directions, self.penalty).astype(np.float32)
         read = np.maximum(rows @ self.reading + self.offset, 0)
         highest = np.argpartition(read, -self.active, axis=1)[:, -self.active :]
         activations = np.zeros_like(read)
@@ -225,11 +271,20 @@ class Features:
             array = getattr(self, name)
             if array.shape != shape or not np.isfinite(array).all():
                 raise ValueError(f"{name} has another shape than its space, or no numbers")
-        if not 1 <= self.active <= f or len(self.names) not in (0, f):
+        if (
+            not 1 <= self.active <= f
+            or len(self.names) not in (0, f)
+            or not 0 <= self.penalty < np.inf
+        ):
             raise ValueError("the counts do not fit")
 
 
 _ARRAYS = ("middle", "reading", "offset", "directions", "usual")
+
+
+def _usual(activations: Float[np.ndarray, "N F"]) -> Float[np.ndarray, " F"]:
+    """Return the mean of each column where it is above 0; 0 if it never is."""
+    return np.asarray(activations.sum(0) / np.maximum((activations > 0).sum(0), 1), np.float32)
 
 
 def _apart(points: Points, middle: Float[np.ndarray, " D"]) -> Float[np.ndarray, "N D"]:

@@ -3,7 +3,10 @@
 import numpy as np
 from jaxtyping import Float
 
+from explorer.points import Points
+
 PENALTY = 0.2  # tells an image of pocket's in about ten words
+ALIKE = 0.9  # a cosine from which a word says nothing new beside one before it
 
 
 def sparse(
@@ -33,3 +36,18 @@ def sparse(
 def unit(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
     """Directions of vectors; a zero vector stays zero."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def distinct(words: Points) -> Points:
+    """Return the words that say something new beside those before them; the first always does."""
+    kept: list[int] = []
+    for i, row in enumerate(words.unit):
+        if not kept or (words.unit[kept] @ row).max() < ALIKE:
+            kept.append(i)
+    return words[kept]
+
+
+def leads(words: Points) -> Float[np.ndarray, "V D"]:
+    """Return the unit directions of words from their mean; float64."""
+    rows = words.unit.astype(np.float64)
+    return unit(rows - rows.mean(0))
