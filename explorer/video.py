@@ -21,6 +21,7 @@ from explorer.errors import VideoError
 from explorer.files import writing
 from explorer.images import as_rgb, name_of
 from explorer.metadata import IMAGE_DESCRIPTION
+from explorer.priority import same_priority
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -212,6 +213,8 @@ def _encode(
         stream.width, stream.height = (side + side % 2 for side in first.size)
         stream.pix_fmt = "yuv420p"
         _declare_colours(stream)
+        with same_priority():
+            stream.codec_context.open()
         try:
             for image in chain([first], images):
                 output.mux(stream.encode(_to_yuv(image)))

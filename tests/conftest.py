@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import socket
 import tempfile
+import threading
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before anything imports numpy or torch
     for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -16,6 +17,7 @@ from fakes import ColourEncoder, coloured, image
 from hypothesis import settings
 
 import explorer
+from explorer.priority import policies
 
 settings.register_profile("seeded", derandomize=True, deadline=None)
 settings.load_profile("seeded")
@@ -48,6 +50,14 @@ def _no_network():
         patch.setattr(socket.socket, "connect", local_only)
         patch.setattr(socket.socket, "connect_ex", local_only)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _same_priority():
+    """Fail a test that leaves its thread in real time, where it starves all others."""
+    before = policies().get(threading.get_native_id())
+    yield
+    assert policies().get(threading.get_native_id()) == before
 
 
 @pytest.fixture(scope="session")

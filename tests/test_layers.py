@@ -20,6 +20,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.notes",
         "explorer.progress_bar",
         "explorer.places",
+        "explorer.priority",
         "explorer.refusals",
     },
     {

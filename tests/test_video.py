@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from explorer.errors import ExplorerError, VideoError
+from explorer.priority import policies
 from explorer.video import SUFFIXES, read_frames, read_video_recipe, write_video
 
 STREAMED = (".mp4", ".webm")
@@ -142,6 +143,19 @@ def test_the_file_grows_while_frames_arrive(tmp_path):
 
     file = write_video(watching(), tmp_path / "noise.mp4", scale=1)
     assert sizes[-1] > 0.2 * file.stat().st_size
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_no_thread_runs_in_real_time(tmp_path, suffix):
+    before, during = set(policies().values()), set()
+
+    def watched():
+        for frame in frames(4):
+            during.update(policies().values())
+            yield frame
+
+    write_video(watched(), tmp_path / f"video{suffix}")
+    assert during == set(policies().values()) == before
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
