@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	    "$$($(PYTHON) --version 2>/dev/null || echo not there). Choose one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@{ $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt uv && \
-	   $(BIN)/uv pip install --python $(BIN)/python $(INSTALL); } || \
+	   $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(INSTALL); } || \
 	 { echo "uv did not manage; trying pip" >&2; \
 	   $(BIN)/python -m pip install -q --upgrade pip && $(BIN)/python -m pip install $(INSTALL); }
 	@touch $@
