@@ -26,6 +26,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
     {
         "explorer.array_files",
         "explorer.cache_files",
+        "explorer.device",
         "explorer.points",
         "explorer.images",
         "explorer.masks",

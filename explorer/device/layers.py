@@ -1,0 +1,50 @@
+"""Layers: a network that does not fit onto a device goes there layer by layer.
+
+accelerate does the same (`cpu_offload`), but is no dependency, and diffusers'
+`apply_group_offloading` needs it.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def offload_layers(network: "torch.nn.Module", device: str) -> None:
+    """Let each layer's own tensors be on a device while the layer computes, and no longer.
+
+    The weights stay in main memory; their copies on the device are discarded.
+
+    >>> import torch
+    >>> layer = torch.nn.Linear(3, 2)
+    >>> offload_layers(layer, "cpu")
+    >>> layer(torch.ones(1, 3)).shape
+    torch.Size([1, 2])
+    """
+    for layer in network.modules():
+        resting = {id(tensor): tensor.data for tensor in _own(layer)}
+        if resting:
+            layer.register_forward_pre_hook(_there(device))
+            layer.register_forward_hook(_back(resting), always_call=True)
+
+
+def _own(layer: "torch.nn.Module") -> "Iterator[torch.Tensor]":
+    yield from layer.parameters(recurse=False)
+    yield from layer.buffers(recurse=False)
+
+
+def _there(device: str) -> Any:
+    def place(layer: "torch.nn.Module", _inputs: Any) -> None:
+        for tensor in _own(layer):
+            tensor.data = tensor.data.to(device)
+
+    return place
+
+
+def _back(resting: "dict[int, torch.Tensor]") -> Any:
+    def restore(layer: "torch.nn.Module", _inputs: Any, _output: Any) -> None:
+        for tensor in _own(layer):
+            tensor.data = resting[id(tensor)]
+
+    return restore
