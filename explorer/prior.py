@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from explorer.device import in_turn
 from explorer.encoder import Encoder
 from explorer.errors import QueryError
 from explorer.points import Points, Space
@@ -64,7 +65,7 @@ class SamplingPrior(Prior):
         best = []
         for start in range(0, len(texts), self.batch_size):
             batch = texts[start : start + self.batch_size]
-            with torch.inference_mode():
+            with torch.inference_mode(), in_turn(self.encoder.on):
                 vectors = self.sample_candidates(batch, seed, candidates)
             directions = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
             cosines = np.einsum("nkd,nd->nk", directions, self.encoder.encode_text(batch).unit)

@@ -24,9 +24,14 @@ def up_to_date(values: Mapping[str, Any]) -> Mapping[str, Any]:
         ValueError: they are of a format that this version does not read.
     """
     if values["unclip"] == 1:
-        return _from_format_1(values)
+        return up_to_date(_from_format_1(values))
     if values["unclip"] != FORMAT:
         raise ValueError(f"format {values['unclip']!r}, this version reads 1 to {FORMAT}")
+    settings = values.get("settings")
+    if isinstance(settings, dict) and isinstance(settings.get("options"), dict):
+        # which networks take turns is the machine's affair; earlier files name it as an option
+        options = {k: v for k, v in settings["options"].items() if k != "low_memory"}
+        return {**values, "settings": {**settings, "options": options}}
     return values
 
 

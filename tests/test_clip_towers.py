@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tiny_clip import DIMENSION, IMAGE_SIZE, LENGTH, write_clip, write_image_tower
 
+from explorer.device import Device
 from explorer.errors import SpaceMismatch, WeightsMissing
 from explorer.models import load
 from explorer.models.shared.checkpoint import load_part
@@ -36,7 +37,7 @@ def towers(folder, **options):
         "text": folder / "text_encoder",
         "tokenizer": folder / "tokenizer",
         "preprocess": folder / "feature_extractor",
-        "device": "cpu",
+        "device": Device("cpu"),
     }
     return load_towers(NAME, **given | options)
 
@@ -206,7 +207,7 @@ def test_words_of_another_clip_are_refused(folder, tmp_path):
         text=None,
         tokenizer=None,
         preprocess=None,
-        device="cpu",
+        device=Device("cpu"),
         text_from=f"openclip:{other}",
     )
     with pytest.raises(SpaceMismatch, match="image tower must be"):

@@ -227,16 +227,6 @@ def test_a_image_may_be_larger_where_the_family_is_free_in_it(decoder, points):
     assert wide.size == (2 * width, height)
 
 
-def test_low_memory_paints_the_same(decoder, points):
-    if "low_memory" not in decoder.choices:
-        return
-    low = decoder.with_options(low_memory=True)
-    assert (
-        pixels(low.decode(points, Settings(steps=2)))
-        == pixels(decoder.decode(points, Settings(steps=2)))
-    ).all()
-
-
 def test_a_first_look_takes_at_most_eight_steps(decoder, points):
     assert decoder.preview_steps <= 8
     look = decoder.decode(

@@ -247,16 +247,6 @@ def test_words_beside_the_point_change_the_image(decoder, points):
         decoder.with_options(noise_level=3)
 
 
-def test_low_memory_paints_the_same(folder, points):
-    plain, low = (
-        load("karlo", source=folder, device="cpu").decoder.with_options(low_memory=low)
-        for low in (False, True)
-    )
-    assert list(plain.decode(points, Settings(steps=STEPS))) == list(
-        low.decode(points, Settings(steps=STEPS))
-    )
-
-
 def test_points_that_it_would_misread_are_refused(decoder, model, points):
     with pytest.raises(QueryError, match="as the encoder gives them"):
         decoder.decode(points.with_vectors(points.unit))

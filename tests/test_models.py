@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from explorer.device import Device
 from explorer.errors import (
     ExplorerError,
     SpaceMismatch,
@@ -333,8 +334,8 @@ def test_weights_in_the_cache_load_without_a_network(monkeypatch, tmp_path):
     file = tmp_path / "open_clip_model.safetensors"
     save_file({k: v.contiguous() for k, v in module.state_dict().items()}, file)
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *where: str(file))
-    quick = openclip.build("ViT-B-32/openai", "cpu")
-    plain = openclip.build("ViT-B-32/laion2b-s34b-b79k", "cpu")
+    quick = openclip.build("ViT-B-32/openai", Device("cpu"))
+    plain = openclip.build("ViT-B-32/laion2b-s34b-b79k", Device("cpu"))
     activation = quick.encoder.module.visual.transformer.resblocks[0].mlp.gelu
     assert type(activation).__name__ == "QuickGELU"
     assert plain.space.name == "openclip:ViT-B-32/laion2b_s34b_b79k"

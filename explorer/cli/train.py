@@ -43,7 +43,7 @@ class TrainingOptions:
 
     def plan(self, minutes: float) -> "Plan":
         """Return the plan of a training of that length."""
-        from explorer.models import best_device
+        from explorer.device import best_device
         from explorer.training.loop import Plan
 
         trust_folders(self.trust)

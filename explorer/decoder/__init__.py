@@ -16,6 +16,7 @@ from PIL import Image
 from explorer import sampler
 from explorer.decoder.family import Family
 from explorer.decoder.task import Task
+from explorer.device import in_turn
 from explorer.errors import QueryError
 from explorer.masks import Mask, as_grey, paste
 from explorer.noise import Noise, draw
@@ -26,7 +27,7 @@ from explorer.settings import Settings
 if TYPE_CHECKING:
     import torch
 
-    from explorer.sampler import Denoiser
+    from explorer.sampler import Condition, Denoiser
 
 INVERSION_STEPS_FACTOR = 3  # times the default steps, where x_T is found by inversion
 _DEFAULT = Settings()
@@ -197,21 +198,41 @@ class Decoder(Family):
     def _latents(self, images: Sequence[Image.Image]) -> "torch.Tensor":
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), in_turn(self.on):
             latents = self.to_latent([image.convert("RGB") for image in images])
         return latents.to(self.device, torch.float32)
 
     def _denoiser(self, task: Task) -> "Denoiser":
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), in_turn(self.on):
             conditions = self.condition(task.points)
             if task.masks:
                 more = self.inpainting_condition(task.images, task.masks) or {}
                 conditions = (conditions[0] | more, conditions[1] | more)
         dtype, guidance = getattr(torch, self.dtype), task.settings.guidance
         assert guidance is not None  # resolved
-        return sampler.guided(self.predict, conditions, guidance, self.batch_size, dtype)
+        rows = self._rows(conditions, guidance, dtype)
+
+        def predict(
+            latents: "torch.Tensor", t: "torch.Tensor", condition: "Condition"
+        ) -> "torch.Tensor":
+            with in_turn(self.on):
+                return self.predict(latents, t, condition)
+
+        return sampler.guided(predict, conditions, guidance, rows, dtype)
+
+    def _rows(
+        self, conditions: "tuple[Condition, Condition]", guidance: float, dtype: "torch.dtype"
+    ) -> int:
+        """Return how many images the network may take at once: as many as the memory holds."""
+        if self.on is None:
+            return self.batch_size
+        call = sampler.on_meta(self.predict, conditions, guidance, self.latent_shape, dtype)
+        shapes = tuple((k, v.shape[1:]) for k, v in sorted(conditions[0].items()))
+        key = (self.model, self.latent_shape, shapes, guidance == 1)
+        with in_turn(self.on):
+            return self.on.rows(key, call, self.batch_size)
 
     def _known(self, task: Task) -> Known | None:
         import torch
@@ -245,7 +266,7 @@ class Decoder(Family):
         for rows in sampler.batches(len(task.points), self.batch_size):
             batch = task[rows]
             latents = sampler.last(self._steps(batch)).latents
-            with torch.inference_mode():
+            with torch.inference_mode(), in_turn(self.on):
                 images = self.to_image(latents)
             if batch.masks:
                 images = list(map(paste, images, batch.images, batch.masks))

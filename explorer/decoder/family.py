@@ -12,6 +12,7 @@ from jaxtyping import Bool
 from PIL import Image
 
 from explorer import sampler
+from explorer.device import Device
 from explorer.errors import QueryError
 from explorer.masks import touched
 from explorer.points import Points, Space
@@ -36,7 +37,6 @@ RIGHT: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: isinstance(v, tuple) and len(v) == 2 and all(type(x) is int and x > 0 for x in v),
         "width and height in pixels, such as (768, 512)",
     ),
-    "low_memory": (lambda v: isinstance(v, bool), "true or false"),
 }
 
 
@@ -45,7 +45,7 @@ class Family(ABC):
 
     A family sets the attributes and writes the four abstract methods, and those below them only
     where it differs. Weights are read when first used, into an object of their own (such as
-    `models.networks.Networks`), so that the copies which `with_options` makes share them.
+    `explorer.device.Device`), so that the copies which `with_options` makes share them.
     """
 
     space: Space
@@ -63,6 +63,7 @@ class Family(ABC):
     inversion_level: int = 0  # timestep that an image is noised to before it is inverted
     batch_size: int = 8
     device: str = "cpu"
+    on: Device | None = None  # where its networks lie; None: on `device`, without a limit
     dtype: str = "float32"  # the network's: "float32", "float16" or "bfloat16"
     norms: tuple[float, float] | None = None  # mean and deviation of the lengths seen in training
     choices: ClassVar[dict[str, str]] = {}  # name of an option -> one line saying what it is

@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from explorer.device import Device, in_turn
+from explorer.device.batches import Batches
 from explorer.encoder.workers import Read, Reading, Source, read_all
 from explorer.errors import QueryError, WeightsMissing
 from explorer.images import as_rgb, name_of, open_image
@@ -46,6 +48,7 @@ class Encoder(ABC):
 
     space: Space
     batch_size: int = 64
+    on: Device | None = None  # where its networks lie; None: it places them itself
 
     @abstractmethod
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "N D"]:
@@ -73,8 +76,8 @@ class Encoder(ABC):
         texts = [texts] if isinstance(texts, str) else list(texts)
         if not texts:
             raise QueryError("There are no texts to encode: pass at least one.")
-        starts = range(0, len(texts), self.batch_size)
-        vectors = np.concatenate([self.embed_texts(texts[i : i + self.batch_size]) for i in starts])
+        runs = Batches(self.batch_size).run(len(texts), lambda rows: self._texts(texts[rows]))
+        vectors = np.concatenate(list(runs))
         self._check_finite(vectors, "text")
         return Points(vectors, self.space, "text", tuple(texts))
 
@@ -94,12 +97,12 @@ class Encoder(ABC):
             images = [images]
         if not len(images):
             raise QueryError("There are no images to encode: pass at least one.")
-        preprocess, vectors = self.preprocess, []
+        preprocess, vectors, sized = self.preprocess, [], Batches(self.batch_size)
         for start in range(0, len(images), self.batch_size):
             batch = images[start : start + self.batch_size]
             opened = (as_rgb(i) if isinstance(i, Image.Image) else open_image(i) for i in batch)
             pixels = [preprocess(image) for image in opened]
-            vectors.append(self.embed_pixels(np.stack(pixels)))
+            vectors += self._pixels(np.stack(pixels), sized)
         labels = tuple(_label(image) for image in images)
         points = np.concatenate(vectors)
         self._check_finite(points, "image")
@@ -141,21 +144,41 @@ class Encoder(ABC):
         """
         readings = read_all(iter(sources), Read(self.preprocess, max_megapixels), workers)
         batch: list[Reading] = []
-        done = 0
+        done, sized = 0, Batches(self.batch_size)
         try:
             for reading in readings:
                 batch.append(reading)
                 if len(batch) == self.batch_size:
-                    yield from self._embed_batch(batch, done)
+                    yield from self._embed_batch(batch, done, sized)
                     done, batch = done + len(batch), []
             if batch:
-                yield from self._embed_batch(batch, done)
+                yield from self._embed_batch(batch, done, sized)
         finally:
             readings.close()
 
-    def _embed_batch(self, batch: list[Reading], first: int) -> Iterator[Embedded]:
+    def _texts(self, texts: list[str]) -> Float[np.ndarray, "N D"]:
+        with in_turn(self.on):
+            return self.embed_texts(texts)
+
+    def _pixels(
+        self, pixels: Float[np.ndarray, "N C H W"], sized: Batches
+    ) -> list[Float[np.ndarray, "n D"]]:
+        """Embed preprocessed images, as many at once as the memory holds."""
+
+        def embed(rows: slice) -> Float[np.ndarray, "n D"]:
+            with in_turn(self.on):
+                return self.embed_pixels(pixels[rows])
+
+        sized.size = min(sized.size, self.rows_at_once(pixels))
+        return list(sized.run(len(pixels), embed))
+
+    def rows_at_once(self, pixels: Float[np.ndarray, "N C H W"]) -> int:  # noqa: ARG002
+        """Return how many preprocessed images one batch may have; `batch_size` or fewer."""
+        return self.batch_size
+
+    def _embed_batch(self, batch: list[Reading], first: int, sized: Batches) -> Iterator[Embedded]:
         pixels = [reading.pixels for reading in batch if reading.pixels is not None]
-        vectors = iter(self.embed_pixels(np.stack(pixels)) if pixels else ())
+        vectors = iter(np.concatenate(self._pixels(np.stack(pixels), sized)) if pixels else ())
         for index, reading in enumerate(batch, start=first):
             vector, error = None, reading.error
             if reading.pixels is not None:

@@ -29,6 +29,7 @@ from types import ModuleType
 from typing import TypedDict
 
 from explorer.decoder import Decoder
+from explorer.device import Device
 from explorer.encoder import Encoder
 from explorer.errors import UnknownModel
 from explorer.models.shared.short_names import SHORT_NAMES, long_name
@@ -102,7 +103,8 @@ class Card(TypedDict):
 def load(
     name: str,
     *,
-    device: str = "auto",
+    device: Device | str = "auto",
+    memory: str | int | None = None,
     source: str | PathLike[str] | None = None,
     decoder: Decoder | str | PathLike[str] | None = None,
     prior: Prior | str | PathLike[str] | None = None,
@@ -113,12 +115,13 @@ def load(
 
     Args:
         device: a torch device; "auto" takes CUDA, else Apple's MPS, else the CPU.
+        memory: what networks may take of it, such as "8GB" or bytes; see `Device`.
         source: a folder of weights, instead of a variant.
         decoder: replaces the model's own: a decoder, a folder that `unclip train` wrote, or
             another model's name; `prior` likewise. A bridge brings its prior where there is none.
 
     Raises:
-        UnknownModel: no model has that name.
+        QueryError, UnknownModel: `memory` is no amount, or no model has that name.
         WeightsMissing: the weights are not on this machine and cannot be downloaded.
         SpaceMismatch: the decoder or prior is of another space.
 
@@ -128,8 +131,7 @@ def load(
     from explorer.models.trust import remember_named
 
     prior_from = os.fspath(prior) if isinstance(prior, str | PathLike) else ""
-    device = best_device(device)
-    model = _built(name, source, device)
+    model = _built(name, source, device := Device.of(device, memory))
     if isinstance(decoder, str | PathLike):
         came_from = os.fspath(decoder) if _is_name(decoder) else os.path.abspath(decoder)
         decoder = decoder_of(came_from, model.space, device)
@@ -141,7 +143,7 @@ def load(
     return replace(model, decoder=decoder or model.decoder, prior=prior)
 
 
-def _built(name: str, source: str | PathLike[str] | None, device: str) -> Model:
+def _built(name: str, source: str | PathLike[str] | None, device: Device) -> Model:
     """Return a model with its own parts, under its full name."""
     family, _, variant = long_name(name).partition(":")
     module = module_of(family)
@@ -150,7 +152,7 @@ def _built(name: str, source: str | PathLike[str] | None, device: str) -> Model:
     return replace(model, name=f"{family}:{variant}" if variant else family)
 
 
-def decoder_of(what: str | PathLike[str], space: Space, device: str = "auto") -> Decoder:
+def decoder_of(what: str | PathLike[str], space: Space, device: Device | str = "auto") -> Decoder:
     """Load a decoder for points of `space`.
 
     Args:
@@ -167,7 +169,7 @@ def decoder_of(what: str | PathLike[str], space: Space, device: str = "auto") ->
     if _is_name(what):
         decoder = load(os.fspath(what), device=device).decoder
     else:
-        decoder = trained.load_decoder(FilePath(what), best_device(device))
+        decoder = trained.load_decoder(FilePath(what), Device.of(device))
     if decoder is None:
         raise UnknownModel(f"The model {what} has no decoder. Use another model, or a folder.")
     made_for = f"The decoder {what} decodes points of {decoder.model!r}: load that model"
@@ -178,7 +180,7 @@ def decoder_of(what: str | PathLike[str], space: Space, device: str = "auto") ->
     return decoder
 
 
-def prior_of(what: str | PathLike[str], encoder: Encoder, device: str = "auto") -> Prior:
+def prior_of(what: str | PathLike[str], encoder: Encoder, device: Device | str = "auto") -> Prior:
     """Load a prior for the words of `encoder`; arguments and errors are as for `decoder_of`."""
     from explorer.models import trained
 
@@ -191,7 +193,7 @@ def prior_of(what: str | PathLike[str], encoder: Encoder, device: str = "auto") 
     return prior
 
 
-def _prior_over(model: Model, device: str) -> Prior | None:
+def _prior_over(model: Model, device: Device) -> Prior | None:
     """Load the prior of the model that a bridge leads to, if the decoder came over one."""
     from explorer.models import trained
 
@@ -266,14 +268,3 @@ def _absolute(variant: str) -> str:
     """Return a folder's absolute path, so that the model's name stays valid; else the variant."""
     folder = os.path.expanduser(variant)
     return os.path.abspath(folder) if os.path.isdir(folder) else variant
-
-
-def best_device(device: str = "auto") -> str:
-    """Return a torch device: for "auto" CUDA, else Apple's MPS, else the CPU."""
-    if device != "auto":
-        return device
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from explorer.device import Device
 from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
 from explorer.models.shared.checkpoint import quiet
@@ -49,7 +50,7 @@ class IpAdapter(StableDiffusion):
     negative: Points | None = None
 
     def __init__(
-        self, folder: FilePath, adapter: FilePath, space: Space, model: str, device: str
+        self, folder: FilePath, adapter: FilePath, space: Space, model: str, device: Device
     ) -> None:
         super().__init__(folder, space, model, device)
         self._adapter = adapter
@@ -153,7 +154,7 @@ class IpAdapterCheckpoint:
         """Return both repositories."""
         return self.base, self.adapter
 
-    def build(self, source: str, device: str) -> Model:
+    def build(self, source: str, device: Device) -> Model:
         """Load the released weights if `source` is "", else a folder of them.
 
         Raises:

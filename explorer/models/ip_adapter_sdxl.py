@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
+from explorer.device import Device
 from explorer.models import Model
 from explorer.models.ip_adapter import VIT_H, IpAdapter, IpAdapterCheckpoint
 from explorer.models.shared.checkpoint import read_config
@@ -91,7 +92,7 @@ OF_VIT_H = replace(
 card = BIG_G.card
 
 
-def build(variant: str, device: str) -> Model:
+def build(variant: str, device: Device) -> Model:
     """Load the released weights ("" or "vit-h"), or a folder of them.
 
     Raises:

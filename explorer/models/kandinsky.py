@@ -17,11 +17,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from PIL import Image
 
+from explorer.device import Device
 from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing
 from explorer.images import as_rgb
 from explorer.models import Card, Model
-from explorer.models.shared.checkpoint import load_part, read_config
+from explorer.models.shared.checkpoint import placed, read_config
 from explorer.models.shared.clip_towers import TransformersEncoder, load_towers
 from explorer.models.shared.hub import Release, released_card
 from explorer.models.shared.latent import LatentDecoder
@@ -73,7 +74,7 @@ class Parts:
         return release.folder(name, own)
 
     def words(
-        self, space: str, source: str, device: str
+        self, space: str, source: str, device: Device
     ) -> tuple[TransformersEncoder, TransformerPrior]:
         """Return the encoder and the prior of the part `prior`.
 
@@ -130,7 +131,7 @@ RELEASES = {
 PARTS = Parts(NAME, LAYOUT, RELEASES)
 
 
-def build(variant: str, device: str) -> Model:
+def build(variant: str, device: Device) -> Model:
     """Load the released weights, or a folder with the subfolders `prior` and `decoder`.
 
     Raises:
@@ -168,7 +169,6 @@ class KandinskyDecoder(LatentDecoder):
         "negative": "negative point for guidance, instead of an all-zero image's",
         "hint": "a depth image (near is white) whose layout is kept",
         "image_size": "width and height in pixels, rounded up to multiples of 64",
-        "low_memory": "true: only the network in use is on the device",
     }
     codec, parts = "movq", PARTS
     steps, guidance = 50, 4.0
@@ -177,7 +177,7 @@ class KandinskyDecoder(LatentDecoder):
     _inpaints = False
 
     def __init__(
-        self, source: str, encoder: Encoder, norms: tuple[float, float], device: str
+        self, source: str, encoder: Encoder, norms: tuple[float, float], device: Device
     ) -> None:
         folder = self.parts.folder("decoder", source)
         super().__init__(folder, encoder.space, self.parts.name, device)
@@ -268,22 +268,19 @@ class KandinskyDecoder(LatentDecoder):
         return unet(torch.cat(channels, 1), t, states, added_cond_kwargs=inputs).sample
 
     def encode_pixels(self, pixels: "torch.Tensor") -> "torch.Tensor":
-        return self._movq.encode(pixels).latents
+        return self._codec().encode(pixels).latents
 
     def decode_latents(self, latents: "torch.Tensor") -> "torch.Tensor":
-        return self._movq.decode(latents, force_not_quantize=True).sample
+        return self._codec().decode(latents, force_not_quantize=True).sample
 
-    @property
-    def _movq(self) -> Any:
+    def _codec(self) -> Any:
         from diffusers import VQModel
 
         movq = self._part_folder("decoder", self._source) / "movq"
         return self._network(VQModel, movq, "float32")
 
     def _network(self, kind: Any, folder: FilePath, dtype: str) -> Any:
-        return self._networks.get(
-            str(folder), lambda: load_part(kind, folder, "cpu", dtype), alone=self.low_memory
-        )
+        return placed(self.on, kind, folder, dtype)
 
 
 def dilate(cells: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:

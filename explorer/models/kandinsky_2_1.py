@@ -9,6 +9,7 @@ Source: Razzhigaev et al. 2023 (Kandinsky), and diffusers' Kandinsky pipelines.
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from explorer.device import Device
 from explorer.models import Card, Model
 from explorer.models.kandinsky import TOWERS, KandinskyDecoder, Parts
 from explorer.models.openclip import clean_texts
@@ -52,7 +53,7 @@ PARTS = Parts(
 CONTEXT = 77  # tokens of a prompt, as in diffusers' pipelines
 
 
-def build(variant: str, device: str) -> Model:
+def build(variant: str, device: Device) -> Model:
     """Load the released weights, or a folder with the subfolders `prior` and `decoder`.
 
     Raises:

@@ -18,13 +18,13 @@ from PIL import Image
 
 from explorer import sampler
 from explorer.decoder import Decoder
+from explorer.device import Device
 from explorer.models import Card, Model
-from explorer.models.shared.checkpoint import load_part, read_config
+from explorer.models.shared.checkpoint import placed, read_config
 from explorer.models.shared.clip_towers import TransformersEncoder, load_towers
 from explorer.models.shared.hub import Release, released_card
 from explorer.models.shared.latent import mask_cells
 from explorer.models.shared.manifest import sha256
-from explorer.models.shared.networks import Networks
 from explorer.models.shared.preprocess import Preprocess
 from explorer.models.shared.transformer_prior import WEIGHTS, TransformerPrior, unclip_step
 from explorer.points import Points
@@ -55,7 +55,7 @@ PRIOR = Release(
 )
 
 
-def build(variant: str, device: str) -> Model:
+def build(variant: str, device: Device) -> Model:
     """Load the released weights, or a folder of them, with or without a prior.
 
     Raises:
@@ -102,17 +102,20 @@ class KarloDecoder(Decoder):
 
     choices: ClassVar = {
         "prompt": "text besides the point, up to 77 tokens; its effect is weak",
-        "low_memory": "true: only the network in use is on the device",
     }
+    on: Device
     steps, guidance, model = 25, 8.0, NAME
     prompt = ""
-    low_memory = False
     upsampling_steps = 7
 
-    def __init__(self, folder: FilePath, encoder: TransformersEncoder, device: str) -> None:
-        self.space, self.device, self._encoder = encoder.space, device, encoder
-        self.dtype = "float16" if device.startswith("cuda") else "float32"
-        self._folder, self._networks = folder, Networks(device)
+    def __init__(self, folder: FilePath, encoder: TransformersEncoder, device: Device) -> None:
+        self.space, self.on, self.device, self._encoder = (
+            encoder.space,
+            device,
+            device.name,
+            encoder,
+        )
+        self.dtype, self._folder = device.half, folder
         self.scheduler_config, self._upsampling = (
             read_config(folder / part / "scheduler_config.json") for part in SCHEDULERS
         )
@@ -201,10 +204,16 @@ class KarloDecoder(Decoder):
             network = self._network("super_res_first" if t[0] > 0 else "super_res_last")
             return network(torch.cat([x, condition["upscaled"].to(x.dtype)], 1), t).sample
 
+        def on_meta() -> object:
+            pair = torch.empty(1, 6, *height_width, device="meta", dtype=dtype)
+            return self._network("super_res_first")(pair, torch.empty(1, device="meta")).sample
+
+        dtype = getattr(torch, self.dtype)
+        rows = self.on.rows(("upsampling", height_width), on_meta, self.batch_size)
         settings = Settings(steps=self.upsampling_steps, solver="own")
-        sides, dtype = ({"upscaled": upscaled},) * 2, getattr(torch, self.dtype)
+        sides = ({"upscaled": upscaled},) * 2
         steps = sampler.denoise(
-            sampler.guided(predict, sides, 1.0, self.batch_size, dtype),
+            sampler.guided(predict, sides, 1.0, rows, dtype),
             noise.to(self.device),
             self._upsampling,
             settings,
@@ -219,6 +228,4 @@ class KarloDecoder(Decoder):
 
         kinds = {"decoder": UNet2DConditionModel, "text_proj": UnCLIPTextProjModel}
         kind, folder = kinds.get(part, UNet2DModel), self._folder / part
-        return self._networks.get(
-            part, lambda: load_part(kind, folder, "cpu", self.dtype), alone=self.low_memory
-        )
+        return placed(self.on, kind, folder, self.dtype)

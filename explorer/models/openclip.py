@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from explorer.device import Device
 from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
@@ -47,6 +48,7 @@ class OpenClipEncoder(Encoder):
     Args:
         precision: of the image tower, "float32" or "bfloat16". None takes bfloat16 on CUDA, where
             it is several times as fast, and float32 elsewhere. Vectors are always float32.
+        on: where it runs; None takes the device of the module.
     """
 
     def __init__(
@@ -55,11 +57,15 @@ class OpenClipEncoder(Encoder):
         tokenizer: Any,
         space: Space,
         precision: Literal["float32", "bfloat16"] | None = None,
+        on: Device | None = None,
     ) -> None:
+        import torch
+
         self.space = space
-        self.module: Any = module
+        self._module: Any = module
         self.tokenizer = tokenizer
-        self.device = next(module.parameters()).device
+        self.on: Device = on or Device(str(next(module.parameters()).device))
+        self.device = torch.device(self.on.name)
         on_cuda = self.device.type == "cuda"
         self.precision = precision or ("bfloat16" if on_cuda else "float32")
         self.batch_size = 256 if on_cuda else 32
@@ -67,8 +73,25 @@ class OpenClipEncoder(Encoder):
         self._preprocess = Preprocess.from_config(visual.preprocess_cfg)
 
     @property
+    def module(self) -> Any:
+        """The model of open_clip, on the device."""
+        key = f"{self.space.name} {id(self._module)}"
+        return self.on.network(key, lambda: self._module, keep=True)
+
+    @property
     def preprocess(self) -> Preprocess:
         return self._preprocess
+
+    def rows_at_once(self, pixels: Float[np.ndarray, "N C H W"]) -> int:
+        import torch
+
+        shape = pixels.shape[1:]
+
+        def call() -> object:
+            return self.module.encode_image(torch.empty(1, *shape, device="meta"), normalize=False)
+
+        with self.on.turn:
+            return self.on.rows((self.space, shape), call, self.batch_size)
 
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "N D"]:
         import torch
@@ -100,7 +123,7 @@ def clean_texts(texts: Sequence[str], context_length: int) -> list[str]:
     return [text.encode("utf-8", "replace").decode() for text in short]
 
 
-def build(variant: str, device: str) -> Model:
+def build(variant: str, device: Device) -> Model:
     """Load "architecture/tag" of open_clip, or a folder.
 
     Raises:
@@ -139,7 +162,7 @@ def _is_folder(variant: str) -> bool:
     return os.path.isdir(variant) or variant.startswith(("/", ".", "~"))
 
 
-def encoder_of_folder(folder: str | PathLike[str], name: str, device: str) -> OpenClipEncoder:
+def encoder_of_folder(folder: str | PathLike[str], name: str, device: Device) -> OpenClipEncoder:
     """Load an encoder from a folder in open_clip's layout.
 
     Args:
@@ -149,8 +172,9 @@ def encoder_of_folder(folder: str | PathLike[str], name: str, device: str) -> Op
         WeightsMissing: as for `load_folder`.
     """
     folder = FilePath(folder)
-    module, tokenizer, config = load_folder(folder, device)
-    return OpenClipEncoder(module, tokenizer, _space(name, config["model_cfg"], module))
+    module, tokenizer, config = load_folder(folder)
+    space = _space(name, config["model_cfg"], module)
+    return OpenClipEncoder(module, tokenizer, space, on=device)
 
 
 def load_folder(
@@ -213,7 +237,7 @@ def _own_vocabulary(folder: FilePath, model_config: dict[str, Any]) -> FilePath 
     return file
 
 
-def _encoder_of_tag(variant: str, device: str) -> OpenClipEncoder:
+def _encoder_of_tag(variant: str, device: Device) -> OpenClipEncoder:
     file = weights_of_tag(variant)
     import open_clip
 
@@ -226,7 +250,6 @@ def _encoder_of_tag(variant: str, device: str) -> OpenClipEncoder:
     with quiet(), no_hub_for_data(name):
         module = open_clip.create_model(
             architecture,
-            device=device,
             force_quick_gelu=quick,
             force_preprocess_cfg={k: v for k, v in config.items() if k in _PREPROCESS},
             pretrained_image=False,
@@ -239,7 +262,7 @@ def _encoder_of_tag(variant: str, device: str) -> OpenClipEncoder:
             architecture, **({"trust_remote_code": False} if hub else {})
         )
     module.eval().requires_grad_(False)
-    return OpenClipEncoder(module, tokenizer, _space(name, model_config, module))
+    return OpenClipEncoder(module, tokenizer, _space(name, model_config, module), on=device)
 
 
 def _check_file(module: Any, file: FilePath, config: dict[str, Any], name: str) -> None:

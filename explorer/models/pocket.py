@@ -7,6 +7,7 @@ prior and a scheduler config in diffusers' layout. Another folder in this layout
 import json
 from pathlib import Path as FilePath
 
+from explorer.device import Device
 from explorer.models import Card, Model
 from explorer.models.openclip import encoder_of_folder
 from explorer.models.shared.blindness import FILE, read_support
@@ -20,7 +21,7 @@ FOLDER = FilePath(__file__).parent.parent / "weights" / "pocket"
 MANIFEST = "pocket.json"
 
 
-def build(variant: str, device: str) -> Model:
+def build(variant: str, device: Device) -> Model:
     """Load pocket, or a folder in its layout.
 
     Raises:

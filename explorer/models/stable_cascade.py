@@ -22,16 +22,16 @@ from PIL import Image
 
 from explorer import sampler
 from explorer.decoder import Decoder
+from explorer.device import Device
 from explorer.models import Card, Model
 from explorer.models.kandinsky import Parts
 from explorer.models.openclip import clean_texts
 from explorer.models.shared import compressor, wuerstchen
-from explorer.models.shared.checkpoint import load_part, load_tokenizer, read_config
+from explorer.models.shared.checkpoint import load_tokenizer, placed, read_config
 from explorer.models.shared.clip_towers import load_towers
 from explorer.models.shared.hub import Release, released_card
 from explorer.models.shared.latent import mask_cells
 from explorer.models.shared.manifest import digest
-from explorer.models.shared.networks import Networks
 from explorer.models.shared.stable_diffusion import weights_of
 from explorer.points import Points, Space
 from explorer.settings import Settings
@@ -78,7 +78,7 @@ PIXELS_A_CELL = 42.67  # of the grid: `resolution_multiple` of diffusers' pipeli
 LATENTS_A_CELL = 10.67  # `latent_dim_scale`
 
 
-def build(variant: str, device: str) -> Model:
+def build(variant: str, device: Device) -> Model:
     """Load the released weights, or a folder with the subfolders `prior` and `decoder`.
 
     Raises:
@@ -129,22 +129,23 @@ class CascadeDecoder(Decoder):
         "negative_prompt": "negative text for guidance above 1",
         "negative": "negative point for guidance, instead of zeros",
         "image_size": "width and height in pixels, rounded up to whole cells of about 43",
-        "low_memory": "true: only the network in use is on the device",
     }
+    on: Device
     steps, guidance, model = 20, 4.0, NAME
     prompt = negative_prompt = ""
     negative: Points | None = None
-    low_memory = False
     stage_b_steps = 10
 
-    def __init__(self, first: FilePath, second: FilePath, space: Space, device: str) -> None:
-        self.space, self.device = space, device
-        self.dtype = "bfloat16" if device.startswith("cuda") else "float32"  # float16 overflows
+    def __init__(self, first: FilePath, second: FilePath, space: Space, device: Device) -> None:
+        self.space, self.on, self.device = space, device, device.name
+        self.dtype = (
+            "bfloat16" if self.device.startswith("cuda") else "float32"
+        )  # float16 overflows
         self._folders = {
             **dict.fromkeys(("prior", "text_encoder", "tokenizer"), first),
             **dict.fromkeys(("decoder", "vqgan"), second),
         }
-        self._compressor, self._networks = second / COMPRESSOR, Networks(device)
+        self._compressor = second / COMPRESSOR
         self._channels: int = read_config(first / "prior/config.json")["in_channels"]
         codec = read_config(second / "vqgan/config.json")
         self._pixels: int = codec["up_down_scale_factor"] * 2 ** (codec["levels"] - 1)
@@ -225,10 +226,8 @@ class CascadeDecoder(Decoder):
         import torch
 
         preprocess = compressor.preprocess(self._grid)
-        network = self._networks.get(
-            COMPRESSOR,
-            lambda: compressor.load(self._compressor, self._channels),
-            alone=self.low_memory,
+        network = self.on.network(
+            str(self._compressor), lambda: compressor.load(self._compressor, self._channels)
         )
         rows = [torch.from_numpy(preprocess(image))[None].to(self.device) for image in images]
         return torch.cat([network(row) for row in rows])
@@ -274,15 +273,12 @@ class CascadeDecoder(Decoder):
         return sampler.last(steps).latents
 
     def _network(self, part: str) -> Any:
-        return self._networks.get(part, lambda: self._load(part), alone=self.low_memory)
-
-    def _load(self, part: str) -> Any:
         from diffusers import StableCascadeUNet  # type: ignore[attr-defined]
         from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import PaellaVQModel
         from transformers import CLIPTextModelWithProjection
 
         kinds = {"text_encoder": CLIPTextModelWithProjection, "vqgan": PaellaVQModel}
         dtype = "float32" if part == "vqgan" else self.dtype
-        return load_part(
-            kinds.get(part, StableCascadeUNet), self._folders[part] / part, "cpu", dtype
+        return placed(
+            self.on, kinds.get(part, StableCascadeUNet), self._folders[part] / part, dtype
         )

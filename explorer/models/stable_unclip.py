@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from explorer.device import Device
 from explorer.models import Card, Model
 from explorer.models.shared.checkpoint import read_config
 from explorer.models.shared.clip_towers import load_towers
@@ -46,7 +47,7 @@ class StableUnclip(StableDiffusion):
     noise_level = 0
     noise_seed = 0
 
-    def __init__(self, folder: FilePath, space: Space, model: str, device: str) -> None:
+    def __init__(self, folder: FilePath, space: Space, model: str, device: Device) -> None:
         from safetensors.numpy import load_file
 
         super().__init__(folder, space, model, device)
@@ -103,7 +104,7 @@ class StableUnclipCheckpoint:
     dimension: int
     release: Release
 
-    def build(self, variant: str, device: str) -> Model:
+    def build(self, variant: str, device: Device) -> Model:
         """Load the released weights, or a folder of them.
 
         Raises:

@@ -13,6 +13,7 @@ from explorer.bridge import MANIFEST as BRIDGE
 from explorer.bridge import Bridge
 from explorer.decoder import Decoder
 from explorer.decoder.bridged import BridgedDecoder
+from explorer.device import Device
 from explorer.encoder import Encoder
 from explorer.errors import ExplorerError, UnknownModel, WeightsMissing
 from explorer.models import Model, load
@@ -58,7 +59,7 @@ def bridge_beside(library: FilePath) -> FilePath:
     return library.with_suffix(".bridge")
 
 
-def load_decoder(folder: FilePath, device: str) -> Decoder:
+def load_decoder(folder: FilePath, device: Device | str) -> Decoder:
     """Load the decoder of a folder, in the Space that it was trained for.
 
     Raises:
@@ -76,7 +77,7 @@ def load_decoder(folder: FilePath, device: str) -> Decoder:
         return PatchDecoder(folder, Space(**manifest["space"]), manifest, device)
 
 
-def load_prior(folder: FilePath, encoder: Encoder, device: str = "auto") -> Prior:
+def load_prior(folder: FilePath, encoder: Encoder, device: Device | str = "auto") -> Prior:
     """Load the prior of a folder; `encoder` embeds its texts.
 
     Raises:
@@ -103,7 +104,7 @@ def load_prior(folder: FilePath, encoder: Encoder, device: str = "auto") -> Prio
         return TokenPrior(folder, encoder, manifest)
 
 
-def prior_over(folder: FilePath, encoder: Encoder, device: str) -> Prior | None:
+def prior_over(folder: FilePath, encoder: Encoder, device: Device) -> Prior | None:
     """Load the prior of the model that a bridge leads to; None if it has none."""
     if not (folder / BACK / BRIDGE).is_file():
         return None
@@ -111,7 +112,7 @@ def prior_over(folder: FilePath, encoder: Encoder, device: str) -> Prior | None:
     return prior and load_prior(folder, encoder, device)
 
 
-def _beyond(folder: FilePath, bridge: Bridge, device: str) -> Model:
+def _beyond(folder: FilePath, bridge: Bridge, device: Device | str) -> Model:
     """Load the model that a bridge leads to, on the word of its folder: no download."""
     by = f"The bridge {folder}"
     with named_by(by, bridge.target):

@@ -6,7 +6,7 @@ network's raw output. Knows no points, no images and no model.
 
 from typing import TYPE_CHECKING
 
-from explorer.sampler.guidance import batches, guided
+from explorer.sampler.guidance import batches, guided, on_meta
 from explorer.sampler.inversion import invert
 from explorer.sampler.loop import Known, Step, denoise, last, own_step, split
 from explorer.sampler.schedule import schedule
@@ -23,6 +23,7 @@ __all__ = [
     "guided",
     "invert",
     "last",
+    "on_meta",
     "own_step",
     "schedule",
     "split",

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from explorer.device.batches import Batches
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -21,8 +23,9 @@ def guided(
     """Bind the network to its conditions: u + guidance · (c - u), on its raw output.
 
     One call of the network a batch, on both sides at once; at guidance 1 on the point's side only.
-    The network works in `dtype`; what comes back is float32. Channels beyond those of the latents
-    are a learned variance: of it the point's side is kept.
+    A batch that the memory does not suffice for is halved. The network works in `dtype`; what comes
+    back is float32. Of channels beyond those of the latents, a learned variance, the point's side
+    is kept.
 
     Args:
         conditions: for the points, and for "no point".
@@ -30,6 +33,8 @@ def guided(
     Source: Ho & Salimans 2022, eq. 6, with guidance = 1 + w.
     """
     import torch
+
+    sized = Batches(batch_size)
 
     def one_batch(latents: "torch.Tensor", t: "torch.Tensor", rows: slice) -> "torch.Tensor":
         with_point, without = ({k: v[rows] for k, v in side.items()} for side in conditions)
@@ -44,13 +49,32 @@ def guided(
     def denoiser(latents: "torch.Tensor", t: "torch.Tensor") -> "torch.Tensor":
         # By default cuDNN may pick TF32 and another algorithm for another batch size, so that a
         # frame would depend on its neighbours in the batch.
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        ):
-            parts = batches(len(latents), batch_size)
-            return torch.cat([one_batch(latents[s], t[s], s) for s in parts])
+        flags = {"benchmark": False, "deterministic": True, "allow_tf32": False}
+        with torch.backends.cudnn.flags(enabled=True, **flags):
+            return torch.cat([*sized.run(len(t), lambda s: one_batch(latents[s], t[s], s))])
 
     return denoiser
+
+
+def on_meta(
+    predict: "Callable[[torch.Tensor, torch.Tensor, Condition], torch.Tensor]",
+    conditions: "tuple[Condition, Condition]",
+    guidance: float,
+    shape: tuple[int, ...],
+    dtype: "torch.dtype",
+) -> "Callable[[], object]":
+    """Return the call that `guided` makes for one row, of tensors without values.
+
+    Args:
+        shape: C h w of a row of latents.
+    """
+    import torch
+
+    sides = 1 if guidance == 1 else 2
+    row = {k: v[:1].to("meta").expand(sides, *v.shape[1:]) for k, v in conditions[0].items()}
+    latents = torch.empty(sides, *shape, dtype=dtype, device="meta")
+    t = torch.empty(sides, device="meta")
+    return lambda: predict(latents, t, row)
 
 
 def batches(n: int, size: int) -> list[slice]:

@@ -3,11 +3,13 @@
 It works with any class of diffusers or transformers that has `from_pretrained`.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any
 
+from explorer.device import Device
 from explorer.errors import WeightsMissing
 from explorer.models.shared.checked_config import check_network, read_json
 
@@ -69,6 +71,47 @@ def load_part(kind: Any, folder: FilePath, device: str, dtype: str) -> Any:
             "checkpoint again; only safetensors are loaded."
         )
     return part.to(device).eval().requires_grad_(False)
+
+
+def placed(
+    on: Device,
+    kind: Any,
+    folder: FilePath,
+    dtype: str,
+    load: Callable[[], Any] | None = None,
+    mark: str = "",
+) -> Any:
+    """Return a network of a checkpoint on a device, loaded when it is first used.
+
+    Args:
+        load: loads it into main memory, where `load_part` is not enough.
+        mark: tells it from another network that is loaded from the same folder.
+    """
+    return on.network(
+        f"{folder} {dtype} {mark}",
+        load or (lambda: load_part(kind, folder, "cpu", dtype)),
+        size=lambda: stored_bytes(folder, dtype),
+    )
+
+
+def stored_bytes(folder: FilePath, dtype: str) -> int:
+    """Return the bytes that a folder's network takes once it is loaded, without loading it.
+
+    0 where the files cannot be read: loading them says why.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    size, half = 0, _variant(folder) == "fp16"
+    try:
+        for file in folder.glob("*.safetensors"):
+            if half or ".fp16." not in file.name:
+                with safe_open(file, "np") as tensors:
+                    names = tensors.keys()
+                    size += sum(math.prod(tensors.get_slice(n).get_shape()) for n in names)
+    except (OSError, SafetensorError):
+        return 0
+    return size * getattr(torch, dtype).itemsize
 
 
 def load_tokenizer(folder: FilePath, kind: str = "CLIPTokenizer") -> Any:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from explorer.device import Device
 from explorer.encoder import Encoder
 from explorer.errors import ExplorerError, WeightsMissing
 from explorer.models import load
 from explorer.models.openclip import clean_texts
 from explorer.models.shared.checked_config import read_json
-from explorer.models.shared.checkpoint import load_part, load_tokenizer, read_config
+from explorer.models.shared.checkpoint import load_tokenizer, placed, read_config
 from explorer.models.shared.fingerprint import of_transformers
 from explorer.models.shared.on_word import check_recorded, kept
 from explorer.models.shared.preprocess import Preprocess
@@ -37,6 +38,8 @@ class TransformersEncoder(Encoder):
         text_from: name of an open_clip model, as for `load`.
     """
 
+    on: Device
+
     def __init__(
         self,
         space: Space,
@@ -44,24 +47,23 @@ class TransformersEncoder(Encoder):
         preprocess: Preprocess,
         text: FilePath | None,
         tokenizer: FilePath | None,
-        device: str,
+        device: Device,
         text_from: str,
     ) -> None:
-        self.space, self.device, self._preprocess = space, device, preprocess
+        self.space, self.on, self.device, self._preprocess = space, device, device.name, preprocess
         self._image, self._text, self._tokenizer = image, text, tokenizer
         self._text_from = text_from
         self._load_text = kept(lambda: load(text_from, device=device))
-        on_cuda = device.startswith("cuda")
-        self.dtype = "float16" if on_cuda else "float32"
-        self.batch_size = 128 if on_cuda else 16
+        self.dtype = device.half
+        self.batch_size = 128 if device.name.startswith("cuda") else 16
 
-    @cached_property
+    @property
     def image_tower(self) -> Any:
         from transformers import CLIPVisionModelWithProjection
 
-        return load_part(CLIPVisionModelWithProjection, self._image, self.device, self.dtype)
+        return placed(self.on, CLIPVisionModelWithProjection, self._image, self.dtype)
 
-    @cached_property
+    @property
     def text_tower(self) -> Any:
         from transformers import CLIPTextModelWithProjection
 
@@ -70,7 +72,7 @@ class TransformersEncoder(Encoder):
                 f"The checkpoint of {self.space} has no text tower, so it has no token states. "
                 f"Embed texts with {self._text_from}."
             )
-        return load_part(CLIPTextModelWithProjection, self._text, self.device, self.dtype)
+        return placed(self.on, CLIPTextModelWithProjection, self._text, self.dtype)
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -91,6 +93,17 @@ class TransformersEncoder(Encoder):
         with torch.inference_mode():
             batch = torch.from_numpy(pixels).to(self.device, getattr(torch, self.dtype))
             return self.image_tower(batch).image_embeds.float().cpu().numpy()
+
+    def rows_at_once(self, pixels: Float[np.ndarray, "N C H W"]) -> int:
+        import torch
+
+        shape, dtype = pixels.shape[1:], getattr(torch, self.dtype)
+
+        def call() -> object:
+            return self.image_tower(torch.empty(1, *shape, dtype=dtype, device="meta"))
+
+        with self.on.turn:
+            return self.on.rows((self.space, shape), call, self.batch_size)
 
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "N D"]:
         if self._text is None:
@@ -134,7 +147,7 @@ def load_towers(
     text: FilePath | None,
     tokenizer: FilePath | None,
     preprocess: FilePath | None,
-    device: str,
+    device: Device,
     text_from: str = "",
 ) -> TransformersEncoder:
     """Return the encoder of a checkpoint; only the image tower's file is read at once.

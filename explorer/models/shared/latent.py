@@ -4,30 +4,33 @@ It works on a checkpoint's folder in diffusers' layout; it knows no family.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
 from explorer.decoder import Decoder
+from explorer.device import Device
 from explorer.masks import touched
 from explorer.models.shared.checkpoint import read_config
-from explorer.models.shared.networks import Networks
 from explorer.models.shared.preprocess import Preprocess
 from explorer.points import Space
 
 if TYPE_CHECKING:
     import torch
 
+TILE = 64  # cells of a side, which is 512 pixels
+
 
 class LatentDecoder(Decoder):
     """A UNet over the latents of an autoencoder.
 
     A family adds `condition`, `predict` and the two halves of the autoencoder, which runs in
-    float32, since some overflow in float16, and on one image at a time.
+    float32, since some overflow in float16, on one image at a time, and in tiles of it where the
+    memory does not suffice and the autoencoder can.
 
     Args:
         folder: has the subfolders `unet` and `codec`.
@@ -36,17 +39,20 @@ class LatentDecoder(Decoder):
         WeightsMissing: a configuration is missing.
     """
 
+    on: Device
     codec: ClassVar[str]  # the folder of the autoencoder
-    low_memory = False
 
-    def __init__(self, folder: FilePath, space: Space, model: str, device: str) -> None:
-        self.space, self.model, self.device = space, model, device
-        self.dtype = "float16" if device.startswith("cuda") else "float32"
-        self._networks = Networks(device)
+    def __init__(self, folder: FilePath, space: Space, model: str, device: Device) -> None:
+        self.space, self.model, self.on, self.device = space, model, device, device.name
+        self.dtype = device.half
         unet, codec = (read_config(folder / part / "config.json") for part in ("unet", self.codec))
         self._channels: int = codec["latent_channels"]
         self._cell: int = 2 ** (len(codec["block_out_channels"]) - 1)  # its side in pixels
         self.image_size = (unet["sample_size"] * self._cell,) * 2
+
+    @abstractmethod
+    def _codec(self) -> Any:
+        """Return the autoencoder, on the device."""
 
     @abstractmethod
     def encode_pixels(self, pixels: "torch.Tensor") -> "torch.Tensor":
@@ -68,14 +74,30 @@ class LatentDecoder(Decoder):
         import torch
 
         pixels = torch.from_numpy(np.stack([self.preprocess(image) for image in images])) * 2 - 1
+        self._tile(self.encode_pixels, pixels)
         return torch.cat([self.encode_pixels(row) for row in pixels.to(self.device).split(1)])
 
     def to_image(self, latents: "torch.Tensor") -> list[Image.Image]:
         images = []
+        self._tile(self.decode_latents, latents)
         for row in latents.split(1):
             levels = ((self.decode_latents(row)[0] + 1) * 127.5).clamp(0, 255).round().byte()
             images.append(Image.fromarray(levels.permute(1, 2, 0).cpu().numpy()))
         return images
+
+    def _tile(self, half: "Callable[[torch.Tensor], torch.Tensor]", rows: "torch.Tensor") -> None:
+        """Let a half of the autoencoder work in tiles if a whole image does not fit."""
+        if self.on.limit is None:
+            return
+        row = rows[:1].to("meta")
+        for tiled in (False, True):
+            codec = self._codec()
+            if hasattr(codec, "tile_latent_min_size"):
+                codec.use_tiling = tiled
+                codec.tile_latent_min_size = min(codec.tile_latent_min_size, TILE)
+                codec.tile_sample_min_size = codec.tile_latent_min_size * self._cell
+            if self.on.fits((half.__name__, row.shape, tiled), lambda: half(row)):
+                return
 
     @property
     def preprocess(self) -> Preprocess:

@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from explorer.decoder import Decoder
+from explorer.device import Device
 from explorer.errors import WeightsMissing
-from explorer.models.shared.checkpoint import MISMATCH, load_part, read_config
+from explorer.models.shared.checkpoint import MISMATCH, load_part, placed, read_config
 from explorer.models.shared.preprocess import Preprocess
 from explorer.points import Points, Space
 
@@ -38,12 +39,19 @@ class PatchDecoder(Decoder):
     channels, 48×16×16 for 64×64 pixels.
     """
 
+    on: Device
+
     def __init__(
-        self, folder: FilePath, space: Space, manifest: dict[str, Any], device: str = "cpu"
+        self,
+        folder: FilePath,
+        space: Space,
+        manifest: dict[str, Any],
+        device: Device | str = "cpu",
     ) -> None:
-        self.space, self.device, self.model = space, device, manifest["model"]
-        self._folder = folder
-        self.dtype = "bfloat16" if device.startswith("cuda") else "float32"
+        self.space, self.model, self._folder = space, manifest["model"], folder
+        self.on = Device.of(device)
+        self.device = self.on.name
+        self.dtype = "bfloat16" if self.device.startswith("cuda") else "float32"
         self.scheduler_config = read_config(folder / "scheduler/scheduler_config.json")
         self.steps, self.guidance = manifest["steps"], manifest["guidance"]
         self.solver = manifest["solver"]
@@ -56,13 +64,18 @@ class PatchDecoder(Decoder):
         self.image_size = (cells * self._patch, cells * self._patch)
         self._preprocess = as_seen(self.image_size[0], manifest.get("preprocess", {}))
 
-    @cached_property
+    @property
     def _unet(self) -> Any:
         import torch
         from diffusers import UNet2DConditionModel
 
-        unet = load_part(UNet2DConditionModel, self._folder / "unet", self.device, self.dtype)
-        return unet.to(memory_format=torch.channels_last)
+        folder = self._folder / "unet"
+
+        def load() -> Any:
+            unet = load_part(UNet2DConditionModel, folder, "cpu", self.dtype)
+            return unet.to(memory_format=torch.channels_last)
+
+        return placed(self.on, UNet2DConditionModel, folder, self.dtype, load)
 
     @cached_property
     def _draft(self) -> Any:

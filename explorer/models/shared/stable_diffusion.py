@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from explorer.device import Device
 from explorer.errors import QueryError, WeightsMissing
-from explorer.models.shared.checkpoint import load_part, load_tokenizer, read_config
+from explorer.models.shared.checkpoint import load_part, load_tokenizer, placed, read_config
 from explorer.models.shared.latent import LatentDecoder
 from explorer.models.shared.manifest import digest
 from explorer.points import Space
@@ -30,13 +31,12 @@ class StableDiffusion(LatentDecoder):
         "prompt": "text besides the point, up to 75 tokens",
         "negative_prompt": "negative text for guidance above 1",
         "image_size": "width and height in pixels, multiples of 8",
-        "low_memory": "true: only the network in use is on the device",
     }
     codec = "vae"
     prompt = ""
     negative_prompt = ""
 
-    def __init__(self, folder: FilePath, space: Space, model: str, device: str) -> None:
+    def __init__(self, folder: FilePath, space: Space, model: str, device: Device) -> None:
         super().__init__(folder, space, model, device)
         self.scheduler_config = read_config(folder / "scheduler" / "scheduler_config.json")
         self._folder = folder
@@ -54,12 +54,15 @@ class StableDiffusion(LatentDecoder):
         if name == "image_size" and any(side % self._cell for side in value):
             raise QueryError(f"image_size is {value}, but must be multiples of {self._cell}.")
 
+    def _codec(self) -> Any:
+        return self._network("vae")
+
     def encode_pixels(self, pixels: "torch.Tensor") -> "torch.Tensor":
-        vae = self._network("vae")
+        vae = self._codec()
         return vae.encode(pixels).latent_dist.mode() * vae.config.scaling_factor
 
     def decode_latents(self, latents: "torch.Tensor") -> "torch.Tensor":
-        vae = self._network("vae")
+        vae = self._codec()
         return vae.decode(latents / vae.config.scaling_factor).sample
 
     def _texts(self, n: int) -> "tuple[Condition, Condition]":
@@ -78,9 +81,15 @@ class StableDiffusion(LatentDecoder):
         return tokens.input_ids.to(self.device)
 
     def _network(self, part: str) -> Any:
-        return self._networks.get(part, lambda: self._load(part), alone=self.low_memory)
+        mark = " ".join(map(str, self._weight_files())) if part == "unet" else ""
+        folder, dtype = self._folder / part, self._precision(part)
+        return placed(self.on, None, folder, dtype, lambda: self._load(part), mark)
+
+    def _precision(self, part: str) -> str:
+        return "float32" if part == "vae" else self.dtype
 
     def _load(self, part: str) -> Any:
+        """Load a network of the checkpoint into main memory."""
         import diffusers
         import transformers
 
@@ -90,8 +99,7 @@ class StableDiffusion(LatentDecoder):
             "text_encoder": transformers.CLIPTextModel,
             "text_encoder_2": transformers.CLIPTextModelWithProjection,
         }
-        dtype = "float32" if part == "vae" else self.dtype
-        return load_part(kinds[part], self._folder / part, "cpu", dtype)
+        return load_part(kinds[part], self._folder / part, "cpu", self._precision(part))
 
 
 def weights_of(folder: FilePath) -> FilePath:

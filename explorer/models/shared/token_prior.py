@@ -3,7 +3,6 @@
 It works on texts and points; its folder has `prior/` in diffusers' layout.
 """
 
-from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from jaxtyping import Float
 from explorer import sampler
 from explorer.errors import UnknownModel
 from explorer.models.openclip import OpenClipEncoder
-from explorer.models.shared.checkpoint import load_part
+from explorer.models.shared.checkpoint import placed
 from explorer.prior import SamplingPrior
 from explorer.settings import Settings
 
@@ -40,12 +39,11 @@ class TokenPrior(SamplingPrior):
         self.steps, self.guidance = manifest["prior_steps"], manifest["prior_guidance"]
         self.fingerprint = manifest["sha256"][PRIOR]
 
-    @cached_property
+    @property
     def _transformer(self) -> Any:
         from diffusers import PriorTransformer
 
-        device = str(self.encoder.device)
-        return load_part(PriorTransformer, self._folder / "prior", device, "float32")
+        return placed(self.encoder.on, PriorTransformer, self._folder / "prior", "float32")
 
     def sample_candidates(
         self, texts: list[str], seed: int, candidates: int
@@ -76,7 +74,10 @@ class TokenPrior(SamplingPrior):
         some, none = (
             dict(zip(keys, side, strict=True)) for side in ((pooled, states, mask), nothing)
         )
-        denoiser = sampler.guided(predict, (some, none), self.guidance, len(latents), torch.float32)
+        bound = (predict, (some, none), self.guidance)
+        call = sampler.on_meta(*bound, (latents.shape[1], 1, 1), torch.float32)
+        rows = self.encoder.on.rows((self._folder, states.shape[1:]), call, len(latents))
+        denoiser = sampler.guided(*bound, rows, torch.float32)
         settings = Settings(steps=self.steps, solver="ddim")
         steps = sampler.denoise(denoiser, latents[:, :, None, None], PRIOR_SCHEDULE, settings, [])
         last = sampler.last(steps).latents.flatten(1)

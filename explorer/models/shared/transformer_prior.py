@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from explorer import sampler
 from explorer.errors import WeightsMissing
-from explorer.models.shared.checkpoint import load_part, read_config
+from explorer.models.shared.checkpoint import placed, read_config
 from explorer.models.shared.clip_towers import TransformersEncoder
 from explorer.models.shared.manifest import sha256
 from explorer.prior import SamplingPrior
@@ -84,11 +84,11 @@ class TransformerPrior(SamplingPrior):
                 f"{WEIGHTS}; download the checkpoint again."
             ) from error
 
-    @cached_property
+    @property
     def _transformer(self) -> Any:
         from diffusers import PriorTransformer
 
-        return load_part(PriorTransformer, self._folder, self.encoder.device, self.encoder.dtype)
+        return placed(self.encoder.on, PriorTransformer, self._folder, self.encoder.dtype)
 
     def sample_candidates(
         self, texts: list[str], seed: int, candidates: int
@@ -103,8 +103,11 @@ class TransformerPrior(SamplingPrior):
         size = (self.space.dimension, 1, 1)
         noise = torch.stack([torch.randn(size, generator=g) for g in generators])
         dtype = getattr(torch, self.encoder.dtype)
+        bound = (self._predict, (some, none), self.guidance)
+        call = sampler.on_meta(*bound, size, dtype)
+        rows = self.encoder.on.rows((self._folder, size), call, n)
         steps = sampler.denoise(
-            sampler.guided(self._predict, (some, none), self.guidance, n, dtype),
+            sampler.guided(*bound, rows, dtype),
             noise.to(self.encoder.device),
             self._schedule,
             Settings(steps=self.steps, solver="own"),
