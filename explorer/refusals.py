@@ -215,7 +215,7 @@ def out_of_memory(error: BaseException, saved: str = "") -> OutOfMemory:
     whose = "the accelerator" if gpu else "this machine"
     advice = "Ask for fewer or smaller images at once, or end other programs that hold memory."
     if gpu:
-        advice += " Try --low-memory or --device cpu, where the command has them."
+        advice += " Try a smaller --memory or image_size, or --device cpu, where there is one."
     saved = saved or "What was saved before is whole."
     return OutOfMemory(f"The memory of {whose} does not suffice{said}. {saved} {advice}")
 

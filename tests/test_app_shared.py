@@ -7,6 +7,7 @@ import shlex
 import threading
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -201,12 +202,12 @@ def test_a_header_of_too_many_pixels_is_refused():
     "asked",
     [
         *(AppConfig(), AppConfig("a b.lib"), AppConfig(decoder="d")),
-        AppConfig("-odd", "mine", "words", True),
+        AppConfig("-odd", "mine", "words", True, "6GB"),
     ],
 )
 def test_what_the_dashboard_is_started_with_reaches_its_script(asked):
     if asked.library.startswith("-"):
-        asked = AppConfig("./-odd", asked.decoder, asked.prior, asked.read_only)
+        asked = replace(asked, library="./-odd")
     assert AppConfig.read(asked.words()) == asked
 
 

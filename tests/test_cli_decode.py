@@ -192,9 +192,9 @@ def test_one_point_is_shown_through_two_families(released, cat, tmp_path):
 def test_options_of_a_family_are_taken_and_replayed(released, cat, tmp_path):
     given = ("--steps", "2", "-o", tmp_path / "a.png")
     told("decode", cat, *given, "--decoder", released["ip-adapter-sd15"],
-         "--option", "prompt=a red cat", "--option", "scale=0.5", "--low-memory")  # fmt: skip
+         "--option", "prompt=a red cat", "--option", "scale=0.5", "--memory", "50MB")  # fmt: skip
     options = read_recipe(tmp_path / "a.png")["settings"]["options"]
-    assert options == {"low_memory": True, "prompt": "a red cat", "scale": 0.5}
+    assert options == {"prompt": "a red cat", "scale": 0.5}
     same_again(tmp_path / "a.png")
     told("decode", cat, *given, "--decoder", released["kandinsky-2.2"],
          "--option", f"negative={cat}", "--option", "image_size=64x128")  # fmt: skip

@@ -29,6 +29,7 @@ from explorer.samples import sample_library
 
 THUMBNAIL_SIDE = 192  # pixels of the longer side
 MIN_SIDE = 8  # pixels; scaled to a tile's width, what is thinner has no height
+TEXTS = ("decoder", "prior", "memory")  # options of the script that are followed by a text
 MAX_THUMBNAILS = 4096  # about 8 kB each, over all sessions
 
 
@@ -41,12 +42,14 @@ class AppConfig:
         decoder: as `load` takes it; "" is the model's own.
         prior: likewise.
         read_only: nobody may add to the library, because others than its owner may come.
+        memory: as `load` takes it; "" is what the accelerator has free.
     """
 
     library: str = ""
     decoder: str = ""
     prior: str = ""
     read_only: bool = False
+    memory: str = ""
 
     @classmethod
     @lru_cache(maxsize=1)
@@ -58,8 +61,8 @@ class AppConfig:
         """
         parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
         parser.add_argument("library", nargs="?", default="")
-        parser.add_argument("--decoder", default="")
-        parser.add_argument("--prior", default="")
+        for name in TEXTS:
+            parser.add_argument(f"--{name}", default="")
         parser.add_argument("--read-only", action="store_true")
         try:
             values, unknown = parser.parse_known_args(words)
@@ -73,7 +76,7 @@ class AppConfig:
 
     def words(self) -> tuple[str, ...]:
         """Return what `read` reads."""
-        options = [f"--{name}={getattr(self, name)}" for name in ("decoder", "prior")]
+        options = [f"--{name}={getattr(self, name)}" for name in TEXTS]
         chosen = [option for option in options if not option.endswith("=")]
         return (*chosen, *["--read-only"] * self.read_only, *[self.library] * bool(self.library))
 
@@ -171,7 +174,8 @@ def sample() -> str:
 @st.cache_resource(show_spinner="Loading the model …")
 def loaded_model(name: str, decoder: str, prior: str) -> Model:
     """Return a model, loaded once for all sessions."""
-    loaded = load(name, decoder=decoder or None, prior=prior or None)
+    memory = config().memory or None
+    loaded = load(name, decoder=decoder or None, prior=prior or None, memory=memory)
     settle()
     return loaded
 

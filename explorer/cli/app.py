@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from explorer.cli.library_option import library_option
-from explorer.cli.options import Trust, trust_folders
+from explorer.cli.options import Memory, Trust, trust_folders
 from explorer.cli.output import command
 from explorer.interrupts import finishing
 
@@ -65,6 +65,7 @@ def app(
     no_browser: NoBrowser = False,
     decoder: Decoder = "",
     prior: Prior = "",
+    memory: Memory = None,
     trust: Trust = None,
 ) -> None:
     """Open the dashboard in a browser: map, search, text diffs and more.
@@ -73,6 +74,7 @@ def app(
     """
     from explorer.app.server import launch
     from explorer.app.state import AppConfig
+    from explorer.device.amounts import parse_memory
     from explorer.library import Library
     from explorer.models.trust import check_named
 
@@ -80,7 +82,10 @@ def app(
     if library is not None:
         kept = Library.open(library)  # its damage is said now, before the server starts
         check_named(kept.model, f"The library {library}")
-    given = AppConfig("" if library is None else str(library.absolute()), decoder, prior)
+    shown = "" if library is None else str(library.absolute())
+    if memory is not None:
+        parse_memory(memory)  # refused now, not at the first image
+    given = AppConfig(shown, decoder, prior, memory=memory or "")
 
     def started(address: str) -> None:
         print(f"The dashboard is at {address} (Ctrl-C to stop)", flush=True)

@@ -11,7 +11,7 @@ import typer
 from explorer.cli.adding import add
 from explorer.cli.library_option import is_library
 from explorer.cli.opening import open_or_create
-from explorer.cli.options import Folder, Json, NewFolder, Trust, opened, trust_folders
+from explorer.cli.options import Folder, Json, Memory, NewFolder, Trust, opened, trust_folders
 from explorer.cli.output import command, plain, report
 from explorer.errors import QueryError
 
@@ -85,6 +85,7 @@ def index(
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store a new library as float16.")] = False,
     how: Reading = READING,
+    memory: Memory = None,
     trust: Trust = None,
     as_json: Json = False,
 ) -> None:
@@ -99,7 +100,7 @@ def index(
     for each in filter(is_library, sources):
         raise QueryError(f"{each} is a library, no source of images: name it with --library.")
     again = how.typed(["unclip", "index", *sources, "--library", str(library)] + ["--half"] * half)
-    kept = open_or_create(library, model, source, half, again)
+    kept = open_or_create(library, model, source, half, again, memory)
     summary = add(kept, sources, how.columns, **how.settings())
     kept.note_unlike()
     report(summary, as_json, summary_lines(kept, summary))

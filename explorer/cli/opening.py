@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 
 def open_or_create(
-    folder: FilePath, model: str | None, source: str | None, half: bool, again: str
+    folder: FilePath,
+    model: str | None,
+    source: str | None,
+    half: bool,
+    again: str,
+    memory: str | None = None,
 ) -> "Library":
     """Open the library that `index` fills, or create it; arguments are the options of `index`.
 
@@ -25,15 +30,21 @@ def open_or_create(
     try:
         library = Library.open(folder)
     except LibraryNotFound:
-        return _create(folder, model, source, half, again)
+        return _create(folder, model, source, half, again, memory)
     _check_options(library, model, source, half)
+    library.memory = memory
     if model is not None and source is None:
         fetch_missing(library.model)  # a person named it; the library alone starts no download
     return library
 
 
 def _create(
-    folder: FilePath, model: str | None, source: str | None, half: bool, again: str
+    folder: FilePath,
+    model: str | None,
+    source: str | None,
+    half: bool,
+    again: str,
+    memory: str | None,
 ) -> "Library":
     """Create a library with the model that was named, or with the CLIP of photographs."""
     from explorer.errors import QueryError, WeightsMissing
@@ -51,7 +62,7 @@ def _create(
         if source is None:
             fetch_missing(name)
         with waiting("loading the model"):
-            loaded = load(name, source=source)
+            loaded = load(name, source=source, memory=memory)
     except WeightsMissing as error:
         if model is not None or source is not None:
             raise

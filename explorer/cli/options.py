@@ -3,7 +3,7 @@
 import json
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,7 @@ from explorer.errors import QueryError
 from explorer.settings import Settings
 
 if TYPE_CHECKING:
+    from explorer.device import Device
     from explorer.library import Library
     from explorer.models import Model
     from explorer.rendering import Rendering
@@ -39,6 +40,14 @@ Out = Annotated[
     FilePath, typer.Option("-o", "--out", help="Output file; the suffix selects the format.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        envvar="UNCLIP_MEMORY",
+        help="Memory that the networks may take, such as 8GB; default: what the GPU has free.",
+    ),
+]
 Trust = Annotated[
     list[FilePath] | None,
     typer.Option(
@@ -146,9 +155,7 @@ class ModelOptions:
             "--source", help="A folder with the weights of --model, laid out as released."
         ),
     ] = None
-    low_memory: Annotated[
-        bool, typer.Option("--low-memory", help="Keep only the network in use on the device.")
-    ] = False
+    memory: Memory = None
 
     trust: Trust = None
 
@@ -164,9 +171,12 @@ class ModelOptions:
 
     def open_each(self) -> "list[Model]":
         """Load the model once for every decoder that was asked for."""
-        return [self._open(decoder) for decoder in self.decoders or (None,)]
+        from explorer.device import Device
 
-    def _open(self, decoder: str | None) -> "Model":
+        on = Device.of("auto", self.memory)  # one, so that all of them share its memory
+        return [self._open(decoder, on) for decoder in self.decoders or (None,)]
+
+    def _open(self, decoder: str | None, on: "Device") -> "Model":
         from explorer.models import load
 
         trust_folders(self.trust)
@@ -176,10 +186,7 @@ class ModelOptions:
         name = self.model_name or home
         own = decoder if decoder != name else None
         with data if self.model_name is None else nullcontext():
-            model = load(name, source=self.source, decoder=own, prior=self.prior)
-        if model.decoder is None or not self.low_memory:
-            return model
-        return replace(model, decoder=model.decoder.with_options(low_memory=True))
+            return load(name, device=on, source=self.source, decoder=own, prior=self.prior)
 
     def _home(self, part: str | None) -> "tuple[str, AbstractContextManager[None]]":
         """Return the model that a decoder or prior belongs to, and on whose word it is loaded."""

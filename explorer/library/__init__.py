@@ -71,6 +71,7 @@ class Library(VectorAdder, Care):
     (0, 'pocket')
     """
 
+    memory: str | int | None = None  # what the networks of its model may take, as for `load`
     _encoder: Encoder | None = None
 
     @classmethod
@@ -152,7 +153,7 @@ class Library(VectorAdder, Care):
 
             by = f"The library {self.folder}"
             with named_by(by, self.space):
-                encoder = _loaded(check_named(self.model, by)).encoder
+                encoder = _loaded(check_named(self.model, by), self.memory).encoder
             self._check(encoder.space)
             self._encoder = encoder
         return self._encoder
@@ -290,7 +291,7 @@ class Library(VectorAdder, Care):
         return summary(self._store, self.columns)
 
 
-def _loaded(model: "Model | str") -> "Model":
+def _loaded(model: "Model | str", memory: str | int | None = None) -> "Model":
     from explorer.models import load
 
-    return load(model) if isinstance(model, str) else model
+    return load(model, memory=memory) if isinstance(model, str) else model

@@ -5,6 +5,7 @@ import sys
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -59,8 +60,7 @@ def serve(
 
     settings = settings_for(host, port, allow_remote, allowed_hosts)
     read_only = given.read_only or allow_remote
-    words = AppConfig(given.library, given.decoder, given.prior, read_only).words()
-    sys.argv = [str(SCRIPT), *words]
+    sys.argv = [str(SCRIPT), *replace(given, read_only=read_only).words()]
     App(SCRIPT, lifespan=_telling(host, started), **parts()).run(config=settings)
 
 
