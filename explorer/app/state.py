@@ -14,6 +14,7 @@ from pathlib import Path as FilePath
 import streamlit as st
 from PIL import Image
 
+from explorer.device.amounts import parse_memory
 from explorer.errors import ExplorerError, QueryError
 from explorer.images import fitted
 from explorer.library import Library
@@ -43,6 +44,9 @@ class AppConfig:
         prior: likewise.
         read_only: nobody may add to the library, because others than its owner may come.
         memory: as `load` takes it; "" is what the accelerator has free.
+
+    Raises:
+        QueryError: `memory` is no amount.
     """
 
     library: str = ""
@@ -73,6 +77,9 @@ class AppConfig:
         if unknown:
             raise QueryError(f"The dashboard knows no {unknown[0]!r}; see `unclip app --help`.")
         return cls(**vars(values))
+
+    def __post_init__(self) -> None:
+        parse_memory(self.memory or 1)  # refused now, not at the first image
 
     def words(self) -> tuple[str, ...]:
         """Return what `read` reads."""

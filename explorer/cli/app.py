@@ -74,17 +74,14 @@ def app(
     """
     from explorer.app.server import launch
     from explorer.app.state import AppConfig
-    from explorer.device.amounts import parse_memory
     from explorer.library import Library
     from explorer.models.trust import check_named
 
     trust_folders(trust)
-    if library is not None:
+    if library:
         kept = Library.open(library)  # its damage is said now, before the server starts
         check_named(kept.model, f"The library {library}")
-    shown = "" if library is None else str(library.absolute())
-    if memory is not None:
-        parse_memory(memory)  # refused now, not at the first image
+    shown = str(library.absolute()) if library else ""
     given = AppConfig(shown, decoder, prior, memory=memory or "")
 
     def started(address: str) -> None:

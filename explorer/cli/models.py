@@ -23,11 +23,14 @@ Name = Annotated[str, typer.Argument(help="A model's name, as `unclip models` li
 def list_models(context: typer.Context, as_json: Json = False) -> None:
     """List the models, and whether their weights are here; or get, find and remove weights."""
     from explorer.models import describe
+    from explorer.models.memory import recorded_plans
     from explorer.models.shared.short_names import SHORT_NAMES
 
     if context.invoked_subcommand is not None:
         return
-    cards: list[dict[str, object]] = [dict(card) for card in describe()]
+    cards: list[dict[str, object]] = [
+        {**card, "memory": recorded_plans().get(card["name"])} for card in describe()
+    ]
     short = [
         {"name": name, "weights_here": None, **asdict(each)} for name, each in SHORT_NAMES.items()
     ]
@@ -42,9 +45,12 @@ def _plain(value: object) -> str:
 
 
 def _card_lines(card: dict[str, str], cards: list[dict[str, str]]) -> list[str]:
+    from explorer.models.memory import memory_of
+
     alike = (other for other in cards if other["space"] == card["space"] and other != card)
     lenders = [other["name"] for other in alike if other["prior"] == "yes"]
     lent = f" (--prior {' or '.join(lenders)})" if lenders and card["prior"] == "no" else ""
+    memory = memory_of(card["name"])
     return [
         card["name"],
         f"  reads points of: {card['space']}; dimensions: {card['dimension']}; "
@@ -52,6 +58,7 @@ def _card_lines(card: dict[str, str], cards: list[dict[str, str]]) -> list[str]:
         f"  size: {card['megabytes']} MB; licence: {card['licence']}{_in_words(card['licence'])}; "
         f"weights here: {card['weights_here']}",
         *([f"  from: {card['fetched_from']}"] if card["fetched_from"] else []),
+        *([f"  memory, as planned: {memory}"] if memory else []),
     ]
 
 

@@ -122,8 +122,7 @@ def load(
 
     Raises:
         QueryError, UnknownModel: `memory` is no amount, or no model has that name.
-        WeightsMissing: the weights are not on this machine and cannot be downloaded.
-        SpaceMismatch: the decoder or prior is of another space.
+        WeightsMissing, SpaceMismatch: weights cannot be had, or a part is of another space.
 
     >>> load("pocket", device="cpu").space.dimension
     256

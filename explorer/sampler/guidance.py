@@ -23,9 +23,8 @@ def guided(
     """Bind the network to its conditions: u + guidance · (c - u), on its raw output.
 
     One call of the network a batch, on both sides at once; at guidance 1 on the point's side only.
-    A batch that the memory does not suffice for is halved. The network works in `dtype`; what comes
-    back is float32. Of channels beyond those of the latents, a learned variance, the point's side
-    is kept.
+    A batch too large for the memory is halved. The network works in `dtype`; what comes back is
+    float32. Of channels beyond the latents', a learned variance, the point's side is kept.
 
     Args:
         conditions: for the points, and for "no point".

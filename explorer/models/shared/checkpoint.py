@@ -4,6 +4,7 @@ It works with any class of diffusers or transformers that has `from_pretrained`.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path as FilePath
@@ -13,6 +14,7 @@ from explorer.device import Device
 from explorer.errors import WeightsMissing
 from explorer.models.shared.checked_config import check_network, read_json
 
+HALF = re.compile(r"\.(fp16|bf16)\.")  # in the names of files of half precision
 MISMATCH = (
     *(RuntimeError, ValueError, TypeError, LookupError, AttributeError, OSError),
     *(AssertionError, ArithmeticError, MemoryError, ImportError),
@@ -102,10 +104,10 @@ def stored_bytes(folder: FilePath, dtype: str) -> int:
     import torch
     from safetensors import SafetensorError, safe_open
 
-    size, half = 0, _variant(folder) == "fp16"
+    size, half = 0, _variant(folder)
     try:
         for file in folder.glob("*.safetensors"):
-            if half or ".fp16." not in file.name:
+            if half or not HALF.search(file.name):
                 with safe_open(file, "np") as tensors:
                     names = tensors.keys()
                     size += sum(math.prod(tensors.get_slice(n).get_shape()) for n in names)
