@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from explorer.device import Device
 from explorer.models import Card, Model
 from explorer.models.kandinsky import TOWERS, KandinskyDecoder, Parts
-from explorer.models.openclip import clean_texts
 from explorer.models.shared.checkpoint import load_tokenizer
 from explorer.models.shared.hub import Release, released_card
+from explorer.models.shared.text_notes import clean_texts
 from explorer.points import Points
 
 if TYPE_CHECKING:

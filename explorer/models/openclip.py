@@ -30,7 +30,7 @@ from explorer.models.shared.openclip_tags import (
     weights_of_tag,
 )
 from explorer.models.shared.preprocess import Preprocess
-from explorer.models.shared.text_notes import note_cut, note_unknown
+from explorer.models.shared.text_notes import clean_texts, note_cut, note_unknown
 from explorer.points import Space
 
 if TYPE_CHECKING:
@@ -111,16 +111,6 @@ class OpenClipEncoder(Encoder):
         with torch.inference_mode(), fast:
             batch = torch.from_numpy(pixels).to(self.device)
             return self.module.encode_image(batch, normalize=False).float().cpu().numpy()
-
-
-def clean_texts(texts: Sequence[str], context_length: int) -> list[str]:
-    """Replace invalid Unicode, and truncate texts far beyond the context length.
-
-    A tokenizer's time grows with the square of a word's length.
-    """
-    limit = 32 * context_length
-    short = [t if len(t) <= limit else " ".join(t.split())[:limit] for t in texts]
-    return [text.encode("utf-8", "replace").decode() for text in short]
 
 
 def build(variant: str, device: Device) -> Model:

@@ -25,7 +25,6 @@ from explorer.decoder import Decoder
 from explorer.device import Device
 from explorer.models import Card, Model
 from explorer.models.kandinsky import Parts
-from explorer.models.openclip import clean_texts
 from explorer.models.shared import compressor, wuerstchen
 from explorer.models.shared.checkpoint import load_tokenizer, placed, read_config
 from explorer.models.shared.clip_towers import load_towers
@@ -33,6 +32,7 @@ from explorer.models.shared.hub import Release, released_card
 from explorer.models.shared.latent import mask_cells
 from explorer.models.shared.manifest import digest
 from explorer.models.shared.stable_diffusion import weights_of
+from explorer.models.shared.text_notes import clean_texts
 from explorer.points import Points, Space
 from explorer.settings import Settings
 

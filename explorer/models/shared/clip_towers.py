@@ -16,12 +16,12 @@ from explorer.device import Device
 from explorer.encoder import Encoder
 from explorer.errors import ExplorerError, WeightsMissing
 from explorer.models import load
-from explorer.models.openclip import clean_texts
 from explorer.models.shared.checked_config import read_json
 from explorer.models.shared.checkpoint import load_tokenizer, placed, read_config
 from explorer.models.shared.fingerprint import of_transformers
 from explorer.models.shared.on_word import check_recorded, kept
 from explorer.models.shared.preprocess import Preprocess
+from explorer.models.shared.text_notes import clean_texts
 from explorer.points import Space
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Text notes: what of a text a CLIP does not read, because it is cut or made of unknown words."""
+"""Text notes: texts that a CLIP can read; what of one it does not, cut or of unknown words."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,16 @@ SHOWN = 40  # characters of a text in a note
 CLIP_TOKENS = 49408  # of CLIP's own vocabulary, which has pieces of most words
 MIN_LETTERS = 4  # of an ASCII word that counts
 MIN_BYTES_PER_TOKEN = 1.65  # measured by python -m pocket.blindness --photos
+
+
+def clean_texts(texts: Sequence[str], context_length: int) -> list[str]:
+    """Replace invalid Unicode, and truncate texts far beyond the context length.
+
+    A tokenizer's time grows with the square of a word's length.
+    """
+    limit = 32 * context_length
+    short = [t if len(t) <= limit else " ".join(t.split())[:limit] for t in texts]
+    return [text.encode("utf-8", "replace").decode() for text in short]
 
 
 def note_cut(texts: Sequence[str], tokenizer: Any, name: str) -> None:
