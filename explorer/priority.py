@@ -1,7 +1,6 @@
 """Priority: no thread runs in real time because a library asked for it."""
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -16,13 +15,15 @@ def same_priority() -> Iterator[None]:
     the video, passes on to child processes, and leaves other programs next to nothing of the CPU.
     """
     before = policies()
-    own = before.get(threading.get_native_id())
-    parameters = None if own is None else os.sched_getparam(0)
+    if not before:
+        yield
+        return
+    own, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         yield
     finally:
         for thread, policy in policies().items():
-            if own is not None and policy != before.get(thread, own):
+            if policy != before.get(thread, own):
                 with suppress(ProcessLookupError):
                     os.sched_setscheduler(thread, own, parameters)
 
