@@ -1,4 +1,4 @@
-"""Where files are looked for: the folder of settings, and names that are misspelt."""
+"""Where files are looked for: folders of settings and caches, and names that are misspelt."""
 
 import difflib
 import os
@@ -8,6 +8,12 @@ from pathlib import Path as FilePath
 def config_folder() -> FilePath:
     """Return the folder of what the user has set or trusted; it need not exist."""
     base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return FilePath(base) / "unclip"
+
+
+def caches_folder() -> FilePath:
+    """Return the folder of what can be made again for this user; it need not exist."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return FilePath(base) / "unclip"
 
 

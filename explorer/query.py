@@ -11,7 +11,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -60,6 +60,16 @@ class Term:
         if not _reads_bare(text, self.is_image):
             text = '"' + text.replace('"', '""') + '"'
         return text if amount == 1 else f"{shown}:{text}"
+
+
+class Reads(Protocol):
+    """What reads the terms of a query: an `Encoder`, or what knows its answers."""
+
+    def encode_text(self, texts: Sequence[str], /) -> Points:
+        """Encode words."""
+
+    def encode_images(self, images: Sequence[str | os.PathLike[str]], /) -> Points:
+        """Encode image files."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ class Query:
         groups = zip(signs, weights, phrases, strict=True)
         return cls(tuple(_term(*group, read) for group in groups))
 
-    def points(self, encoder: Encoder) -> Points:
+    def points(self, encoder: Reads) -> Points:
         """Encode every term on its own side and add them: one point, to search with.
 
         Its direction is that of the sum of weight × direction, its length the weighted mean length
@@ -169,7 +179,7 @@ class Query:
         """The files of its images, in their order."""
         return [os.path.expanduser(term.text) for term in self.terms if term.is_image]
 
-    def _images(self, encoder: Encoder) -> Points | None:
+    def _images(self, encoder: Reads) -> Points | None:
         return encoder.encode_images(self.files) if self.files else None
 
     def _sum(self, words: Points | None, images: Points | None) -> Points:

@@ -10,6 +10,7 @@ from explorer.errors import LibraryLocked
 from explorer.files import make_folder
 from explorer.library import Library
 from explorer.models import Model, load
+from explorer.places import caches_folder
 
 IMAGES = FilePath(__file__).parent / "sample" / "images"
 
@@ -31,10 +32,9 @@ def sample_library(
     """
     model = load(model) if isinstance(model, str) else model
     if folder is None:
-        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         here = hashlib.sha256(os.fsencode(IMAGES)).hexdigest()  # another installation has its own
         name = f"sample-{model.space.fingerprint[:8]}-{here[:8]}.lib"
-        folder = FilePath(cache) / "unclip" / name
+        folder = caches_folder() / name
         make_folder(folder.parent)
     while True:
         library = Library.open_or_create(folder, model)

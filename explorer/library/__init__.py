@@ -16,6 +16,7 @@ import numpy as np
 from explorer.encoder import Encoder
 from explorer.errors import LibraryError, LibraryLocked, LibraryNotFound
 from explorer.library.adding import AddOptions, AddSettings, Progress, add
+from explorer.library.asked import Asked, own_encoder
 from explorer.library.care import Care
 from explorer.library.columns import set_columns
 from explorer.library.hits import Hits
@@ -141,19 +142,17 @@ class Library(VectorAdder, Care):
     def encoder(self) -> Encoder:
         """The encoder of its model, which is loaded when it is first asked for.
 
-        The model is not downloaded for it.
+        The model is not downloaded for it. Where it was loaded here before, words are read without
+        it, and it is loaded for the first image.
 
         Raises:
             UnknownModel, WeightsMissing: the model cannot be loaded here.
             SpaceMismatch: the library was made with other weights of it.
         """
         if self._encoder is None:
-            from explorer.models.shared.on_word import named_by
-            from explorer.models.trust import check_named
-
-            by = f"The library {self.folder}"
-            with named_by(by, self.space):
-                encoder = _loaded(check_named(self.model, by), self.memory).encoder
+            encoder = own_encoder(
+                self.folder, self.model, self.space, lambda n: _loaded(n, self.memory).encoder
+            )
             self._check(encoder.space)
             self._encoder = encoder
         return self._encoder
@@ -242,7 +241,8 @@ class Library(VectorAdder, Care):
         """
         if not isinstance(query, Points):
             parsed = query if isinstance(query, Query) else Query.parse(query)
-            query = parsed.points(self.encoder)
+            asked = Asked(self.space, self.cache_folder, lambda: self.encoder)
+            query = parsed.points(asked)
             note_query(self, query, parsed.files)
         return super().search(query, k, where=where, exclude=exclude, min_score=min_score)
 

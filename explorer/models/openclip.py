@@ -6,6 +6,7 @@ A folder has `open_clip_config.json` and `open_clip_model.safetensors`, and can 
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,7 @@ from explorer.models.shared.checked_config import check_open_clip, check_tokeniz
 from explorer.models.shared.checkpoint import MISMATCH
 from explorer.models.shared.fingerprint import image_tower, of_open_clip
 from explorer.models.shared.hub import Release
+from explorer.models.shared.known_weights import KnownWeights, before_loading, remember_weights
 from explorer.models.shared.on_word import check_recorded, named_by_data
 from explorer.models.shared.openclip_tags import (
     architecture_and_tag,
@@ -49,6 +51,7 @@ class OpenClipEncoder(Encoder):
         precision: of the image tower, "float32" or "bfloat16". None takes bfloat16 on CUDA, where
             it is several times as fast, and float32 elsewhere. Vectors are always float32.
         on: where it runs; None takes the device of the module.
+        known: its files, if words can be read from them alone.
     """
 
     def __init__(
@@ -58,10 +61,11 @@ class OpenClipEncoder(Encoder):
         space: Space,
         precision: Literal["float32", "bfloat16"] | None = None,
         on: Device | None = None,
+        known: KnownWeights | None = None,
     ) -> None:
         import torch
 
-        self.space = space
+        self.space, self.known = space, known
         self._module: Any = module
         self.tokenizer = tokenizer
         self.on: Device = on or Device(str(next(module.parameters()).device))
@@ -125,6 +129,7 @@ def build(variant: str, device: Device) -> Model:
         encoder = encoder_of_folder(folder, f"openclip:{folder.name}", device)
     else:
         encoder = _encoder_of_tag(variant, device)
+    remember_weights(f"openclip:{variant}", encoder.known)
     return Model(encoder.space.name, encoder.space, encoder)
 
 
@@ -162,9 +167,11 @@ def encoder_of_folder(folder: str | PathLike[str], name: str, device: Device) ->
         WeightsMissing: as for `load_folder`.
     """
     folder = FilePath(folder)
-    module, tokenizer, config = load_folder(folder)
-    space = _space(name, config["model_cfg"], module)
-    return OpenClipEncoder(module, tokenizer, space, on=device)
+    model_config = _read_config(folder)["model_cfg"]
+    vocabulary = _own_vocabulary(folder, model_config)
+    known = before_loading(folder / WEIGHTS, model_config, vocabulary, folder / CONFIG)
+    module, tokenizer, _ = load_folder(folder)
+    return _encoder(name, module, tokenizer, model_config, device, known)
 
 
 def load_folder(
@@ -237,6 +244,7 @@ def _encoder_of_tag(variant: str, device: Device) -> OpenClipEncoder:
     # OpenAI's weights, and some others, were trained with another activation
     quick = bool(config.get("quick_gelu")) or tag == "openai"
     model_config = open_clip.get_model_config(architecture)
+    known = before_loading(file, model_config | {"quick_gelu": quick}, None)
     with quiet(), no_hub_for_data(name):
         module = open_clip.create_model(
             architecture,
@@ -252,7 +260,22 @@ def _encoder_of_tag(variant: str, device: Device) -> OpenClipEncoder:
             architecture, **({"trust_remote_code": False} if hub else {})
         )
     module.eval().requires_grad_(False)
-    return OpenClipEncoder(module, tokenizer, _space(name, model_config, module), on=device)
+    return _encoder(name, module, tokenizer, model_config, device, known)
+
+
+def _encoder(
+    name: str,
+    module: Any,
+    tokenizer: Any,
+    config: dict[str, Any],
+    device: Device,
+    known: KnownWeights | None,
+) -> OpenClipEncoder:
+    seen = Preprocess.from_config(module.visual.preprocess_cfg)
+    fingerprint = of_open_clip(module.visual, config["vision_cfg"], seen)
+    known = known and replace(known, fingerprint=fingerprint)
+    space = Space(name, config["embed_dim"], fingerprint)
+    return OpenClipEncoder(module, tokenizer, space, on=device, known=known)
 
 
 def _check_file(module: Any, file: FilePath, config: dict[str, Any], name: str) -> None:
@@ -268,9 +291,3 @@ def _check_file(module: Any, file: FilePath, config: dict[str, Any], name: str) 
         seen = Preprocess.from_config(module.visual.preprocess_cfg)
         found = of_open_clip(module.visual, config["vision_cfg"], seen, stored)
         check_recorded(name, found)
-
-
-def _space(name: str, model_config: dict[str, Any], module: Any) -> Space:
-    seen = Preprocess.from_config(module.visual.preprocess_cfg)
-    fingerprint = of_open_clip(module.visual, model_config["vision_cfg"], seen)
-    return Space(name, model_config["embed_dim"], fingerprint)

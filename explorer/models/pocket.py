@@ -11,6 +11,7 @@ from explorer.device import Device
 from explorer.models import Card, Model
 from explorer.models.openclip import encoder_of_folder
 from explorer.models.shared.blindness import FILE, read_support
+from explorer.models.shared.known_weights import remember_weights
 from explorer.models.shared.manifest import read_manifest
 from explorer.models.shared.patch_decoder import PatchDecoder
 from explorer.models.shared.token_prior import TokenPrior
@@ -32,6 +33,7 @@ def build(variant: str, device: Device) -> Model:
     manifest = read_manifest(folder / MANIFEST, remedy)
     name = manifest["name"]
     encoder = encoder_of_folder(folder, name, device)
+    remember_weights(f"pocket:{variant}" if variant else "pocket", encoder.known)
     prior = TokenPrior(folder, encoder, manifest)
     decoder = PatchDecoder(folder, encoder.space, manifest | {"model": name}, device)
     known = read_support(folder / FILE, encoder.space)

@@ -1,0 +1,242 @@
+"""Light: words are read without the model, and as the model reads them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+import explorer as ex
+from explorer.models.light import light_encoder
+from explorer.models.pocket import FOLDER
+from explorer.models.shared.bpe import Bpe
+from explorer.models.shared.known_weights import known_weights
+from explorer.models.shared.text_tower import TextTower, is_plain
+from explorer.notes import collecting
+
+VOCABULARY = open_clip.tokenizer.default_bpe()
+OURS, THEIRS = Bpe(VOCABULARY, 77), open_clip.tokenizer.SimpleTokenizer(VOCABULARY)
+TEXTS = st.text(max_size=60) | st.lists(
+    st.sampled_from(["a", "photo", "of", "don't", "CAFÉ", "&amp;", "12", "…", "  ", "猫", "'s"])
+).map(" ".join)
+
+
+@given(TEXTS)
+@example("<start_of_text> it's <END_OF_TEXT> 3d")
+@example("word " * 100)
+@example("doesnâ€™t")
+def test_words_become_the_tokens_of_open_clip(text):
+    assert np.array_equal(OURS([text]), THEIRS([text]).numpy())
+
+
+def tower_config(**text):
+    shape = {"context_length": 20, "vocab_size": 49408, "width": 64, "heads": 4, "layers": 3}
+    vision = {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16}
+    return {"embed_dim": 48, "vision_cfg": vision, "text_cfg": shape | text}
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("text", [{}, {"heads": 2, "layers": 1}, {"width": 96, "mlp_ratio": 4.0}])
+def test_the_tower_gives_the_points_of_open_clip(tmp_path, quick, half, text):
+    torch.manual_seed(1)
+    config = tower_config(**text) | {"quick_gelu": quick}
+    module = open_clip.CLIP(**config).eval()
+    state = {k: v.half() if half else v.contiguous() for k, v in module.state_dict().items()}
+    module.load_state_dict(state)
+    save_file(state, tmp_path / "w.safetensors")
+    tokens = Bpe(VOCABULARY, 20)(["a cat", "", "a very long text about nothing " * 9, "cat"])
+    with torch.inference_mode():
+        expected = module.encode_text(torch.from_numpy(tokens)).numpy()
+    assert is_plain(config)
+    ours = TextTower(tmp_path / "w.safetensors", config)(tokens)
+    assert np.abs(ours - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        tower_config(pool_type="last"),
+        tower_config(no_causal_mask=True),
+        tower_config(hf_tokenizer_name="x"),
+        tower_config(tokenizer_kwargs={"clean": "canonicalize"}),
+        tower_config(mlp_ratio=2.0) | {"custom_text": True},
+        {"embed_dim": 8, "vision_cfg": {}, "text_cfg": {"hf_model_name": "x"}},
+    ],
+)
+def test_other_towers_are_left_to_open_clip(config):
+    assert not is_plain(config)
+
+
+@pytest.fixture
+def folder(tmp_path, pocket):
+    """A copy of pocket, loaded once."""
+    copy = tmp_path / "copy"
+    shutil.copytree(FOLDER, copy)
+    ex.load(f"pocket:{copy}", device="cpu")
+    return copy
+
+
+def light(folder, space):
+    return light_encoder(f"pocket:{folder}", space, lambda: pytest.fail("it was loaded"))
+
+
+def test_words_are_read_as_by_the_model(folder, pocket):
+    texts = ["cat face", "a dog with a hat", "woman: medium-dark skin tone", ""]
+    ours = light(folder, pocket.space).encode_text(texts)
+    theirs = pocket.encoder.encode_text(texts)
+    assert ours.space == theirs.space and ours.side == "text" and ours.labels == theirs.labels
+    assert np.allclose(ours.vectors, theirs.vectors, atol=1e-5)
+
+
+def test_an_image_loads_the_model(folder, pocket, sample):
+    encoder = light_encoder(f"pocket:{folder}", pocket.space, lambda: pocket.encoder)
+    file = sample / "flat" / "1f436.png"
+    assert np.allclose(
+        encoder.encode_images(file).vectors, pocket.encoder.encode_images(file).vectors
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["open_clip_model.safetensors", "bpe.txt.gz", "open_clip_config.json"]
+)
+def test_a_changed_file_is_no_longer_known(folder, pocket, name):
+    assert light(folder, pocket.space) is not None
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content)
+    assert known_weights(f"pocket:{folder}") is None
+    assert light(folder, pocket.space) is None
+
+
+def test_weights_of_another_space_are_not_read(folder, pocket):
+    other = ex.Space(pocket.space.name, pocket.space.dimension, "0" * 64)
+    assert light(folder, other) is None
+
+
+def test_what_is_written_down_may_be_damaged(folder, pocket):
+    (place,) = (f for f in (caches() / "weights").iterdir() if str(folder) in f.read_text("utf-8"))
+    for content in ("", "[]", "{", json.dumps({"files": 1}), '{"files": ["/x"], "stats": [[1]]}'):
+        place.write_text(content)
+        assert light(folder, pocket.space) is None
+
+
+def caches():
+    from explorer.places import caches_folder
+
+    return caches_folder()
+
+
+def test_the_same_notes_are_given(folder, pocket):
+    for text in ("word " * 60, "zqxjkvbwpfh qzxwvkjy", "a cat"):
+        with collecting() as ours:
+            light(folder, pocket.space).encode_text([text])
+        with collecting() as theirs:
+            pocket.encoder.encode_text([text])
+        assert ours == theirs
+
+
+SEARCH = """
+import sys
+import explorer as ex
+hits = ex.Library.open(sys.argv[1]).search(sys.argv[2], k=3)
+print(*hits.items, sep="\\n")
+print(sorted(sys.modules.keys() & {"torch", "open_clip", "regex", "scipy"}))
+"""
+
+
+def searched(library, query):
+    done = subprocess.run(
+        [sys.executable, "-c", SEARCH, str(library), query],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    *items, modules = done.stdout.splitlines()
+    return items, modules
+
+
+@pytest.fixture
+def library(tmp_path, emoji_images, pocket):
+    made = ex.Library.create(tmp_path / "emoji.lib", pocket)
+    made.add(emoji_images)
+    return made
+
+
+def test_a_search_by_words_imports_no_torch(library):
+    expected = list(library.search("a dog's face", k=3).items)
+    shutil.rmtree(library.cache_folder)
+    items, modules = searched(library.folder, "a dog's face")
+    assert items == expected
+    assert modules == "['regex', 'scipy']"
+    assert searched(library.folder, "a dog's face") == (expected, "[]")
+
+
+def test_words_asked_for_before_give_the_same_point(library, monkeypatch):
+    first = library.search("cat face - dog face", k=5)
+    monkeypatch.setattr(type(library), "encoder", property(lambda _: pytest.fail("it was loaded")))
+    again = ex.Library.open(library.folder).search("cat face - dog face", k=5)
+    assert again.items == first.items and np.array_equal(again.scores, first.scores)
+
+
+def test_words_that_gave_a_note_give_it_again(library):
+    for _ in range(2):
+        with collecting() as notes:
+            library.search("word " * 60)
+        assert len(notes) == 1 and "reads the first 32" in notes[0]
+
+
+def test_asked_words_are_not_written_down(library):
+    library.search("a secret cat")
+    for file in library.cache_folder.rglob("*"):
+        assert not file.is_file() or b"secret" not in file.read_bytes()
+
+
+def test_a_damaged_cache_of_words_is_made_again(library):
+    first = library.search("cat face", k=5)
+    (file,) = library.cache_folder.glob("asked-*")
+    file.write_bytes(file.read_bytes()[:-5] + b"abcde")
+    with collecting() as notes:
+        again = ex.Library.open(library.folder).search("cat face", k=5)
+    assert again.items == first.items and "damaged" in notes[0]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_library_that_cannot_be_written_to_is_searched(library):
+    shutil.rmtree(library.cache_folder)
+    library.folder.chmod(0o500)
+    try:
+        assert len(ex.Library.open(library.folder).search("cat face", k=2)) == 2
+    finally:
+        library.folder.chmod(0o700)
+
+
+def run(library, text, *options):
+    return subprocess.run(
+        [sys.executable, "-m", "explorer", "search", str(library.folder), "-k", "2", *options],
+        input=text, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_lines_are_queries(library):
+    done = run(library, 'cat face\n\n"2:dog face" - "cat face"\n', "--json")
+    assert done.returncode == 0 and not done.stderr
+    found = [[hit["item"] for hit in json.loads(line)] for line in done.stdout.splitlines()]
+    expected = [library.search(q, k=2).items for q in ("cat face", "2:dog face - cat face")]
+    assert found == [list(items) for items in expected]
+
+
+def test_a_line_that_is_refused_does_not_stop_the_rest(library):
+    done = run(library, "- cat\nrock'n'roll\ncat face\n", "--json")
+    assert done.returncode == 1 and len(done.stdout.splitlines()) == 2
+    assert done.stderr.count("\n") >= 1 and "only subtracts" in done.stderr
+
+
+def test_a_sheet_needs_one_query(library, tmp_path):
+    done = run(library, "cat\n", "--sheet", str(tmp_path / "x.png"))
+    assert done.returncode != 0 and "one query" in done.stderr and not list(tmp_path.glob("*.png"))
