@@ -206,7 +206,7 @@ def test_info_and_models_tell_json(library):
         (("diff", "cat", "--to", "dog", "-o", "nowhere/a.mp4"), 2, "nowhere"),
         (("decode", "cat", "--model", "pokcet", "-o", "a.png"), 2, "pocket"),
         (("replay", "gone.mp4", "-o", "a.png"), 2, "gone.mp4"),
-        (("search",), 2, "Missing argument"),
+        (("search",), 2, "Name a library"),
     ],
 )
 def test_a_mistake_is_one_line_and_an_exit_code(words, code, said, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ import typer
 
 from explorer.errors import DiskError
 from explorer.interrupts import is_ending
-from explorer.notes import collecting
+from explorer.notes import Notes, collecting
 from explorer.refusals import refusal
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _printing() -> Iterator[None]:
 
 def _run(function: Callable[..., None], values: Mapping[str, object]) -> None:
     """Run a command and print what was noted; damage says that the result is not all."""
-    with collecting(_warn) as notes:
+    with warned() as notes:
         try:
             function(**values)
             with _printing():
@@ -124,11 +124,19 @@ def _run(function: Callable[..., None], values: Mapping[str, object]) -> None:
         except typer.Exit as end:
             if not notes.damage or end.exit_code not in (0, 1):
                 raise
+    if notes.damage:
+        raise typer.Exit(INCOMPLETE)
+
+
+@contextmanager
+def warned() -> Iterator[Notes]:
+    """Print what is noted in the block: damage at once, the rest at its end."""
+    with collecting(_warn) as notes:
+        try:
+            yield notes
         finally:
             for note in notes:
                 _warn(note)
-    if notes.damage:
-        raise typer.Exit(INCOMPLETE)
 
 
 def _warn(sentence: str) -> None:

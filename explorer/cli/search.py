@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from explorer.cli.lines import answer_lines
 from explorer.cli.options import Folder, Json, Trust, opened, trust_folders
 from explorer.cli.output import command, report, say, waiting
 from explorer.cli.showing import open_files, preview_lines, print_files
 
 if TYPE_CHECKING:
-    from explorer.library import Hits
+    from explorer.library import Hits, Library
     from explorer.points import Points
+    from explorer.query import Query
 
 NOTHING_FOUND = 1  # exit code
 OWN = ("rank", "score", "item", "row")  # of a hit
@@ -47,28 +49,61 @@ class Showing:
         """Whether only files are printed, for other programs."""
         return self.files_only or self.null
 
+    def check(self, as_json: bool, one: bool) -> None:
+        """Refuse what does not go together.
+
+        Args:
+            one: there is one query, not one a line.
+
+        Raises:
+            QueryError: as it says; or the sheet is not named as an image.
+        """
+        from explorer.errors import QueryError
+        from explorer.rendering import check_output
+
+        if self.sheet is not None:
+            check_output(self.sheet, video=False)
+        if self.sheet is not None and not one:
+            raise QueryError("--sheet shows the images of one query: give words or an image.")
+        if as_json and (self.names_only or self.preview):
+            raise QueryError("--json stands alone: leave --files-only, -0 and --preview out.")
+
 
 NO_SHOWING = Showing()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which images are found."""
+
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of images.")] = 12
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="COLUMN=VALUE; with several values of one column, any of them."),
+    ] = None
+    min_score: Annotated[
+        str | None,
+        typer.Option("--min-score", help="Lowest score: a cosine, or auto for what matches."),
+    ] = None
+
+    def options(self) -> dict[str, Any]:
+        """Return what `Library.search` takes beside a query."""
+        lowest = _lowest(self.min_score)
+        return {"k": self.k, "where": conditions(self.where or []), "min_score": lowest}
 
 
 @command
 def search(
     library: Folder,
     query: Annotated[
-        list[str],
-        typer.Argument(
-            help='Words, images and signs: "2:cat" + ./dog.png - "night"; or a vector in an .npy.'
-        ),
-    ],
-    k: Annotated[int, typer.Option("-k", min=1, help="Number of images.")] = 12,
-    where: Annotated[
         list[str] | None,
-        typer.Option(help="COLUMN=VALUE; with several values of one column, any of them."),
+        typer.Argument(
+            help='Words, images and signs: "2:cat" + ./dog.png - "night"; or a vector in an .npy. '
+            "Without one, queries are read from stdin, one a line."
+        ),
     ] = None,
-    min_score: Annotated[
-        str | None,
-        typer.Option("--min-score", help="Lowest score: a cosine, or auto for what matches."),
-    ] = None,
+    *,
+    wanted: Wanted,
     how: Showing = NO_SHOWING,
     trust: Trust = None,
     as_json: Json = False,
@@ -76,22 +111,27 @@ def search(
     """Find the images nearest to a query; exit code 1 if there is none.
 
     Examples: unclip search photos.lib "2:cat" + ./dog.png - "night" --sheet hits.png
-    · unclip search -l photos.lib "a dog"
+    · unclip search -l photos.lib "a dog" · unclip search photos.lib < queries.txt
     """
-    from explorer.errors import QueryError
-    from explorer.rendering import check_output
-
     trust_folders(trust)
-    if how.sheet is not None:
-        check_output(how.sheet, video=False)
-    if as_json and (how.files_only or how.null or how.preview):
-        raise QueryError("--json stands alone: leave --files-only, -0 and --preview out.")
-    hits = _found(library, query, k, conditions(where or []), _lowest(min_score))
-    try:
-        _show(hits, how, as_json)
-    finally:
-        if hits.missing.any():
-            say(f"unclip: {_missing(hits, library, left_out=how.names_only)}", sys.stderr)
+    how.check(as_json, one=bool(query))
+    options, kept = wanted.options(), opened(library)
+    if not len(kept):
+        kept.points()  # says what to type
+
+    def answer(words: list[str]) -> None:
+        with waiting("loading the model"):  # seconds, if the words are new to the library
+            hits = kept.search(_read(words, kept), **options)
+        try:
+            _show(hits, how, as_json)
+        finally:
+            if hits.missing.any():
+                say(f"unclip: {_missing(hits, library, left_out=how.names_only)}", sys.stderr)
+
+    if query:
+        answer(query)
+    else:
+        answer_lines(answer, apart=not (as_json or how.names_only))
 
 
 def _show(hits: "Hits", how: Showing, as_json: bool) -> None:
@@ -136,32 +176,25 @@ def _missing(hits: "Hits", library: FilePath, left_out: bool) -> str:
     )
 
 
-def _found(
-    folder: FilePath,
-    words: list[str],
-    k: int,
-    wanted: dict[str, list[str]],
-    lowest: Any,
-) -> "Hits":
+def _read(words: list[str], library: "Library") -> "Query | Points":
+    """Read a query, or the vector of a file.
+
+    Raises:
+        QueryError: it cannot be read, or the file holds several vectors.
+    """
     from explorer.cli.vectors import read_vectors
     from explorer.errors import QueryError
     from explorer.query import Query
 
-    library = opened(folder)
-    if not len(library):
-        library.points()  # says what to type
-    query: Query | Points = Query.parse(words)
-    if len(words) == 1 and words[0].endswith((".npy", ".parquet")):
-        query = read_vectors(FilePath(words[0]), library.space)
-        if len(query) > 1:
-            raise QueryError(
-                f"{words[0]} holds {len(query)} vectors, but a search takes one: write it to a "
-                "file of its own."
-            )
-    else:
-        with waiting("loading the model"):  # seconds, most of which are imports
-            _ = library.encoder
-    return library.search(query, k, where=wanted, min_score=lowest)
+    if len(words) > 1 or not words[0].endswith((".npy", ".parquet")):
+        return Query.parse(words)
+    vectors = read_vectors(FilePath(words[0]), library.space)
+    if len(vectors) > 1:
+        raise QueryError(
+            f"{words[0]} holds {len(vectors)} vectors, but a search takes one: write it to a "
+            "file of its own."
+        )
+    return vectors
 
 
 def _lowest(text: str | None) -> Any:
