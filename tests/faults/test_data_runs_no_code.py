@@ -111,9 +111,10 @@ def test_who_names_a_folder_is_not_asked_again_until_it_changes(tmp_path):
     assert run("index", DOG, "--library", kept, "--model", f"openclip:{clip}").exit_code == 0
     assert run("search", kept, "a dog").exit_code == 0
     (clip / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=1))
-    assert refused(run("search", kept, "a dog"), f"--trust {clip}")
-    assert run("search", kept, "a dog", "--trust", clip).exit_code == 0
-    assert run("search", kept, "a dog").exit_code == 0
+    assert run("search", kept, "a dog").exit_code == 0  # asked before: the folder is not read
+    assert refused(run("search", kept, "a cat"), f"--trust {clip}")
+    assert run("search", kept, "a cat", "--trust", clip).exit_code == 0
+    assert run("search", kept, "a bird").exit_code == 0
 
 
 def test_trust_goes_by_content_not_by_name(tmp_path):
