@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 import explorer as ex
+from explorer.cache_files import write_cache
 from explorer.models.light import light_encoder
 from explorer.models.pocket import FOLDER
 from explorer.models.shared.bpe import Bpe
@@ -204,6 +205,14 @@ def test_a_damaged_cache_of_words_is_made_again(library):
     with collecting() as notes:
         again = ex.Library.open(library.folder).search("cat face", k=5)
     assert again.items == first.items and "damaged" in notes[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\0" * (32 + 1024), b"\xff" * (32 + 1024)])
+def test_a_forged_cache_of_words_gives_no_points(library, content):
+    first = library.search("cat face", k=5)
+    (file,) = library.cache_folder.glob("asked-*")
+    write_cache(file, library.space.fingerprint, content)
+    assert ex.Library.open(library.folder).search("cat face", k=5).items == first.items
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

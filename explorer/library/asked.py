@@ -5,7 +5,6 @@ time. The words themselves are not written down, only their checksum: a library 
 """
 
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -55,18 +54,22 @@ class Asked:
         return self.encoder().encode_images(images)
 
     def _read(self) -> dict[bytes, np.ndarray]:
-        content = find_cache(self.folder / FILE, self.space.fingerprint)
-        if content is None:
+        content = find_cache(self.folder / FILE, self.space.fingerprint) or b""
+        if len(content) % self._row.itemsize:  # of another writer
             return {}
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return dict(zip(map(bytes, arrays["keys"]), arrays["vectors"], strict=True))
+        rows = np.frombuffer(content, self._row)
+        usable = np.isfinite(rows["vector"]).all(1) & rows["vector"].any(1)
+        return {row["key"].tobytes(): row["vector"] for row in rows[usable]}
 
     def _write(self, known: dict[bytes, np.ndarray]) -> None:
-        kept, content = dict(list(known.items())[-MOST:]), io.BytesIO()
-        keys = np.array([np.frombuffer(key, np.uint8) for key in kept])
-        np.savez(content, keys=keys, vectors=np.stack(list(kept.values())))
+        kept = list(known.items())[-MOST:]
+        rows = np.array([(np.void(key), vector) for key, vector in kept], self._row)
         with suppress(DiskError):  # a cache: what the disk refuses is encoded again
-            write_cache(self.folder / FILE, self.space.fingerprint, content.getvalue())
+            write_cache(self.folder / FILE, self.space.fingerprint, rows.tobytes())
+
+    @property
+    def _row(self) -> "np.dtype[np.void]":
+        return np.dtype([("key", "V32"), ("vector", "<f4", (self.space.dimension,))])
 
 
 def own_encoder(
