@@ -36,13 +36,20 @@ def read_cache(file: str | PathLike[str], key: str) -> bytes | None:
     """
     with open(file, "rb") as handle:
         header, content = handle.readline(LONGEST_HEADER), handle.read()
-    try:
-        found = str(json.loads(header)["key"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        found = ""
+    found = _key_of(header)
     if header != _header(found, content):
         raise LibraryDamaged(f"The cache {fspath(file)} is damaged. Delete it; it is made again.")
     return content if found == key else None
+
+
+def read_key(file: str | PathLike[str]) -> str:
+    """Read the key of a cache, unchecked; empty if it has none.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    with open(file, "rb") as handle:
+        return _key_of(handle.readline(LONGEST_HEADER))
 
 
 def find_cache(file: FilePath, key: str) -> bytes | None:
@@ -54,6 +61,13 @@ def find_cache(file: FilePath, key: str) -> bytes | None:
     except OSError:
         pass
     return None
+
+
+def _key_of(header: bytes) -> str:
+    try:
+        return str(json.loads(header)["key"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
 
 
 def _header(key: str, content: bytes) -> bytes:

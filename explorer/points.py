@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from explorer.errors import SideMismatch, SpaceMismatch
 
+CHUNK = 16_384  # vectors whose lengths are computed at once
 Side = Literal["image", "text"]
 
 
@@ -75,7 +76,7 @@ class Points:
                 f"Vectors of {self.space} have shape N × {self.space.dimension} with N ≥ 1, "
                 f"but these have shape {vectors.shape}."
             )
-        norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+        norms = _lengths(vectors, np.float64)
         bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
         if len(bad):
             raise ValueError(
@@ -125,7 +126,7 @@ class Points:
     @property
     def norms(self) -> Float[np.ndarray, " N"]:
         """Return the lengths of the vectors."""
-        return np.linalg.norm(self.vectors, axis=1)
+        return _lengths(self.vectors, np.float32)
 
     @property
     def unit(self) -> Float[np.ndarray, "N D"]:
@@ -170,3 +171,11 @@ class Points:
                 )
         labels = tuple(label for part in parts for label in part.labels)
         return cls(np.concatenate([p.vectors for p in parts]), first.space, first.side, labels)
+
+
+def _lengths(vectors: Float[np.ndarray, "N D"], dtype: type) -> Float[np.ndarray, " N"]:
+    """Return the lengths of vectors, without a copy of all of them."""
+    parts = range(0, max(1, len(vectors)), CHUNK)
+    return np.concatenate(
+        [np.linalg.norm(vectors[lo : lo + CHUNK].astype(dtype), axis=1) for lo in parts]
+    )

@@ -18,9 +18,12 @@ def map_command(
     colour: Annotated[str | None, typer.Option(help="Column that colours the points.")] = None,
     labels: Annotated[bool, typer.Option(help="Name the regions on a page.")] = True,
     seed: Annotated[int, typer.Option(help="Random seed of the layout.")] = 0,
+    refit: Annotated[bool, typer.Option("--refit", help="Lay the map out again.")] = False,
     as_json: Json = False,
 ) -> None:
     """Draw the map of a library (UMAP).
+
+    When the library grows, what is on the map stays where it is; --refit lays it out again.
 
     Example: unclip map photos.lib -o map.html
     """
@@ -32,7 +35,7 @@ def map_command(
     kept = opened(library)
     fitted = progress([None], None, "laying out the map")
     for _ in fitted:
-        projection = Projection.cached(kept.cache_folder, kept.points(), seed=seed)
+        projection = Projection.cached(kept.cache_folder, kept.points(), seed=seed, refit=refit)
     named = labels and out.suffix.lower() == ".html"
     regions = map_regions(kept, projection.xy) if named else []
     name, warning = kept.folder.name, kept.unlike()

@@ -1,0 +1,157 @@
+"""From points to places: few on their principal axes, more by UMAP, many from landmarks on."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from explorer.index import Index
+from explorer.points import Points
+
+TRANSFORM_NEIGHBOURS = 15  # in the space, for the coordinates of a new point
+MIN_UMAP_POINTS = 6  # fewer points are projected on their two principal axes
+MAX_WHOLE_POINTS = 30_000  # more are fitted from landmarks on
+LANDMARKS = 20_000
+POINTS_PER_LIST = 80  # of landmarks, for their search
+PROBED = 16  # lists of those that are searched for each point
+CHUNK = 16_384  # points that are placed at once
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a map is fitted with, as `Projection.fit` explains."""
+
+    neighbours: int = 15
+    min_dist: float = 0.1
+    seed: int = 0
+    epochs: int | None = None
+
+
+def fit_places(points: Points, parameters: Parameters) -> Float[np.ndarray, "N 2"]:
+    """Return the places of points on a map."""
+    n = len(points)
+    if n < MIN_UMAP_POINTS:
+        return _principal_axes(points.unit)
+    if n <= MAX_WHOLE_POINTS:
+        return _umap(points.unit, parameters)
+    chosen = np.sort(np.random.default_rng(parameters.seed).choice(n, LANDMARKS, replace=False))
+    places = np.zeros((n, 2), np.float32)
+    places[chosen] = _umap(points[chosen].unit, parameters)
+    others = np.delete(np.arange(n), chosen)
+    lists = _lists(points[chosen].unit)
+    for rows in np.array_split(others, -(-len(others) // CHUNK)):
+        cosines, near = lists.search(points[rows].unit, TRANSFORM_NEIGHBOURS)
+        places[rows] = among(places[chosen], cosines, near)
+    return places
+
+
+def place_among(old: Points, xy: Float[np.ndarray, "N 2"], new: Points) -> Float[np.ndarray, "M 2"]:
+    """Return places of new points among old ones, which stay where they are."""
+    index = Index(unit_parts(old), old.space.dimension)
+    return among(xy, *index.search(new.unit, TRANSFORM_NEIGHBOURS))
+
+
+def among(
+    xy: Float[np.ndarray, "N 2"],
+    cosines: Float[np.ndarray, "M K"],
+    rows: Int[np.ndarray, "M K"],
+) -> Float[np.ndarray, "M 2"]:
+    """Return the mean places of the half of the neighbours that is nearest to their median.
+
+    The median stays in one cluster where the mean falls between two; the mean of what is there
+    keeps points apart, which share few coordinates then.
+    """
+    middle = median_places(xy, cosines, rows)
+    apart = np.linalg.norm(xy[rows] - middle[:, None], axis=2)
+    weights = _weights(cosines) * (apart <= np.median(apart, axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.einsum("mk,mkd->md", weights, xy[rows]).astype(np.float32)
+
+
+def median_places(
+    xy: Float[np.ndarray, "N 2"],
+    cosines: Float[np.ndarray, "M K"],
+    rows: Int[np.ndarray, "M K"],
+) -> Float[np.ndarray, "M 2"]:
+    """Return the weighted median places of neighbours; the weights are 1 / distance²."""
+    weights = _weights(cosines)
+    return np.stack([_weighted_median(axis[rows], weights) for axis in xy.T], axis=1)
+
+
+def _weights(cosines: Float[np.ndarray, "M K"]) -> Float[np.ndarray, "M K"]:
+    return 1 / np.maximum(2 - 2 * cosines.astype(np.float64), 1e-6)
+
+
+def _weighted_median(
+    values: Float[np.ndarray, "N K"], weights: Float[np.ndarray, "N K"]
+) -> Float[np.ndarray, " N"]:
+    """Return the weighted median of each row, the lower one of two."""
+    order = np.argsort(values, axis=1)
+    below = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    middle = (below >= below[:, -1:] / 2).argmax(axis=1)
+    return np.take_along_axis(values, order, axis=1)[np.arange(len(values)), middle]
+
+
+def unit_parts(points: Points) -> Iterator[Float[np.ndarray, "M D"]]:
+    """Yield the unit vectors of points, some at a time."""
+    for start in range(0, len(points), CHUNK):
+        yield points[start : start + CHUNK].unit
+
+
+def _lists(unit: Float[np.ndarray, "N D"]) -> Any:
+    """Return landmarks in FAISS's inverted lists, which find nearly all of the nearest."""
+    import faiss
+
+    dimension = unit.shape[1]
+    coarse = faiss.IndexFlatIP(dimension)
+    lists = max(1, len(unit) // POINTS_PER_LIST)
+    index = faiss.IndexIVFFlat(coarse, dimension, lists, faiss.METRIC_INNER_PRODUCT)
+    index.train(unit)
+    index.add(unit)
+    index.nprobe = PROBED
+    return index
+
+
+def _principal_axes(unit: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N 2"]:
+    left, scales, _ = np.linalg.svd(unit - unit.mean(axis=0), full_matrices=False)
+    xy = np.zeros((len(unit), 2), dtype=np.float32)
+    axes = min(2, len(scales))
+    xy[:, :axes] = left[:, :axes] * scales[:axes]
+    return xy
+
+
+def _umap(unit: Float[np.ndarray, "N D"], parameters: Parameters) -> Float[np.ndarray, "N 2"]:
+    k = min(parameters.neighbours, len(unit) - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of numba and scikit-learn, which users cannot act on
+        import umap
+
+        fitted = umap.UMAP(
+            n_neighbors=k,
+            min_dist=parameters.min_dist,
+            n_epochs=parameters.epochs,
+            random_state=parameters.seed,
+            n_jobs=1,
+            metric="cosine",
+            init="pca",
+            precomputed_knn=_neighbour_graph(unit, k),
+        )
+        return np.asarray(fitted.fit_transform(unit), dtype=np.float32)
+
+
+def _neighbour_graph(
+    unit: Float[np.ndarray, "N D"], k: int
+) -> tuple[Int[np.ndarray, "N K"], Float[np.ndarray, "N K"]]:
+    """Return rows and cosine distances of the k nearest, each point itself first, as UMAP asks."""
+    cosines, rows = Index(unit, unit.shape[1]).search(unit, k)
+    distances = np.clip(1 - cosines, 0, 2)
+    itself = np.arange(len(unit))
+    absent = ~(rows == itself[:, None]).any(axis=1)  # more than k copies of one image
+    rows[absent, -1] = itself[absent]
+    distances[rows == itself[:, None]] = -1
+    order = np.argsort(distances, axis=1, kind="stable")
+    rows = np.take_along_axis(rows, order, axis=1)
+    return rows, np.maximum(np.take_along_axis(distances, order, axis=1), 0)
