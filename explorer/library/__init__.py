@@ -22,8 +22,9 @@ from explorer.library.columns import set_columns
 from explorer.library.hits import Hits
 from explorer.library.importing.adder import Imported, VectorAdder
 from explorer.library.manifest import DType, versions
-from explorer.library.reader import MinScore
 from explorer.library.relevance import neutral_phrases
+from explorer.library.search_index import Kind, told_index
+from explorer.library.searching import MinScore, Searcher
 from explorer.library.sources.columns import join_table
 from explorer.library.sources.items import AnySource
 from explorer.library.store import Store, create_store, left_out, summary
@@ -60,7 +61,7 @@ class Added:
     total: int
 
 
-class Library(VectorAdder, Care):
+class Library(VectorAdder, Searcher, Care):
     """A folder of items and their points; make one with `create`, `open` or `open_or_create`.
 
     `library.warnings` lists what was skipped or odd when it was opened or added to.
@@ -224,6 +225,7 @@ class Library(VectorAdder, Care):
         where: Mapping[str, Any] | None = None,
         exclude: Sequence[int] | None = None,
         min_score: MinScore = None,
+        index: Kind = "auto",
     ) -> Hits:
         """Find the `k` images nearest to a query, by cosine; fewer if there are fewer.
 
@@ -234,6 +236,9 @@ class Library(VectorAdder, Care):
             exclude: rows that must not be found.
             min_score: the lowest cosine; "auto" finds what matches, judged by how common phrases
                 (or, for images, other rows) score in this library. `Hits.matching` counts them.
+            index: "exact" compares all rows, which "auto" does while they are few; of a large
+                library it reads the rows that codes in memory find, if these find 99 % of the
+                nearest in a test of their own. "approximate" does so in any case. Scores are exact.
 
         Raises:
             QueryError: more than one point (use `search_many`), or no such column or value.
@@ -244,7 +249,9 @@ class Library(VectorAdder, Care):
             asked = Asked(self.space, self.cache_folder, lambda: self.encoder)
             query = parsed.points(asked)
             note_query(self, query, parsed.files)
-        return super().search(query, k, where=where, exclude=exclude, min_score=min_score)
+        return super().search(
+            query, k, where=where, exclude=exclude, min_score=min_score, index=index
+        )
 
     def _neutral(self, side: Side) -> np.ndarray:
         if side == "image":
@@ -288,7 +295,8 @@ class Library(VectorAdder, Care):
 
     def info(self) -> dict[str, Any]:
         """Summarise the library in plain values, ready for JSON."""
-        return summary(self._store, self.columns)
+        told = told_index(self.cache_folder, self._store.contents, self.space.dimension)
+        return summary(self._store, self.columns) | told
 
 
 def _loaded(model: "Model | str", memory: str | int | None = None) -> "Model":

@@ -41,6 +41,11 @@ class Contents:
         self._manifest = manifest
         self._checked = checked
 
+    @property
+    def segments(self) -> tuple[SegmentRecord, ...]:
+        """The segments of this version, oldest first."""
+        return self._manifest.segments
+
     @cached_property
     def numbers(self) -> Int[np.ndarray, " N"]:
         """The numbers of all stored rows, retired ones too, ascending."""

@@ -1,12 +1,11 @@
-"""Reader: one version of a library, to look at and to search."""
+"""Reader: one version of a library, to look at."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from os import fsdecode
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -15,24 +14,21 @@ from explorer import html
 from explorer.errors import ImageError, QueryError, SpaceMismatch
 from explorer.files import collect_temporary
 from explorer.images import name_of, open_image
-from explorer.index import Index
 from explorer.library.columns import with_set_columns
 from explorer.library.contents import Vectors
-from explorer.library.hits import Hits, images_of, load_index, matching
-from explorer.library.presence import FileGone, is_gone, missing_rows
-from explorer.library.relevance import NEUTRAL_ROWS, PART_ROWS, RELEVANCE_VERSION, Relevance
+from explorer.library.hits import images_of
+from explorer.library.presence import FileGone, is_gone
 from explorer.library.segments import NO_IMAGE, OWN_COLUMNS
 from explorer.library.sources.members import read_member
 from explorer.library.store import Store
 from explorer.library.unlike import unlike_library
-from explorer.notes import collecting, note
+from explorer.notes import note
 from explorer.points import Points, Side, Space
-from explorer.refusals import explain_failure
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MinScore = float | Literal["auto"] | None
+ROWS_READ_AT_ONCE = 20_000  # whose table is kept for pandas
 
 
 class Reader:
@@ -106,14 +102,33 @@ class Reader:
         return self._derive("rows", self._read_rows)
 
     def _read_rows(self) -> "pd.DataFrame":
+        return self._table.to_pandas(integer_object_nulls=True)
+
+    @property
+    def _table(self) -> Any:
+        """All that `rows` holds, as an Arrow table, which takes a tenth of the time and memory."""
+        return self._derive("table", self._read_table)
+
+    def _read_table(self) -> Any:
         contents = self._store.contents
-        table = with_set_columns(contents.table, contents).filter(contents.live)
-        return table.drop_columns(["offset"]).to_pandas(integer_object_nulls=True)
+        table = with_set_columns(contents.table, contents).drop_columns(["offset"])
+        return table if contents.live.all() else table.filter(contents.live)
+
+    def _frame(self, rows: np.ndarray) -> "pd.DataFrame":
+        """Return these rows as `rows` holds them, counted from 0; of a large library, only them."""
+        if "rows" in self._derived or len(self) <= ROWS_READ_AT_ONCE:
+            return self.rows.iloc[rows].reset_index(drop=True)
+        frame = self._table.take(rows).to_pandas(integer_object_nulls=True)
+        for name in frame.columns:  # a column's type is that of all its rows
+            kind = str(self._table.schema.field(name).type)
+            if kind.startswith(("int", "uint", "bool")) and self._table.column(name).null_count:
+                frame[name] = frame[name].astype(object)
+        return frame
 
     @property
     def columns(self) -> list[str]:
         """The names of the user's columns."""
-        return [name for name in self.rows.columns if name not in OWN_COLUMNS]
+        return [name for name in self._table.column_names if name not in OWN_COLUMNS]
 
     @property
     def errors(self) -> "pd.DataFrame":
@@ -138,7 +153,8 @@ class Reader:
         chosen = np.arange(len(self)) if rows is None else self._checked(rows)
         if not len(chosen):
             raise QueryError(self._store.nothing if rows is None else "No rows were asked for.")
-        paths, members = (self.rows[name].to_numpy()[chosen] for name in ("path", "member"))
+        columns = (self._table.column(name) for name in ("path", "member"))
+        paths, members = (column.take(chosen).to_pylist() for column in columns)
         labels = tuple(_label(p, m) for p, m in zip(paths, members, strict=True))
         return Points(self.vectors[chosen], self.space, self.side, labels)
 
@@ -170,104 +186,6 @@ class Reader:
         megapixels = record["width"] * record["height"] / 1e6  # what was indexed may be opened
         # of any format: some take five times the memory of their pixels
         return open_image(source, max_megapixels=5 * megapixels if megapixels > 16 else None)
-
-    def search(
-        self,
-        query: Points,
-        k: int = 12,
-        *,
-        where: Mapping[str, Any] | None = None,
-        exclude: Sequence[int] | None = None,
-        min_score: MinScore = None,
-    ) -> Hits:
-        """Find the `k` images nearest to one point; see `Library.search`."""
-        if len(query) != 1:
-            raise QueryError(f"search takes one point, not {len(query)}; use search_many.")
-        return self.search_many(query, k, where=where, exclude=exclude, min_score=min_score)[0]
-
-    def search_many(
-        self,
-        points: Points,
-        k: int = 12,
-        *,
-        where: Mapping[str, Any] | None = None,
-        exclude: Sequence[int] | None = None,
-        min_score: MinScore = None,
-    ) -> list[Hits]:
-        """Find the `k` nearest images of every point; see `search`."""
-        self._check(points.space)
-        allowed = None
-        if where or exclude is not None:
-            excluded = None if exclude is None else self._checked(exclude)
-            allowed = matching(self.rows, where or {}, excluded)
-        index = self._derive("index", self._load_index)
-        if min_score is None:
-            scores, rows = index.search(points.unit, k, allowed)
-            return [self._hits(s, r) for s, r in zip(scores, rows, strict=True)]
-        if k < 1:
-            raise QueryError(f"k is {k}, but must be 1 or more.")
-        found = []
-        for unit in points.unit:
-            scores = index.scores(unit)
-            enough = self._enough(scores, points.side, min_score)
-            rows = np.flatnonzero(enough if allowed is None else enough & allowed)
-            best = rows[np.argsort(-scores[rows], kind="stable")[:k]]
-            found.append(self._hits(scores[best], best, len(rows)))
-        return found
-
-    def _enough(self, scores: np.ndarray, side: Side, min_score: MinScore) -> np.ndarray:
-        """Say which rows reach the lowest score."""
-        if not isinstance(min_score, str):
-            return np.asarray(scores >= np.float32(min_score or 0))
-        if min_score != "auto":
-            raise QueryError(f"The lowest score is a number or auto, not {min_score!r}.")
-        return self._relevance(side).matching(scores, side) if len(scores) else scores > 1
-
-    def _relevance(self, side: Side) -> Relevance:
-        return self._derive(f"relevance-{side}", lambda: self._measure(side))
-
-    def _measure(self, side: Side) -> Relevance:
-        key = f"relevance-{side}-{RELEVANCE_VERSION}-{self._store.contents.points_key}"
-        file = self.cache_folder / key
-        if (found := Relevance.load(file, key)) is not None:
-            return found
-        vectors = self._derive("index", self._load_index).vectors
-        parts = (vectors[i : i + PART_ROWS] for i in range(0, len(vectors), PART_ROWS))
-        with collecting():  # what a neutral phrase lacks in the model is not the user's concern
-            measured = Relevance.fit(parts, self._neutral(side))
-        with suppress(OSError):  # a cache: what the disk refuses is measured again
-            for old in self.cache_folder.glob(f"relevance-{side}-*"):
-                old.unlink(missing_ok=True)
-            measured.save(file, key)
-        return measured
-
-    def _neutral(self, side: Side) -> np.ndarray:
-        """Queries that stand for any: on the image side rows, spread over the library."""
-        del side
-        chosen = np.linspace(0, len(self) - 1, min(NEUTRAL_ROWS, len(self))).astype(int)
-        return self.points(chosen).unit
-
-    def _hits(self, scores: np.ndarray, rows: np.ndarray, count: int | None = None) -> Hits:
-        table = self.rows.iloc[rows].reset_index(drop=True)
-        points = self.points(rows) if len(rows) else None
-        items = tuple(table["item"])
-        gone = partial(missing_rows, self._store.contents)
-        return Hits(scores, rows, items, table, points, self.open_image, count, gone)
-
-    def save_index(self) -> None:
-        """Write the search index to the cache folder. Building an exact one is about as fast."""
-        index = self._derive("index", self._load_index)
-        with explain_failure(self.cache_folder):
-            for file in self.cache_folder.glob("index-*"):
-                file.unlink(missing_ok=True)
-        index.save(self._index_file, self._store.contents.points_key)
-
-    @property
-    def _index_file(self) -> FilePath:
-        return self.cache_folder / f"index-v2-{self._store.contents.points_key}"
-
-    def _load_index(self) -> Index:
-        return load_index(self._index_file, self._store.contents.points_key, self.vectors)
 
     def _derive(self, name: str, make: Any) -> Any:
         """Make something from the version at hand once, and again only for another version."""

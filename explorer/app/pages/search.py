@@ -12,7 +12,7 @@ from explorer.app import copying, outputs, state
 from explorer.app.inputs import Input, ask, take
 from explorer.app.server.decoding import decoded, planned
 from explorer.library import Hits
-from explorer.library.reader import MinScore
+from explorer.library.searching import MinScore
 from explorer.query import Query
 from explorer.settings import Settings
 

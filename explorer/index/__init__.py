@@ -5,7 +5,7 @@ library. An index is a cache: it can be built again at any time.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import Any, Self
@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from explorer.cache_files import read_cache, write_cache
-from explorer.errors import LibraryDamaged, QueryError
+from explorer.errors import LibraryDamaged
+from explorer.index.checks import available, check_vectors, faiss_module
 
 MULTIPLY_ADDS_PER_CALL = 4e9  # FAISS does not react to Ctrl-C within one call
 
@@ -38,9 +39,9 @@ class Index:
     def __init__(
         self, unit: Float[np.ndarray, "N D"] | Iterable[Float[np.ndarray, "N D"]], dimension: int
     ) -> None:
-        self._flat: Any = _faiss().IndexFlatIP(dimension)
+        self._flat: Any = faiss_module().IndexFlatIP(dimension)
         for part in [unit] if isinstance(unit, np.ndarray) else unit:
-            self._check(part, "The vectors")
+            check_vectors(part, dimension, "The vectors")
             self._flat.add(np.ascontiguousarray(part, dtype=np.float32))
 
     def __len__(self) -> int:
@@ -68,16 +69,8 @@ class Index:
             QueryError: the queries have another dimension or are not finite, `k` is below 1, or
                 `allowed` has another length.
         """
-        self._check(queries, "The queries")
-        if k < 1:
-            raise QueryError(f"k is {k}, but must be 1 or more.")
-        if allowed is not None and allowed.shape != (len(self),):
-            raise QueryError(
-                f"`allowed` has shape {allowed.shape}, but must have one entry for each of the "
-                f"{len(self)} rows."
-            )
-        available = len(self) if allowed is None else int(np.count_nonzero(allowed))
-        k = min(k, available)
+        check_vectors(queries, self.dimension, "The queries")
+        k = available(k, allowed, len(self))
         if k == 0 or not len(queries):
             return np.zeros((len(queries), k), np.float32), np.zeros((len(queries), k), np.int64)
         queries = np.ascontiguousarray(queries, dtype=np.float32)
@@ -93,14 +86,19 @@ class Index:
         """Return the unit vectors as they lie in memory, without a copy; do not write to them."""
         if not len(self):
             return np.zeros((0, self.dimension), np.float32)
-        flat = _faiss().rev_swig_ptr(self._flat.get_xb(), len(self) * self.dimension)
+        flat = faiss_module().rev_swig_ptr(self._flat.get_xb(), len(self) * self.dimension)
         return np.asarray(flat).reshape(len(self), self.dimension)
+
+    def parts(self, size: int) -> Iterator[Float[np.ndarray, "P D"]]:
+        """Yield the unit vectors, `size` rows at a time."""
+        for start in range(0, len(self), size):
+            yield self.vectors[start : start + size]
 
     def scores(self, query: Float[np.ndarray, " D"]) -> Float[np.ndarray, " N"]:
         """Return the score of one query with every row, in about the time of one search."""
-        faiss, found = _faiss(), np.empty(len(self), np.float32)
+        faiss, found = faiss_module(), np.empty(len(self), np.float32)
         query = np.ascontiguousarray(query, dtype=np.float32)
-        self._check(query[None], "The queries")
+        check_vectors(query[None], self.dimension, "The queries")
         if len(self):
             faiss.fvec_inner_products_ny(
                 faiss.swig_ptr(found),
@@ -116,20 +114,9 @@ class Index:
     ) -> tuple[Float[np.ndarray, "Q K"], Int[np.ndarray, "Q K"]]:
         if allowed is None:
             return self._flat.search(queries, k)
-        faiss = _faiss()
+        faiss = faiss_module()
         selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         return self._flat.search(queries, k, params=faiss.SearchParameters(sel=selector))
-
-    def _check(self, vectors: Float[np.ndarray, "N D"], name: str) -> None:
-        if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
-            raise QueryError(
-                f"{name} have shape {vectors.shape}, but this index has dimension "
-                f"{self.dimension}: pass an array N × {self.dimension}. "
-                "Encode both with the same model."
-            )
-        if not np.isfinite(vectors).all():
-            row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-            raise QueryError(f"{name} must be finite, but row {row} holds NaN or infinity.")
 
     def save(self, file: str | PathLike[str], key: str) -> None:
         """Write the index as a cache that `load` trusts only under the same `key`.
@@ -137,7 +124,7 @@ class Index:
         Raises:
             DiskError: the disk is full or refuses; no half cache is left.
         """
-        write_cache(FilePath(file), key, _faiss().serialize_index(self._flat).tobytes())
+        write_cache(FilePath(file), key, faiss_module().serialize_index(self._flat).tobytes())
 
     @classmethod
     def load(cls, file: str | PathLike[str], key: str) -> Self:
@@ -154,12 +141,5 @@ class Index:
                 "Delete it; it can be built again."
             )
         index = cls.__new__(cls)
-        index._flat = _faiss().deserialize_index(np.frombuffer(content, dtype=np.uint8))
+        index._flat = faiss_module().deserialize_index(np.frombuffer(content, dtype=np.uint8))
         return index
-
-
-def _faiss() -> Any:
-    """Import FAISS on first use; its stubs do not know the arguments that its wrappers take."""
-    import faiss
-
-    return faiss

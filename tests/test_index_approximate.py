@@ -1,0 +1,154 @@
+"""The approximate index returns exact scores of allowed rows, and finds as many as it promises."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from explorer.errors import QueryError
+from explorer.index import Index
+from explorer.index.approximate import FEW_ROWS, GROWTH, MAX_K, PROMISE, build
+from explorer.index.saving import pack, summary_of, unpack
+
+ROWS, DIMENSION = 12_000, 32
+
+
+class InMemory:
+    """Unit vectors as a source."""
+
+    def __init__(self, vectors):
+        self.vectors, self.dimension = vectors, vectors.shape[1]
+
+    def __len__(self):
+        return len(self.vectors)
+
+    def units(self, rows):
+        return self.vectors[rows]
+
+
+def crowds(rows, seed=0, centres=60):
+    """Unit vectors around a few centres, with more noise in some directions than in others."""
+    random = np.random.default_rng(seed)
+    spread = np.arange(1, DIMENSION + 1) ** -0.5
+    middles = np.random.default_rng(9).normal(size=(centres, DIMENSION)) * spread
+    vectors = middles[random.integers(centres, size=rows)]
+    vectors = vectors + 0.5 * random.normal(size=vectors.shape) * spread
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def base():
+    return crowds(ROWS)
+
+
+@pytest.fixture(scope="module")
+def index(base):
+    return build(InMemory(base))
+
+
+def found_of(index, exact, queries, allowed=None, k=10):
+    """The share of the exact neighbours that are found; everything returned is checked."""
+    scores, rows = index.search(queries, k, allowed)
+    right, _ = exact.search(queries, k, allowed)
+    assert scores.shape == rows.shape == right.shape
+    assert allowed is None or allowed[rows].all()
+    for query, found, cosines in zip(queries, rows, scores, strict=True):
+        assert len(set(found)) == k
+        np.testing.assert_allclose(cosines, exact.vectors[found] @ query, atol=1e-6)
+        assert all(first >= second for first, second in pairwise(cosines))
+    return float((scores >= right[:, -1:] - 1e-6).mean())
+
+
+def test_queries_that_were_not_held_out_find_what_is_promised(index, base):
+    assert index.recall >= PROMISE
+    exact = Index(base, DIMENSION)
+    for queries in (crowds(200, seed=5), crowds(200, seed=6)[:, ::-1].copy()):
+        assert found_of(index, exact, queries) >= PROMISE - 0.01
+
+
+@pytest.mark.parametrize("share", [0.25, 0.6])
+def test_filtered_searches_find_allowed_rows_and_as_many(index, base, share):
+    allowed = np.random.default_rng(3).random(ROWS) < share
+    assert allowed.sum() > FEW_ROWS
+    exact = Index(base, DIMENSION)
+    assert found_of(index, exact, crowds(200, seed=5), allowed) >= PROMISE - 0.01
+
+
+def test_a_filter_whose_rows_lie_far_from_the_query_finds_them(index, base):
+    query = crowds(1, seed=5)
+    away = base @ query[0]
+    allowed = away < np.quantile(away, 0.25)
+    assert found_of(index, Index(base, DIMENSION), query, allowed) >= 0.9
+
+
+def test_few_allowed_rows_and_many_neighbours_are_exact(index, base):
+    exact, queries = Index(base, DIMENSION), crowds(5, seed=7)
+    for count in (1, 50, FEW_ROWS):
+        allowed = np.zeros(ROWS, bool)
+        allowed[np.random.default_rng(count).choice(ROWS, count, replace=False)] = True
+        k = min(12, count)
+        np.testing.assert_array_equal(
+            index.search(queries, 12, allowed)[1], exact.search(queries, k, allowed)[1]
+        )
+    k = MAX_K + 1
+    np.testing.assert_array_equal(index.search(queries, k)[1], exact.search(queries, k)[1])
+    assert index.search(queries, 12, np.zeros(ROWS, bool))[1].shape == (5, 0)
+
+
+def test_a_mask_that_stays_finds_what_a_fresh_one_finds(index):
+    queries, masks = crowds(5, seed=7), np.random.default_rng(3).random((2, ROWS)) < 0.4
+    fresh = [index.search(queries, 10, mask)[1] for mask in masks]
+    masks.setflags(write=False)
+    kept = list(masks)
+    for _ in range(2):
+        for mask, rows in zip(kept, fresh, strict=True):
+            np.testing.assert_array_equal(index.search(queries, 10, mask)[1], rows)
+
+
+def test_the_scores_of_all_rows_are_exact(index, base):
+    query = crowds(1, seed=8)[0]
+    np.testing.assert_allclose(index.scores(query), base @ query, atol=1e-6)
+
+
+def test_after_growing_new_rows_are_found_and_recall_is_that_of_all(base):
+    index, more = build(InMemory(base[:10_000])), base[10_000:]
+    codes = index.codes
+    assert index.grow(InMemory(base)) and index.codes is codes and len(index) == ROWS
+    found = index.search(more[:200], 1)[1][:, 0]
+    assert (found == np.arange(10_000, 10_200)).mean() >= PROMISE
+    held_out = index.held_out[0]
+    cosines = held_out.queries @ base.T
+    cosines[held_out.own >= 0, held_out.own[held_out.own >= 0]] = -2
+    right = np.sort(cosines, axis=1)[:, ::-1][:, :10]
+    np.testing.assert_allclose(np.sort(held_out.scores, axis=1)[:, ::-1][:, :10], right, atol=1e-6)
+    assert index.recall >= PROMISE
+
+
+def test_an_index_that_would_grow_much_is_built_again(base):
+    index = build(InMemory(base[: int(ROWS / GROWTH) - 10]))
+    assert not index.grow(InMemory(base))
+
+
+def test_duplicates_beyond_counting_do_not_lower_the_recall(base):
+    same = np.concatenate([base[:4000], np.repeat(base[:1], 400, axis=0)])
+    assert build(InMemory(same)).recall >= PROMISE
+
+
+def test_a_packed_index_finds_the_same(index, base):
+    content, queries = pack(index, ["a", "b"]), crowds(20, seed=7)
+    opened = unpack(content, InMemory(base))
+    np.testing.assert_array_equal(opened.search(queries, 10)[1], index.search(queries, 10)[1])
+    assert opened.efforts == index.efforts
+    summary = summary_of(content)
+    assert (summary.of, summary.rows, summary.kind) == (["a", "b"], ROWS, index.kind)
+    with pytest.raises(ValueError, match="not an index of these vectors"):
+        unpack(content, InMemory(base[:, :16]))
+
+
+def test_wrong_queries_are_refused(index):
+    with pytest.raises(QueryError, match="dimension 32"):
+        index.search(crowds(2)[:, :8], 3)
+    with pytest.raises(QueryError, match="k is 0"):
+        index.search(crowds(2), 0)
+    with pytest.raises(QueryError, match=f"{ROWS} rows"):
+        index.search(crowds(2), 3, np.ones(9, bool))
