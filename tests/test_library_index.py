@@ -121,7 +121,7 @@ def test_every_flipped_byte_is_noticed_and_the_index_built_again(library, builds
 
 
 def test_a_recall_below_the_promise_is_said_and_the_search_is_exact(library, monkeypatch, builds):
-    monkeypatch.setattr(approximate, "CANDIDATES", (2,))
+    monkeypatch.setattr(approximate, "LIST_SHARES", (1 / 32,))  # one list
     for _ in range(2):
         with collecting() as notes:
             opened = Library.open(library.folder)

@@ -68,14 +68,28 @@ class HeldOut:
         there = found[:, None, :] == self.rows[:, :, None]
         return np.where(there.any(axis=2), there.argmax(axis=2), found.shape[1])
 
-    def recall(self, places: Int[np.ndarray, "Q E"], candidates: int) -> dict[str, float]:
-        """Return recall@10 by kind of query, if the best of the first `candidates` are chosen.
+    @property
+    def tenth(self) -> Float[np.ndarray, " Q"]:
+        """The score of each query's tenth neighbour, or what equals it."""
+        return -np.partition(-self.scores, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1] - EQUAL
+
+    def errors(
+        self, codes: Float[np.ndarray, "Q C"], places: Int[np.ndarray, "Q E"]
+    ) -> Float[np.ndarray, " M"]:
+        """Return by how much the codes of the nearest rows that were found score too low."""
+        there = (self.scores >= self.tenth[:, None]) & (places < codes.shape[1])
+        found = np.take_along_axis(codes, np.minimum(places, codes.shape[1] - 1), axis=1)
+        return (self.scores - found)[there]
+
+    def recall(
+        self, places: Int[np.ndarray, "Q E"], candidates: Int[np.ndarray, " Q"]
+    ) -> dict[str, float]:
+        """Return recall@10 by kind of query, if the best of its first candidates are chosen.
 
         A query that more than `DEPTH` rows answer equally well counts as answered.
         """
-        tenth = -np.partition(-self.scores, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1] - EQUAL
-        right = self.scores >= tenth[:, None]
-        hits = (right & (places < candidates)).sum(axis=1)
+        right = self.scores >= self.tenth[:, None]
+        hits = (right & (places < candidates[:, None])).sum(axis=1)
         shares = np.minimum(hits, NEIGHBOURS) / NEIGHBOURS
         shares = np.where(right.all(axis=1), 1.0, shares).reshape(len(KINDS), PER_KIND)
         return dict(zip(KINDS, shares.mean(axis=1).tolist(), strict=True))

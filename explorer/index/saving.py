@@ -10,6 +10,7 @@ import numpy as np
 
 from explorer.index.approximate import PROMISE, ApproximateIndex, Effort
 from explorer.index.checks import faiss_module
+from explorer.index.codes import Codes, Rotation
 from explorer.index.held_out import HeldOut
 from explorer.index.stored import Source
 
@@ -49,10 +50,13 @@ def pack(index: ApproximateIndex, of: Sequence[str], forced: bool = False) -> by
         for place, held_out in enumerate(index.held_out)
         for name in ("queries", "own", "scores", "rows", "step")
     }
-    np.savez(arrays, **named)
+    rotation = index.codes.rotation
+    np.savez(arrays, first=rotation.first, second=rotation.second, **named)
     head = asdict(summary) | {"efforts": [asdict(effort) for effort in index.efforts]}
     head["arrays"] = arrays.tell()
-    codes = faiss_module().serialize_index(index.codes).data if summary.kept or forced else b""
+    codes = (
+        faiss_module().serialize_index(index.codes.faiss).data if summary.kept or forced else b""
+    )
     return b"".join([json.dumps(head).encode(), b"\n", arrays.getvalue(), codes])
 
 
@@ -77,13 +81,16 @@ def unpack(content: bytes, source: Source) -> ApproximateIndex | None:
     if len(view) == head["arrays"]:
         return None
     with np.load(io.BytesIO(view[: head["arrays"]]), allow_pickle=False) as arrays:
-        first, second = (_held_out(arrays, place) for place in range(2))
+        held_out = _held_out(arrays, 0), _held_out(arrays, 1)
+        rotation = Rotation(arrays["first"], arrays["second"])
     faiss = faiss_module()
     codes = faiss.deserialize_index(np.frombuffer(view[head["arrays"] :], dtype=np.uint8))
     if not isinstance(codes, faiss.IndexIVFPQFastScan) or codes.d != source.dimension:
         raise ValueError("it is not an index of these vectors")
     one, other = (Effort(**effort) for effort in head["efforts"])
-    return ApproximateIndex(source, codes, (first, second), (one, other), head["built_rows"])
+    return ApproximateIndex(
+        source, Codes(codes, rotation), held_out, (one, other), head["built_rows"]
+    )
 
 
 def _held_out(arrays: Any, place: int) -> HeldOut:

@@ -23,11 +23,11 @@ from explorer.library.hits import Hits
 from explorer.library.importing.adder import Imported, VectorAdder
 from explorer.library.manifest import DType, versions
 from explorer.library.relevance import neutral_phrases
-from explorer.library.search_index import Kind, told_index
+from explorer.library.search_index import Kind
 from explorer.library.searching import MinScore, Searcher
 from explorer.library.sources.columns import join_table
 from explorer.library.sources.items import AnySource
-from explorer.library.store import Store, create_store, left_out, summary
+from explorer.library.store import Store, create_store, left_out
 from explorer.library.unlike import note_query
 from explorer.points import Points, Side
 from explorer.query import Query
@@ -292,11 +292,6 @@ class Library(VectorAdder, Searcher, Care):
     def left_out(self) -> dict[str, int]:
         """How many files of each suffix its sources hold that are not read."""
         return left_out(self._store.manifest)
-
-    def info(self) -> dict[str, Any]:
-        """Summarise the library in plain values, ready for JSON."""
-        told = told_index(self.cache_folder, self._store.contents, self.space.dimension)
-        return summary(self._store, self.columns) | told
 
 
 def _loaded(model: "Model | str", memory: str | int | None = None) -> "Model":

@@ -28,6 +28,7 @@ from explorer.points import Points, Side, Space
 if TYPE_CHECKING:
     import pandas as pd
 
+FEW_ROWS = 200
 ROWS_READ_AT_ONCE = 20_000  # whose table is kept for pandas
 
 
@@ -118,7 +119,7 @@ class Reader:
         """Return these rows as `rows` holds them, counted from 0; of a large library, only them."""
         if "rows" in self._derived or len(self) <= ROWS_READ_AT_ONCE:
             return self.rows.iloc[rows].reset_index(drop=True)
-        frame = self._table.take(rows).to_pandas(integer_object_nulls=True)
+        frame = _rows_of(self._table, rows).to_pandas(integer_object_nulls=True)
         for name in frame.columns:  # a column's type is that of all its rows
             kind = str(self._table.schema.field(name).type)
             if kind.startswith(("int", "uint", "bool")) and self._table.column(name).null_count:
@@ -153,8 +154,8 @@ class Reader:
         chosen = np.arange(len(self)) if rows is None else self._checked(rows)
         if not len(chosen):
             raise QueryError(self._store.nothing if rows is None else "No rows were asked for.")
-        columns = (self._table.column(name) for name in ("path", "member"))
-        paths, members = (column.take(chosen).to_pylist() for column in columns)
+        names = _rows_of(self._table.select(["path", "member"]), chosen)
+        paths, members = (column.to_pylist() for column in names.columns)
         labels = tuple(_label(p, m) for p, m in zip(paths, members, strict=True))
         return Points(self.vectors[chosen], self.space, self.side, labels)
 
@@ -211,6 +212,15 @@ class Reader:
         if len(bad):
             raise QueryError(f"There is no row {bad[0]}: the library has {len(self)} rows, from 0.")
         return chosen
+
+
+def _rows_of(table: Any, rows: np.ndarray) -> Any:
+    """Return rows of an Arrow table; few of them by slices, since `take` looks at all chunks."""
+    import pyarrow as pa
+
+    if len(rows) > FEW_ROWS or not len(rows):
+        return table.take(rows)
+    return pa.concat_tables([table.slice(row, 1) for row in rows.tolist()])
 
 
 def _label(path: bytes, member: bytes) -> str:

@@ -27,7 +27,7 @@ Kind = Literal["auto", "exact", "approximate"]
 SMALL_NUMBERS = 2**25  # rows × dimension, up to which every row is compared: milliseconds
 LEAST_ROWS = 1000  # of which an approximate index is built
 SAVED_GROWTH = 1000  # new rows, from which on a grown index is written again
-FORMAT = "approximate index 1"
+FORMAT = "approximate index 2"
 NAME = "index-approximate"  # of its file
 
 
@@ -63,7 +63,10 @@ class LivingIndex:
 
     def __init__(self, contents: Contents, source: StoredUnits, found_by: Any) -> None:
         self._source, self._found_by = source, found_by
-        self._live = None if contents.live.all() else contents.live
+        self._live: np.ndarray | None = None
+        if not contents.live.all():
+            self._live = contents.live.copy()
+            self._live.setflags(write=False)
         self._places = np.flatnonzero(contents.live)  # of the living rows among the stored ones
         self._widened: tuple[np.ndarray, np.ndarray] | None = None
 

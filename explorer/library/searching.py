@@ -14,7 +14,8 @@ from explorer.library.hits import Hits
 from explorer.library.presence import missing_rows
 from explorer.library.reader import Reader
 from explorer.library.relevance import NEUTRAL_ROWS, PART_ROWS, RELEVANCE_VERSION, Relevance
-from explorer.library.search_index import Kind, LivingIndex, find_index
+from explorer.library.search_index import Kind, LivingIndex, find_index, told_index
+from explorer.library.store import summary
 from explorer.notes import collecting
 from explorer.points import Points, Side
 from explorer.refusals import explain_failure
@@ -132,3 +133,8 @@ class Searcher(Reader):
             return find_index(self.cache_folder, contents, dimension, kind)
 
         return self._derive(f"index-{kind}", find)
+
+    def info(self) -> dict[str, Any]:
+        """Summarise the library in plain values, ready for JSON."""
+        told = told_index(self.cache_folder, self._store.contents, self.space.dimension)
+        return summary(self._store, self.columns) | told

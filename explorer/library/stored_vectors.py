@@ -58,6 +58,9 @@ class StoredVectors:
         dtype = np.dtype(self._segment.dtype)
         width = self._dimension * dtype.itemsize
         direct = dtype == into.dtype and into.flags.c_contiguous
+        if direct and len(rows) > 1 and np.count_nonzero(np.diff(rows) == 1) < len(rows) // 4:
+            _fill_rows(descriptor, into, (self._start + rows * width).tolist())
+            return
         for begin, end in _runs(rows):
             target = into[begin:end]
             part = target if direct else np.empty(target.shape, dtype)
@@ -89,6 +92,17 @@ def _runs(rows: Int[np.ndarray, " K"]) -> Iterator[tuple[int, int]]:
         for start in range(begin, end, MAX_RUN_ROWS):
             yield start, min(start + MAX_RUN_ROWS, end)
         begin = end
+
+
+def _fill_rows(descriptor: int, array: np.ndarray, offsets: list[int]) -> None:
+    """Fill every row of an array with the bytes of a file at its offset; a microsecond a row."""
+    view, width, read = array.data.cast("B"), array.nbytes // len(array), os.preadv
+    start = 0
+    for offset in offsets:
+        end = start + width
+        if read(descriptor, (view[start:end],), offset) != width:
+            raise ValueError("it was cut off while the library was open")
+        start = end
 
 
 def _fill(descriptor: int, array: np.ndarray, offset: int) -> None:

@@ -1,0 +1,164 @@
+"""Codes of rows in memory, in lists around centres, whose scores say which rows to read.
+
+IVF with product quantization, two numbers in four bits, compared by fast scan (FAISS). Vectors are
+rotated first, so that no few dimensions hold most of the variance, which four bits would blur.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from explorer.index.checks import faiss_module
+from explorer.index.stored import Source
+
+ROWS_PER_LIST = 1000
+SAMPLE_PER_LIST = 50  # rows of which centres are learnt
+CODED_ROWS = 4096  # of which the codes are learnt
+
+
+@dataclass(frozen=True, eq=False)
+class Rotation:
+    """An orthogonal map: the Kronecker product of two, whose cost grows as D ** 1.5."""
+
+    first: Float[np.ndarray, "A A"]
+    second: Float[np.ndarray, "B B"]
+
+    @classmethod
+    def random(cls, dimension: int, random: np.random.Generator) -> Self:
+        """Draw one; a prime dimension takes a full matrix."""
+        size = max(n for n in range(1, int(dimension**0.5) + 1) if dimension % n == 0)
+        return cls(*(_orthogonal(n, random) for n in (size, dimension // size)))
+
+    def __call__(self, vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
+        """Rotate vectors."""
+        a, b = len(self.first), len(self.second)
+        turned = (vectors.reshape(-1, b) @ self.second).reshape(-1, a, b)
+        return np.ascontiguousarray(self.first @ turned).reshape(-1, a * b)
+
+
+def _orthogonal(size: int, random: np.random.Generator) -> Float[np.ndarray, "A A"]:
+    return np.linalg.qr(random.standard_normal((size, size)))[0].astype(np.float32)
+
+
+class Codes:
+    """The codes of N rows.
+
+    Args:
+        index: FAISS's IndexIVFPQFastScan, of rotated vectors.
+    """
+
+    def __init__(self, index: Any, rotation: Rotation) -> None:
+        self.faiss, self.rotation = index, rotation
+        self._list_of: np.ndarray | None = None
+        self._masked: tuple[np.ndarray, np.ndarray, Any] | None = None
+
+    @classmethod
+    def trained(cls, source: Source, random: np.random.Generator) -> Self:
+        """Learn centres and codes of a sample of the rows; no row is added."""
+        faiss = faiss_module()
+        size, dimension = len(source), source.dimension
+        lists = 2 ** max(2, round(np.log2(size / ROWS_PER_LIST)))
+        count = min(size, max(SAMPLE_PER_LIST * lists, CODED_ROWS))
+        rotation = Rotation.random(dimension, random)
+        sample = rotation(source.units(np.sort(random.choice(size, count, replace=False))))
+        centres = faiss.IndexFlatIP(dimension)
+        index = faiss.IndexIVFPQFastScan(
+            centres, dimension, lists, max(1, dimension // 2), 4, faiss.METRIC_INNER_PRODUCT
+        )
+        clustering = faiss.Clustering(dimension, lists)
+        clustering.niter, clustering.spherical = 6, True
+        clustering.max_points_per_centroid = SAMPLE_PER_LIST
+        clustering.train(sample, centres)
+        index.pq.cp.niter = 8
+        index.train(sample[random.permutation(len(sample))[:CODED_ROWS]])
+        centres.this.disown()
+        index.own_fields = True
+        return cls(index, rotation)
+
+    def __len__(self) -> int:
+        return int(self.faiss.ntotal)
+
+    @property
+    def dimension(self) -> int:
+        """Return D."""
+        return int(self.faiss.d)
+
+    @property
+    def lists(self) -> int:
+        """How many lists there are."""
+        return int(self.faiss.nlist)
+
+    @property
+    def kind(self) -> str:
+        """Its name in FAISS's notation."""
+        return f"IVF{self.lists},PQ{self.faiss.pq.M}x4fs"
+
+    def add(self, units: Float[np.ndarray, "K D"]) -> None:
+        """Add rows."""
+        self.faiss.add(self.rotation(units))
+        self._list_of = self._masked = None
+
+    def search(
+        self,
+        queries: Float[np.ndarray, "Q D"],
+        lists: int,
+        candidates: int,
+        allowed: Bool[np.ndarray, " N"] | None = None,
+    ) -> tuple[Float[np.ndarray, "Q C"], Int[np.ndarray, "Q C"]]:
+        """Return the best scores by codes in this many lists, and rows; -1 where there are none."""
+        faiss, queries = faiss_module(), self.rotation(queries)
+        if allowed is None:
+            given = faiss.IVFSearchParameters(nprobe=lists)
+            return self.faiss.search(queries, candidates, params=given)
+        counts, selector = self._of_mask(allowed)
+        near, chosen = self._lists_with(queries, counts, lists)
+        given = faiss.IVFSearchParameters(sel=selector, nprobe=chosen.shape[1])
+        scores = np.empty((len(queries), candidates), np.float32)
+        rows = np.empty((len(queries), candidates), np.int64)
+        arrays = [faiss.swig_ptr(array) for array in (chosen, near, scores, rows)]
+        self.faiss.search_preassigned_c(
+            len(queries), faiss.swig_ptr(queries), candidates, *arrays, False, given
+        )
+        return scores, rows
+
+    def _lists_with(
+        self, queries: Float[np.ndarray, "Q D"], counts: Int[np.ndarray, " L"], lists: int
+    ) -> tuple[Float[np.ndarray, "Q P"], Int[np.ndarray, "Q P"]]:
+        """Choose the nearest lists that hold allowed rows: `lists`, and more where they hold few.
+
+        A list without an allowed row is passed over, so that a filter whose rows lie far from the
+        query finds them.
+        """
+        near, order = (
+            faiss_module().downcast_index(self.faiss.quantizer).search(queries, self.lists)
+        )
+        held = counts[order]
+        seen = np.cumsum(held, axis=1) - held
+        place = np.cumsum(held > 0, axis=1) - 1
+        enough = (seen >= counts.sum() * lists / self.lists) & (place >= lists)
+        order = np.where((held > 0) & ~enough, order, -1)
+        first = np.argsort(order < 0, axis=1, kind="stable")  # those that are used, in their order
+        width = max(1, int((order >= 0).sum(axis=1).max()))
+        near, order = (np.take_along_axis(a, first, axis=1)[:, :width] for a in (near, order))
+        return np.ascontiguousarray(near), np.ascontiguousarray(order)
+
+    def _of_mask(self, allowed: Bool[np.ndarray, " N"]) -> tuple[Int[np.ndarray, " L"], Any]:
+        """Count the allowed rows of every list, and pack them; once for a mask that stays."""
+        if self._masked is not None and self._masked[0] is allowed:
+            return self._masked[1], self._masked[2]
+        if self._list_of is None:
+            self._list_of = self._lists_of_rows()
+        counts = np.bincount(self._list_of[allowed], minlength=self.lists)
+        selector = faiss_module().IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        self._masked = None if allowed.flags.writeable else (allowed, counts, selector)
+        return counts, selector
+
+    def _lists_of_rows(self) -> Int[np.ndarray, " N"]:
+        faiss, inverted = faiss_module(), self.faiss.invlists
+        found = np.empty(len(self), np.int32)
+        for place in range(self.lists):
+            if size := inverted.list_size(place):
+                found[faiss.rev_swig_ptr(inverted.get_ids(place), size)] = place
+        return found
