@@ -28,7 +28,7 @@ ADDED_AT_ONCE = 16_384  # rows
 FILTER_STEP = 7  # every seventh row is allowed in the measure of filtered searches
 LIST_SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
 MARGINS = (0.95, 0.98, 0.99, 0.995, 1)  # quantiles of the errors of the nearest rows' codes
-MOST_CANDIDATES = 4096
+CANDIDATES = (64, 128, 256, 512, 1024, 2048, 4096)
 FIRST_READ = 64  # rows that are read at first; then twice as many each time
 QUERIES_AT_ONCE = 256  # FAISS does not react to Ctrl-C within one call
 
@@ -133,20 +133,16 @@ class ApproximateIndex:
     ) -> list[Answer]:
         """Find the neighbours of each query.
 
-        Where a filter keeps few rows, they may lie far from the query: twice as many lists are
-        looked at until that brings nothing new.
+        Where a filter keeps few rows, they may lie far from the query: twice as much is looked at
+        until that brings nothing new.
         """
         few = allowed is not None and np.count_nonzero(allowed) < len(self) // 2
-        effort, more = self.efforts[int(few)], max(1.0, k / 10)
-        most = self.codes.lists
-        lists = min(most, int(np.ceil(effort.lists * more**0.5 / (2 if few else 1))))
-        effort = replace(effort, candidates=int(np.ceil(effort.candidates * more)))
-        answers = self._looked_at(queries, replace(effort, lists=lists), k, allowed)
+        effort = self._widened(self.efforts[int(few)], max(1.0, k / 10) / (2 if few else 1))
+        answers = self._looked_at(queries, effort, k, allowed)
         unsettled = list(range(len(queries))) if few else []
-        while unsettled and lists < most:
-            lists = min(2 * lists, most)
-            more_lists = replace(effort, lists=lists)
-            wider = self._looked_at(queries[unsettled], more_lists, k, allowed)
+        while unsettled and (effort.lists, effort.candidates) < (self.codes.lists, CANDIDATES[-1]):
+            effort = self._widened(effort, 2)
+            wider = self._looked_at(queries[unsettled], effort, k, allowed)
             changed = []
             for query, answer in zip(unsettled, wider, strict=True):
                 if not np.array_equal(answers[query][1], answer[1]):
@@ -154,6 +150,10 @@ class ApproximateIndex:
                 answers[query] = answer
             unsettled = changed
         return answers
+
+    def _widened(self, effort: Effort, times: float) -> Effort:
+        lists = min(self.codes.lists, int(np.ceil(effort.lists * times)))
+        return replace(effort, lists=lists, candidates=int(np.ceil(effort.candidates * times)))
 
     def _looked_at(
         self,
@@ -211,15 +211,15 @@ class ApproximateIndex:
     def _chosen(self, held_out: HeldOut, allowed: Bool[np.ndarray, " N"] | None) -> Effort:
         tried, most = [], self.codes.lists
         for lists in dict.fromkeys(max(1, round(share * most)) for share in LIST_SHARES):
-            codes, rows = self.codes.search(held_out.queries, lists, MOST_CANDIDATES, allowed)
+            codes, rows = self.codes.search(held_out.queries, lists, CANDIDATES[-1], allowed)
             places = held_out.places(rows)
             errors = held_out.errors(codes, places)
             for margin in np.quantile(errors, MARGINS) if len(errors) else ():
-                reads = (codes + margin > held_out.tenth[:, None]).sum(axis=1)
-                most_read = 2 * np.quantile(reads, 0.98) + FIRST_READ
-                wanted = min(2 ** int(np.ceil(np.log2(most_read))), MOST_CANDIDATES)
-                recall = held_out.recall(places, np.clip(reads, FIRST_READ, wanted))
-                tried.append(Effort(lists, wanted, float(margin), float(reads.mean()), recall))
+                near = (codes + margin > held_out.tenth[:, None]).sum(axis=1)
+                for most_read in CANDIDATES:
+                    reads = np.clip(near, FIRST_READ, most_read)
+                    recall, mean = held_out.recall(places, reads), float(reads.mean())
+                    tried.append(Effort(lists, most_read, float(margin), mean, recall))
         good = [effort for effort in tried if effort.lowest >= AIM]
         if good:
             return min(good, key=self._cost)
