@@ -85,11 +85,15 @@ class Wanted:
         str | None,
         typer.Option("--min-score", help="Lowest score: a cosine, or auto for what matches."),
     ] = None
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare all images, of a large library too.")
+    ] = False
 
     def options(self) -> dict[str, Any]:
         """Return what `Library.search` takes beside a query."""
         lowest = _lowest(self.min_score)
-        return {"k": self.k, "where": conditions(self.where or []), "min_score": lowest}
+        where, index = conditions(self.where or []), "exact" if self.exact else "auto"
+        return {"k": self.k, "where": where, "min_score": lowest, "index": index}
 
 
 @command
