@@ -137,12 +137,23 @@ def test_duplicates_beyond_counting_do_not_lower_the_recall(base):
 def test_a_packed_index_finds_the_same(index, base):
     content, queries = pack(index, ["a", "b"]), crowds(20, seed=7)
     opened = unpack(content, InMemory(base))
+    assert opened is not None
     np.testing.assert_array_equal(opened.search(queries, 10)[1], index.search(queries, 10)[1])
     assert opened.efforts == index.efforts
     summary = summary_of(content)
     assert (summary.of, summary.rows, summary.kind) == (["a", "b"], ROWS, index.kind)
     with pytest.raises(ValueError, match="not an index of these vectors"):
         unpack(content, InMemory(base[:, :16]))
+
+
+@pytest.mark.parametrize("dimension", [7, 12])
+def test_every_dimension_can_be_coded(dimension):
+    base = crowds(4000)[:, :dimension]
+    base = base / np.linalg.norm(base, axis=1, keepdims=True)
+    index = build(InMemory(base))
+    rotated = index.codes.rotation(base[:50])
+    np.testing.assert_allclose(rotated @ rotated.T, base[:50] @ base[:50].T, atol=1e-5)
+    assert found_of(index, Index(base, dimension), base[:50]) >= PROMISE - 0.01
 
 
 def test_wrong_queries_are_refused(index):

@@ -64,8 +64,9 @@ class Codes:
         rotation = Rotation.random(dimension, random)
         sample = rotation(source.units(np.sort(random.choice(size, count, replace=False))))
         centres = faiss.IndexFlatIP(dimension)
+        numbers = dimension if dimension % 2 else dimension // 2  # of four bits each
         index = faiss.IndexIVFPQFastScan(
-            centres, dimension, lists, max(1, dimension // 2), 4, faiss.METRIC_INNER_PRODUCT
+            centres, dimension, lists, numbers, 4, faiss.METRIC_INNER_PRODUCT
         )
         clustering = faiss.Clustering(dimension, lists)
         clustering.niter, clustering.spherical = 6, True

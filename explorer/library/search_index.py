@@ -199,8 +199,8 @@ def _save(file: FilePath, content: bytes) -> None:
 
 def told_index(folder: FilePath, contents: Contents, dimension: int) -> dict[str, Any]:
     """Say how a library is searched, without building anything, in plain values."""
-    exact = {"index": "exact", "index_recall": 1.0, "index_bytes": len(contents.living) * dimension}
-    exact["index_bytes"] *= 4
+    size = 4 * len(contents.living) * dimension
+    exact: dict[str, Any] = {"index": "exact", "index_recall": 1.0, "index_bytes": size}
     if is_small(contents, dimension):
         return exact
     content = find_cache(folder / NAME, FORMAT)

@@ -58,8 +58,14 @@ class StoredVectors:
         dtype = np.dtype(self._segment.dtype)
         width = self._dimension * dtype.itemsize
         direct = dtype == into.dtype and into.flags.c_contiguous
-        if direct and len(rows) > 1 and np.count_nonzero(np.diff(rows) == 1) < len(rows) // 4:
-            _fill_rows(descriptor, into, (self._start + rows * width).tolist())
+        if len(rows) > 1 and np.count_nonzero(np.diff(rows) == 1) < len(rows) // 4:
+            for begin in range(0, len(rows), MAX_RUN_ROWS):
+                target = into[begin : begin + MAX_RUN_ROWS]
+                part = target if direct else np.empty(target.shape, dtype)
+                offsets = self._start + rows[begin : begin + MAX_RUN_ROWS] * width
+                _fill_rows(descriptor, part, offsets.tolist())
+                if not direct:
+                    target[:] = part
             return
         for begin, end in _runs(rows):
             target = into[begin:end]
