@@ -217,7 +217,8 @@ def read_table(folder: FilePath, segment: SegmentRecord, name: str) -> Any:
         pa.BufferOutputStream()
     )  # Arrow's threads may let go of Python's bytes while Python ends,
     copy.write(content)  # which aborts the process
-    return parquet.read_table(pa.BufferReader(copy.getvalue()), page_checksum_verification=True)
+    stored = pa.BufferReader(copy.getvalue())  # parquet.read_table imports pyarrow.dataset: 0.4 s
+    return parquet.ParquetFile(stored, page_checksum_verification=True).read()
 
 
 def read_retired(folder: FilePath, segment: SegmentRecord) -> np.ndarray:
