@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import typer
 
-from explorer.cli.output import say, warned
+from explorer.cli.output import INCOMPLETE, say, warned
 from explorer.refusals import refusal
 
 PROMPT = "> "
@@ -21,12 +21,13 @@ def answer_lines(answer: Callable[[list[str]], None], *, apart: bool) -> None:
         apart: print an empty line after each answer.
 
     Raises:
-        typer.Exit: with code 1, at the end, if a line was refused or nothing was found for one.
+        typer.Exit: at the end, with code 3 if an answer lacks what is damaged, or with code 1 if a
+            line was refused or nothing was found for one.
     """
-    complete = True
+    complete, damaged = True, False
     for line in _lines():
         try:
-            with warned():
+            with warned() as notes:
                 answer(_words(line))
         except typer.Exit as end:
             complete = complete and not end.exit_code
@@ -35,9 +36,12 @@ def answer_lines(answer: Callable[[list[str]], None], *, apart: bool) -> None:
                 raise
             say(f"unclip: {refused}", sys.stderr)
             complete = False
+        damaged = damaged or bool(notes.damage)
         if apart:
             say("")
         sys.stdout.flush()
+    if damaged:
+        raise typer.Exit(INCOMPLETE)
     if not complete:
         raise typer.Exit(1)
 
