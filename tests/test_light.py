@@ -20,7 +20,7 @@ from explorer.models.light import light_encoder
 from explorer.models.pocket import FOLDER
 from explorer.models.shared.bpe import Bpe
 from explorer.models.shared.known_weights import known_weights
-from explorer.models.shared.text_tower import TextTower, is_plain
+from explorer.models.shared.text_tower import TextTower, is_plain, is_stored
 from explorer.notes import collecting
 
 VOCABULARY = open_clip.tokenizer.default_bpe()
@@ -135,6 +135,24 @@ def caches():
     return caches_folder()
 
 
+@pytest.mark.parametrize("change", ["bfloat16", "renamed", "reshaped"])
+def test_weights_of_another_layout_are_left_to_open_clip(tmp_path, change):
+    module = open_clip.CLIP(**tower_config())
+    state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
+    save_file(state, tmp_path / "w.safetensors")
+    assert is_stored(tmp_path / "w.safetensors", tower_config())
+    name = "token_embedding.weight"
+    tensor = state.pop(name)
+    if change == "bfloat16":
+        state[name] = tensor.bfloat16()
+    elif change == "renamed":
+        state[f"text.{name}"] = tensor
+    else:
+        state[name] = tensor[1:].contiguous()
+    save_file(state, tmp_path / "w.safetensors")
+    assert not is_stored(tmp_path / "w.safetensors", tower_config())
+
+
 def test_the_same_notes_are_given(folder, pocket):
     for text in ("word " * 60, "zqxjkvbwpfh qzxwvkjy", "a cat"):
         with collecting() as ours:
@@ -244,6 +262,22 @@ def test_a_line_that_is_refused_does_not_stop_the_rest(library):
     done = run(library, "- cat\nrock'n'roll\ncat face\n", "--json")
     assert done.returncode == 1 and len(done.stdout.splitlines()) == 2
     assert done.stderr.count("\n") >= 1 and "only subtracts" in done.stderr
+
+
+def test_a_line_whose_answer_lacks_what_is_damaged_ends_with_code_3(library, monkeypatch):
+    """The rows that a search reads are damaged; the library opens."""
+    for file in library.folder.glob("segments/*/vectors.npy"):
+        content = bytearray(file.read_bytes())
+        content[-40] ^= 64
+        file.write_bytes(content)
+    shutil.rmtree(library.cache_folder)
+    one = unclip_search(library, "cat face")
+    assert run(library, "cat face\n").returncode == one
+
+
+def unclip_search(library, *words):
+    command = [sys.executable, "-m", "explorer", "search", str(library.folder), *words]
+    return subprocess.run(command, capture_output=True, check=False).returncode
 
 
 def test_a_sheet_needs_one_query(library, tmp_path):

@@ -15,7 +15,7 @@ from typing import Any
 
 from explorer.errors import DiskError
 from explorer.files import collect_temporary, write_file
-from explorer.models.shared.text_tower import is_plain
+from explorer.models.shared.text_tower import is_plain, is_stored
 from explorer.places import caches_folder
 from explorer.refusals import explain_failure
 
@@ -48,8 +48,13 @@ def before_loading(
         others: files that decide what is loaded.
     """
     from open_clip.tokenizer import default_bpe
+    from safetensors import SafetensorError
 
-    if weights.suffix != ".safetensors" or not weights.is_file() or not is_plain(config):
+    try:
+        plain = weights.suffix == ".safetensors" and is_plain(config) and is_stored(weights, config)
+    except (OSError, SafetensorError):  # loading says what is wrong
+        plain = False
+    if not plain:
         return None
     files = (weights, vocabulary or FilePath(default_bpe()), *others)
     names = tuple(str(file.absolute()) for file in files)
