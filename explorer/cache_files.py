@@ -1,19 +1,25 @@
 """Caches on disk: files that may be deleted at any time, and are never trusted unchecked.
 
 A cache is one line of JSON, with the key of what it was computed from and a checksum of key and
-content, and the content. A file without the right checksum is damaged: its owner computes it again.
+content, and the content. A file without the right checksum is damaged: its owner computes it again. A checksum does
+not say who wrote a cache; what only this user may have written is sealed.
 """
 
 import hashlib
+import hmac
 import json
+import secrets
+from contextlib import suppress
 from os import PathLike, fspath
 from pathlib import Path as FilePath
 
 from explorer.errors import LibraryDamaged
-from explorer.files import writing
+from explorer.files import make_folder, write_file, writing
 from explorer.notes import note
+from explorer.places import caches_folder
 
 LONGEST_HEADER = 4096  # bytes
+SEAL = 32  # bytes
 
 
 def write_cache(file: FilePath, key: str, content: bytes) -> None:
@@ -61,6 +67,46 @@ def find_cache(file: FilePath, key: str) -> bytes | None:
     except OSError:
         pass
     return None
+
+
+def write_sealed(file: FilePath, key: str, content: bytes) -> None:
+    """Write a cache that `find_sealed` gives to this user on this machine only.
+
+    Raises:
+        DiskError: the disk is full or refuses, here or in the user's cache; no half cache is left.
+    """
+    write_cache(file, key, _seal(key, content, _secret(make=True)) + content)
+
+
+def find_sealed(file: FilePath, key: str) -> bytes | None:
+    """Read the content of a sealed cache; None if it must be made again, as `find_cache`."""
+    content, secret = find_cache(file, key), _secret(make=False)
+    if content is None or not secret:
+        return None
+    seal, content = content[:SEAL], content[SEAL:]
+    return content if hmac.compare_digest(seal, _seal(key, content, secret)) else None
+
+
+def _seal(key: str, content: bytes, secret: bytes) -> bytes:
+    signed = hmac.new(secret, key.encode("utf-8", "surrogatepass") + b"\0", "sha256")
+    signed.update(content)
+    return signed.digest()
+
+
+def _secret(make: bool) -> bytes:
+    """Return the user's secret, which no library holds; empty if there is none to read."""
+    file = caches_folder() / "seal.key"
+    with suppress(OSError):
+        found = file.read_bytes()
+        if len(found) == SEAL:
+            return found
+    if not make:
+        return b""
+    made = secrets.token_bytes(SEAL)
+    make_folder(file.parent)
+    write_file(file, made)
+    file.chmod(0o600)
+    return made
 
 
 def _key_of(header: bytes) -> str:

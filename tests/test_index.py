@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from explorer import index as index_module
+from explorer.cache_files import write_cache
 from explorer.errors import LibraryDamaged, QueryError
 from explorer.index import Index
 
@@ -109,6 +110,16 @@ def test_an_index_of_another_version_is_refused(tmp_path):
     Index(directions(20), 16).save(tmp_path / "index", "v1")
     with pytest.raises(LibraryDamaged, match="made for other vectors"):
         Index.load(tmp_path / "index", "v2")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 8, b"IxFI" + b"\xff" * 100, b"\3\0\0\0" + b"\xff" * 12]
+)
+def test_a_forged_index_is_refused(tmp_path, content):
+    """Its checksum is right, and it holds no vectors, or what is no number."""
+    write_cache(tmp_path / "index", "key", content)
+    with pytest.raises(LibraryDamaged):
+        Index.load(tmp_path / "index", "key")
 
 
 @pytest.mark.parametrize("count", [0, 1, 700])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_index_approximate import DIMENSION, crowds
 
+from explorer.cache_files import write_cache
 from explorer.errors import QueryError
 from explorer.index import approximate
 from explorer.library import Library, search_index
@@ -118,6 +119,21 @@ def test_every_flipped_byte_is_noticed_and_the_index_built_again(library, builds
         assert any("damaged" in sentence for sentence in notes)
         np.testing.assert_array_equal(found.rows, rows)
         assert len(builds) == count + 2
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"{}\n", b"\xff" * 500, None])
+def test_an_index_that_somebody_sent_is_not_read(library, builds, tmp_path, monkeypatch, content):
+    """Its checksum is right; the seal of this user's secret is not. None is one that works."""
+    first = library.search(query())
+    file = library.cache_folder / search_index.NAME
+    if content is None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another user"))
+    else:
+        write_cache(file, search_index.FORMAT, content)
+    again = Library.open(library.folder)
+    assert again.info()["index"] == "built at the first search"
+    assert np.array_equal(again.search(query()).rows, first.rows) and len(builds) == 2
+    assert Library.open(library.folder).search(query()) is not None and len(builds) == 2
 
 
 def test_a_recall_below_the_promise_is_said_and_the_search_is_exact(library, monkeypatch, builds):

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from explorer.cache_files import read_cache, write_cache
-from explorer.errors import LibraryDamaged
+from explorer.errors import LibraryDamaged, QueryError
 from explorer.index.checks import available, check_vectors, faiss_module
 
 MULTIPLY_ADDS_PER_CALL = 4e9  # FAISS does not react to Ctrl-C within one call
@@ -124,7 +124,8 @@ class Index:
         Raises:
             DiskError: the disk is full or refuses; no half cache is left.
         """
-        write_cache(FilePath(file), key, faiss_module().serialize_index(self._flat).tobytes())
+        content = np.uint32(self.dimension).tobytes() + self.vectors.tobytes()
+        write_cache(FilePath(file), key, content)
 
     @classmethod
     def load(cls, file: str | PathLike[str], key: str) -> Self:
@@ -140,6 +141,14 @@ class Index:
                 f"The index cache {os.fspath(file)} was made for other vectors. "
                 "Delete it; it can be built again."
             )
-        index = cls.__new__(cls)
-        index._flat = faiss_module().deserialize_index(np.frombuffer(content, dtype=np.uint8))
-        return index
+        # numbers alone: FAISS reads its own format without looking whether it is well formed
+        try:
+            dimension = int(np.frombuffer(content[:4], np.uint32)[0])
+            return cls(
+                np.frombuffer(content, np.float32, offset=4).reshape(-1, dimension), dimension
+            )
+        except (ValueError, IndexError, ZeroDivisionError, QueryError) as error:
+            raise LibraryDamaged(
+                f"The index cache {os.fspath(file)} holds no vectors. Delete it; it can be built "
+                "again."
+            ) from error

@@ -1,8 +1,10 @@
 """What a library is searched by: exact in memory while it is small, approximate once it is large.
 
-The approximate index lies in the library's cache under one name. It holds all stored rows, those
-that were retired too, and knows of which segments; so it grows by the rows of later segments, and
-is built again only when the rows were written anew or have become many more.
+The approximate index lies in the library's cache under one name. It is sealed: FAISS reads its own
+format without looking whether it is well formed, so an index that somebody sends is built again. It
+holds all stored rows, those that were retired too, and knows of which segments; so it grows by the
+rows of later segments, and is built again only when the rows were written anew or have become many
+more.
 """
 
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from explorer.cache_files import find_cache, write_cache
+from explorer.cache_files import find_sealed, write_sealed
 from explorer.errors import DiskError, LibraryDamaged, QueryError
 from explorer.index import Index
 from explorer.index.approximate import GROWTH, PROMISE, ApproximateIndex, build
@@ -146,7 +148,7 @@ def find_index(
             f"less than {PROMISE:.0%}, so all rows are compared: the search is exact, and slower."
         )
     key = contents.points_key
-    return exact_index(folder / f"index-v2-{key}", key, Vectors(contents, dimension))
+    return exact_index(folder / f"index-v3-{key}", key, Vectors(contents, dimension))
 
 
 def _approximate(
@@ -154,7 +156,7 @@ def _approximate(
 ) -> ApproximateIndex | Summary:
     """Return the index, or what it was found to be if its recall is too low."""
     segments = _segments(contents)
-    content = find_cache(file, FORMAT)
+    content = find_sealed(file, FORMAT)
     if content is not None:
         summary = summary_of(content)
         if not summary.kept and not forced and _grew(summary, segments, source):
@@ -194,7 +196,7 @@ def _segments(contents: Contents) -> list[str]:
 
 def _save(file: FilePath, content: bytes) -> None:
     with suppress(DiskError, OSError):  # a cache: what the disk refuses is built again
-        write_cache(file, FORMAT, content)
+        write_sealed(file, FORMAT, content)
 
 
 def told_index(folder: FilePath, contents: Contents, dimension: int) -> dict[str, Any]:
@@ -203,7 +205,7 @@ def told_index(folder: FilePath, contents: Contents, dimension: int) -> dict[str
     exact: dict[str, Any] = {"index": "exact", "index_recall": 1.0, "index_bytes": size}
     if is_small(contents, dimension):
         return exact
-    content = find_cache(folder / NAME, FORMAT)
+    content = find_sealed(folder / NAME, FORMAT)
     if content is None:
         return {"index": "built at the first search", "index_recall": None, "index_bytes": None}
     summary = summary_of(content)
@@ -220,7 +222,10 @@ def exact_index(file: FilePath, key: str, vectors: Vectors) -> Index:
     """Load the cached index, or make an exact one; a damaged cache is noted and built again."""
     damaged = False
     try:
-        return Index.load(file, key)
+        index = Index.load(file, key)
+        if (len(index), index.dimension) != (len(vectors), vectors.dimension):
+            raise LibraryDamaged(f"The index cache {file} is of other vectors.")
+        return index
     except FileNotFoundError:
         pass
     except (LibraryDamaged, OSError):

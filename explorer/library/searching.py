@@ -122,9 +122,9 @@ class Searcher(Reader):
         if isinstance(index, Index):
             key = self._store.contents.points_key
             with explain_failure(self.cache_folder):
-                for file in self.cache_folder.glob("index-v2-*"):
+                for file in self.cache_folder.glob("index-v*"):
                     file.unlink(missing_ok=True)
-            index.save(self.cache_folder / f"index-v2-{key}", key)
+            index.save(self.cache_folder / f"index-v3-{key}", key)
 
     def _index(self, kind: Kind = "auto") -> Index | LivingIndex:
         contents, dimension = self._store.contents, self.space.dimension
