@@ -80,7 +80,8 @@ def gpu_table(plans: dict[str, tuple[Part, ...]]) -> str:
         cells = [f"`{name}`"]
         for memory in CLASSES.values():
             found = fit(parts, memory)
-            fewer = f", {found.rows} images a call" if found.rows < ROWS else ""
+            images = "1 image" if found.rows == 1 else f"{found.rows} images"
+            fewer = f", {images} a call" if found.rows < ROWS else ""
             cells.append(f"{found.way}: {gigabytes(found.peak)} GB{fewer}")
         least = [peak_of(parts, way) / USABLE for way in WAYS[2:]]
         rows.append([*cells, *(f"{gigabytes(size)} GB" for size in least)])

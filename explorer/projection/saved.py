@@ -1,7 +1,7 @@
 """A map on disk: a cache of places, with a number for each of its points, by which it can grow.
 
 The content is a line that names the format, and then of all points: x and y, a number for the
-vector, and whether it was placed later. Files of before 0.1.0 hold x and y only, and are read too.
+vector, and whether it was placed later. Older files hold x and y only, and are read too.
 """
 
 import hashlib
@@ -69,7 +69,7 @@ def read_exactly(
         raise LibraryDamaged(f"The map in {file} is damaged; fit it again.") from error
     if content is None:
         raise LibraryError(f"The map in {file} is of other points or settings; fit it again.")
-    old = len(content) == 8 * len(points)  # of before 0.1.0
+    old = len(content) == 8 * len(points)  # an older file
     saved = None if old else _parsed(content)
     xy = np.frombuffer(content, "<f4").reshape(-1, 2) if saved is None else saved.xy
     if len(xy) != len(points):
@@ -80,7 +80,7 @@ def read_exactly(
 def read_any(folder: FilePath, points: Points, parameters: Parameters) -> SavedMap | None:
     """Read the map that is there, if it is of this Space and these parameters; else None.
 
-    A file of before 0.1.0 has no numbers: its points must be the first ones of `points`.
+    An older file has no numbers: its points must be the first ones of `points`.
     """
     file = folder / FILE_NAME
     try:
