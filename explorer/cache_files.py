@@ -1,8 +1,8 @@
 """Caches on disk: files that may be deleted at any time, and are never trusted unchecked.
 
 A cache is one line of JSON, with the key of what it was computed from and a checksum of key and
-content, and the content. A file without the right checksum is damaged: its owner computes it again. A checksum does
-not say who wrote a cache; what only this user may have written is sealed.
+content, and the content. A file without the right checksum is damaged: its owner computes it again.
+A checksum does not say who wrote a cache: what only this user may have written is sealed too.
 """
 
 import hashlib

@@ -124,7 +124,7 @@ def search(
         kept.points()  # says what to type
 
     def answer(words: list[str]) -> None:
-        with waiting("loading the model"):  # seconds, if the words are new to the library
+        with waiting("searching"):  # seconds, where a model is loaded or an index built first
             hits = kept.search(_read(words, kept), **options)
         try:
             _show(hits, how, as_json)
