@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from explorer.models.shared.painter import Painter
 from explorer.models.shared.patch_decoder import GRID
 from explorer.training.decoder_network import statistics
+from explorer.training.draft import Looks, loss
 from explorer.training.loop import Interrupt, autocast
 from pocket import clip, data, styles
 from pocket.cutmix import cutmix
 from pocket.data import Images
 from pocket.longer import Endless
-from pocket.painter import Painter
 from pocket.train import embed, load_clip
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 NAME = "painting"
 RATE = 1.5e-3
@@ -36,8 +37,6 @@ MAX_SHIFT = 0.6  # of a point, in deviations
 FRACTIONS = (0.4, 0.75)  # of the angle that an edited point is turned by
 MAIN = 3.0  # how much oftener an image of the four main styles is drawn
 NEAR = 60  # images of a style to either side, in Unicode's order, that are edited into one another
-LOOKS = 1.0  # weight of the loss over the tower's features
-EDGES = 0.5  # weight of that over differences of neighbouring pixels
 SEED = 17
 
 
@@ -144,41 +143,6 @@ def read_names(images: Images, model: Any, tokenizer: Any, device: str) -> np.nd
         with torch.inference_mode():
             found.append(torch.nn.functional.normalize(model.encode_text(tokens), dim=1).cpu())
     return torch.cat(found).numpy()[of_row]
-
-
-class Looks:
-    """What the CLIP's image tower sees of an image, from its stem to its third stage."""
-
-    def __init__(self, model: Any) -> None:
-        self.tower = model.visual
-
-    def __call__(self, pixels: "torch.Tensor") -> "list[torch.Tensor]":
-        """Return the features of N 3 H W in [-1, 1] at four scales."""
-        tower = self.tower
-        x = tower.act1(tower.bn1(tower.conv1(pixels)))
-        x = tower.act2(tower.bn2(tower.conv2(x)))
-        x = tower.act3(tower.bn3(tower.conv3(x)))
-        found = [x]
-        x = tower.avgpool(x)
-        for stage in (tower.layer1, tower.layer2, tower.layer3):
-            x = stage(x)
-            found.append(x)
-        return found
-
-
-def loss(made: "torch.Tensor", wanted: "torch.Tensor", looks: Looks) -> "torch.Tensor":
-    """Mean absolute error of pixels, of differences of neighbours, and of relative features."""
-    import torch
-
-    total = (made - wanted).abs().mean()
-    for axis in (2, 3):
-        total = total + EDGES * (made.diff(dim=axis) - wanted.diff(dim=axis)).abs().mean()
-    with torch.no_grad():
-        right = looks(wanted)
-    for one, other in zip(looks(made), right, strict=True):
-        spread = other.float().std(dim=(0, 2, 3), keepdim=True) + 1e-3
-        total = total + LOOKS / 4 * ((one - other).float() / spread).abs().mean()
-    return total
 
 
 def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None:

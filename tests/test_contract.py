@@ -10,12 +10,13 @@ import torch
 from families import SIZES, WRITERS
 from PIL import Image, ImageDraw
 from test_models import write_folder
+from tiny_trained import tiny_trained
 
 from explorer.bridge import Bridge
 from explorer.decoder.bridged import BridgedDecoder
 from explorer.errors import QueryError, SideMismatch, SpaceMismatch
 from explorer.models import MODELS, load
-from explorer.models.trained import BridgedPrior
+from explorer.models.trained import BridgedPrior, load_decoder
 from explorer.points import Points, Space
 from explorer.settings import Settings
 
@@ -30,16 +31,21 @@ RIGHT = {  # a value for every option that a family may have
 
 
 OVER_A_BRIDGE = ("pocket", "kandinsky-2.2")  # decoders of these, for points of a tiny CLIP
+TRAINED = {"trained-64": 64, "trained-128": 128}  # as `unclip train decoder` writes them
 
 
 @pytest.fixture(
     scope="session",
-    params=["pocket", *WRITERS, *(f"{name} over a bridge" for name in OVER_A_BRIDGE)],
+    params=["pocket", *WRITERS, *TRAINED, *(f"{name} over a bridge" for name in OVER_A_BRIDGE)],
 )
 def complete(request, tmp_path_factory):
     """A model with a decoder."""
     place = tmp_path_factory.mktemp("families")
     name, _, bridged = request.param.partition(" ")
+    if name in TRAINED:
+        tiny = load(f"openclip:{write_folder(place / 'tiny')}", device="cpu")
+        folder = tiny_trained(place / name, tiny.space, TRAINED[name])
+        return replace(tiny, decoder=load_decoder(folder, "cpu"))
     source = None if name == "pocket" else WRITERS[name](place / name)
     model = load(name, device="cpu", source=source)
     if name in SIZES:
@@ -114,7 +120,8 @@ def test_the_decoder_gives_the_same_frame_every_time_and_in_every_batch(decoder,
 def test_a_latent_depends_on_its_own_row_alone(knobs, decoder, points):
     together = latents(decoder.trace(points, Settings(seed=[1, 2, 3], steps=3, **knobs)))
     alone = latents(decoder.trace(points[2], Settings(seed=3, steps=3, **knobs)))
-    assert np.abs(alone[0] - together[2]).max() <= 1e-5 * max(1, np.abs(together).max())
+    # rounding: a latent of 128 pixels has 49,152 numbers, of which one may be off by 1.4e-5
+    assert np.abs(alone[0] - together[2]).max() <= 2e-5 * max(1, np.abs(together).max())
 
 
 def test_the_point_the_seed_and_the_guidance_matter(decoder, points):

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from explorer.geometry import rotate
+from explorer.models.shared.painter import Painter
 from explorer.points import Points, Space
 from pocket import judge, painting
-from pocket.painter import Painter
 
 
 class Grey:

@@ -25,6 +25,7 @@ from explorer.models import load
 from explorer.models.shared.manifest import sha256
 from explorer.models.shared.patch_decoder import UNET, PatchDecoder
 from explorer.models.shared.token_prior import token_states
+from explorer.path import Path
 from explorer.settings import Settings
 from explorer.training import decoder as decoder_training
 from explorer.training import decoder_network
@@ -136,10 +137,11 @@ def test_a_decoder_without_its_work_files_is_whole(trained, clip, tmp_path):
         )
 
 
-def test_a_decoder_of_128_pixels_has_its_own_patches(library, tmp_path):
-    decoder_training.train(
-        library, tmp_path / "large", Design(128, "none", widths=(32, 64)), plan(1)
-    )
+@pytest.mark.parametrize("draft", ["plain", "painter"])
+def test_a_decoder_of_128_pixels_goes_the_whole_way(draft, library, tmp_path):
+    design = Design(128, "none", widths=(32, 64), draft=draft)
+    told = decoder_training.train(library, tmp_path / "large", design, plan(1))
+    assert told["draft"] == draft
     model = load(library.model, device="cpu", decoder=tmp_path / "large")
     assert (model.decoder.image_size, model.decoder.latent_shape) == ((128, 128), (192, 16, 16))
     points = library.points([0])
@@ -147,6 +149,13 @@ def test_a_decoder_of_128_pixels_has_its_own_patches(library, tmp_path):
     assert image.size == (128, 128)
     seen = model.decoder.to_image(model.decoder.to_latent([image]))
     assert np.array_equal(seen[0], image)
+    noise = model.decoder.invert([image], points, Settings(steps=4))
+    ends = model.decoder.decode(library.points([0, 1]), Settings(steps=2, seed=1))
+    path = Path.slerp(points, library.points([1])).sample(3)
+    frames = list(model.decoder.decode(path, Settings(steps=2, seed=1)))
+    assert [frame.size for frame in frames] == [(128, 128)] * 3 and len(noise) == 1
+    for end, frame in zip(ends, frames[::2], strict=True):
+        assert np.abs(np.asarray(end).astype(int) - np.asarray(frame)).max() <= 1
 
 
 def test_images_are_decoded_and_replayed_with_a_folder(trained, images, tmp_path):

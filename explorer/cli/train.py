@@ -63,6 +63,9 @@ def decoder(
         typer.Option(help="Whose weights to start from: pocket (the default at 64) or none."),
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Maximum number of images.")] = 50_000,
+    draft: Annotated[
+        str, typer.Option(help="plain, or painter: fewer steps, each against edges and features.")
+    ] = "plain",
     training: TrainingOptions,
     as_json: Json = False,
 ) -> None:
@@ -76,7 +79,8 @@ def decoder(
     from explorer.training.loop import Interrupt
 
     kept, interrupt = opened(library), Interrupt()
-    design = decoder.Design(size, start or ("pocket" if size == 64 else "none"), images)
+    start = start or ("pocket" if size == 64 else "none")
+    design = decoder.Design(size, start, images, draft=draft)
     plan = training.plan(minutes)
     made = decoder.train(kept, out, design, plan, resume=training.resume, interrupt=interrupt)
     lines = [f"{out}: a decoder for {made['space']['name']}"]

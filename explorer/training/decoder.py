@@ -31,6 +31,7 @@ from explorer.training import decoder_network
 from explorer.training.checkpoints import explained, removed_on_failure, write_manifest
 from explorer.training.dataset import read_examples
 from explorer.training.decoder_network import Examples, Networks
+from explorer.training.draft import Looks
 from explorer.training.loop import Interrupt, Plan, Run
 from explorer.training.run_folder import begin, claim, model_of, no_time_left, recipe_of
 
@@ -49,21 +50,26 @@ class Design:
         start: "pocket", whose weights the networks start from, or "none".
         images: the maximum number of images to train on.
         widths: of the UNet.
+        draft: the network that drafts the image. "plain" is cheap, its error squared; "painter" is
+            larger, held against edges and features too, and corrected by the UNet.
 
     Raises:
-        QueryError: there is no such size or start.
+        QueryError: there is no such size, start or draft.
     """
 
     size: int = 64
     start: str = "pocket"
     images: int = 50_000
     widths: tuple[int, int] = decoder_network.WIDTHS
+    draft: str = "plain"
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
             raise QueryError(f"A decoder's size is one of {SIZES} pixels, not {self.size}.")
         if self.start not in ("pocket", "none"):
             raise QueryError(f'A decoder starts from "pocket" or "none", not {self.start!r}.')
+        if self.draft not in decoder_network.DRAFT_BATCH:
+            raise QueryError(f'A draft is "plain" or "painter", not {self.draft!r}.')
 
 
 def train(
@@ -89,12 +95,13 @@ def train(
     framing = _framing(model)
     examples, skipped = read_examples(library, work, design.size, design.images, plan.seed, framing)
     begin(work, fixed)
-    networks = Networks.fresh(examples, plan, design.widths)
+    looks = Looks.of_folder(POCKET, plan.device) if design.draft == "painter" else None
+    networks = Networks.fresh(examples, plan, design.widths, design.draft, looks)
     if design.start == "pocket":
         networks.start_from(POCKET)
     told = {"size": design.size, "start": design.start, "images": len(examples.pixels)}
     recipe = recipe_of(library, plan, **told, skipped=skipped)
-    output = Output(folder, model, examples, recipe, framing)
+    output = Output(folder, model, examples, recipe, framing, design.draft)
     run, due = None, -np.inf
     with interrupt or nullcontext():
         for run in decoder_network.train(examples, networks, work, plan, interrupt):
@@ -132,6 +139,7 @@ class Output:
         examples: Examples,
         recipe: dict[str, Any],
         framing: dict[str, Any],
+        draft: str = "plain",
     ) -> None:
         self.folder, self.model = folder, model
         held_out = np.flatnonzero(examples.weights == 0)
@@ -144,6 +152,7 @@ class Output:
             "model": model.name,
             "space": asdict(model.space),
             **decoder_network.DEFAULTS,
+            "draft": draft,
             "norm_mean": round(float(norms.mean()), 4),
             "norm_std": round(float(norms.std()), 4),
             "preprocess": framing,

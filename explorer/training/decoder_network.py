@@ -14,16 +14,27 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from explorer.files import make_folder, write_file
-from explorer.models.shared.patch_decoder import DRAFT, GRID, UNET, make_draft
+from explorer.models.shared.patch_decoder import (
+    CORRECTED,
+    DRAFT,
+    GRID,
+    NORMALIZER,
+    UNET,
+    make_draft,
+)
+from explorer.training import draft as draft_losses
 from explorer.training.checkpoints import write_tensors
+from explorer.training.draft import Looks
 from explorer.training.loop import Interrupt, Plan, Run, autocast
 
 if TYPE_CHECKING:
     import torch
 
 WIDTHS = (96, 192)  # channels at the UNet's two resolutions
-BATCH, DRAFT_BATCH = 32, 256
-DRAFT_SHARE = 0.2  # of the minutes
+BATCH = 32
+DRAFT_BATCH = {"plain": 256, "painter": 32}
+DRAFT_RATE = {"plain": 2e-3, "painter": 1.5e-3}
+DRAFT_SHARE = {"plain": 0.2, "painter": 0.5}  # of the minutes
 DROP_SHARE = 0.1  # how often the point is left out, for guidance
 MAX_SHIFT = 0.3  # of a point, in deviations: the decoder must work between points
 DEFAULTS = {"steps": 8, "guidance": 1.5, "solver": "dpm"}  # of a new decoder
@@ -75,36 +86,58 @@ def draw_rows(weights: Float[np.ndarray, " N"], count: int, rng: np.random.Gener
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """The parts of a decoder: a UNet, the draft it is given, and the statistics of points."""
+    """The parts of a decoder: a UNet, the draft it is given, and the statistics of points.
+
+    Args:
+        kind: of the draft; see `make_draft`.
+        looks: what the draft's images are held against, beside pixels; None: the squared error.
+    """
 
     unet: Any
     draft: Any
     normalizer: Any
+    kind: str = "plain"
+    looks: Looks | None = None
 
     @classmethod
-    def fresh(cls, examples: Examples, plan: Plan, widths: tuple[int, int] = WIDTHS) -> "Networks":
+    def fresh(
+        cls,
+        examples: Examples,
+        plan: Plan,
+        widths: tuple[int, int] = WIDTHS,
+        kind: str = "plain",
+        looks: Looks | None = None,
+    ) -> "Networks":
         """Return untrained networks with mean and deviation of the training points."""
         import torch
 
         torch.manual_seed(plan.seed)
         size, dimension = examples.pixels.shape[1], examples.points.shape[1]
         channels = 3 * (size // GRID) ** 2
+        network: Any = unet(dimension, channels, widths)
+        draft: Any = make_draft(dimension, channels, kind)
+        if kind in CORRECTED:
+            torch.nn.init.zeros_(network.conv_out.weight)
+            torch.nn.init.zeros_(network.conv_out.bias)
         return cls(
-            unet(dimension, channels, widths).to(plan.device, memory_format=torch.channels_last),
-            make_draft(dimension, channels).to(plan.device),
+            network.to(plan.device, memory_format=torch.channels_last),
+            draft.to(plan.device, memory_format=torch.channels_last),
             statistics(examples.points[examples.weights > 0]).to(plan.device),
+            kind,
+            looks,
         )
 
     def start_from(self, folder: FilePath) -> None:
-        """Load a decoder's weights that fit, except the layers that read its points."""
+        """Load pocket's weights that fit, except the layers that read its points."""
         from safetensors.torch import load_file
 
         parts = ((self.unet, UNET, "class_embedding."), (self.draft, DRAFT, "0."))
         for network, file, reading in parts:
+            new = (reading, "conv_out.") if self.kind in CORRECTED else (reading,)
             state = network.state_dict()
             for name, tensor in load_file(folder / file).items():
                 fits = name in state and state[name].shape == tensor.shape
-                if fits and not name.startswith(reading):
+                if fits and not name.startswith(new):
                     state[name] = tensor
             network.load_state_dict(state)
 
@@ -115,8 +148,7 @@ class Networks:
         write_tensors(folder / UNET, half)
         write_tensors(folder / DRAFT, {k: x.half() for k, x in self.draft.state_dict().items()})
         self.normalizer.save_config(folder / "image_normalizer")
-        name = "diffusion_pytorch_model.safetensors"
-        write_tensors(folder / "image_normalizer" / name, self.normalizer.state_dict())
+        write_tensors(folder / NORMALIZER, self.normalizer.state_dict())
         make_folder(folder / "scheduler")
         config = json.dumps(SCHEDULER, indent=2) + "\n"
         write_file(folder / "scheduler/scheduler_config.json", config.encode())
@@ -188,18 +220,30 @@ def _train_draft(
     examples: Examples, networks: Networks, work: FilePath, plan: Plan, interrupt: Interrupt | None
 ) -> Iterator[Run]:
     import torch
+    from torch.nn.functional import pixel_shuffle
 
     run = Run(
-        work, "draft", {"draft": networks.draft}, minutes=DRAFT_SHARE * plan.minutes,
-        rate=2e-3 * plan.rate, decay=0.01, average=0.998, steps=plan.steps, interrupt=interrupt,
+        work, "draft", {"draft": networks.draft},
+        minutes=DRAFT_SHARE[networks.kind] * plan.minutes,
+        rate=DRAFT_RATE[networks.kind] * plan.rate, decay=0.01, average=0.998,
+        steps=plan.steps, interrupt=interrupt,
     )  # fmt: skip
+    patch = examples.pixels.shape[1] // GRID
     for step in run:
-        latents, z = examples.draw(plan.batch or DRAFT_BATCH, step, plan)
+        latents, z = examples.draw(plan.batch or DRAFT_BATCH[networks.kind], step, plan)
         z = networks.normalizer.scale(z)
         z = z + MAX_SHIFT * torch.rand(len(z), 1, device=z.device) * torch.randn_like(z)
         with autocast(plan.device):
             drafts = networks.draft(z)
-        run.update((drafts.float() - latents).square().mean())
+            if networks.looks is None:
+                wrong = (drafts.float() - latents).square().mean()
+            else:
+                made, wanted = (
+                    pixel_shuffle(x, patch).contiguous(memory_format=torch.channels_last)
+                    for x in (drafts.float(), latents)
+                )
+                wrong = draft_losses.loss(made, wanted, networks.looks)
+        run.update(wrong)
         yield run
     run.adopt_average()
 
@@ -212,7 +256,8 @@ def _train_unet(
 
     alphas = DDIMScheduler.from_config(SCHEDULER).alphas_cumprod.to(plan.device)
     run = Run(
-        work, "unet", {"unet": networks.unet}, minutes=(1 - DRAFT_SHARE) * plan.minutes,
+        work, "unet", {"unet": networks.unet},
+        minutes=(1 - DRAFT_SHARE[networks.kind]) * plan.minutes,
         rate=8e-4 * plan.rate, decay=0.01, average=0.999, steps=plan.steps, interrupt=interrupt,
     )  # fmt: skip
     for step in run:
@@ -220,7 +265,8 @@ def _train_unet(
         z = perturbed(z, networks.normalizer)
         with torch.no_grad():
             draft = networks.draft(z)
-        run.update(loss(networks.unet, latents, (z, draft), alphas, plan.device))
+        base = draft if networks.kind in CORRECTED else torch.zeros_like(draft)
+        run.update(loss(networks.unet, latents, (z, draft, base), alphas, plan.device))
         yield run
     run.adopt_average()
 
@@ -228,7 +274,7 @@ def _train_unet(
 def loss(
     network: Any,
     latents: "torch.Tensor",
-    inputs: "tuple[torch.Tensor, torch.Tensor]",
+    inputs: "tuple[torch.Tensor, torch.Tensor, torch.Tensor]",
     alphas: "torch.Tensor",
     device: str,
 ) -> "torch.Tensor":
@@ -239,13 +285,13 @@ def loss(
     alone decides.
 
     Args:
-        inputs: standardised points (N D) and their drafts (N C h w).
+        inputs: standardised points (N D), their drafts (N C h w), and what the output is added to.
 
     Source: Li & He 2025 (predict the image); the bound, Hang et al. 2023 (min-SNR).
     """
     import torch
 
-    z, draft = inputs
+    z, draft, base = inputs
     t = torch.randint(0, len(alphas), (len(latents),), device=latents.device)
     alpha = alphas[t].view(-1, 1, 1, 1)
     noise = torch.randn_like(latents)
@@ -254,7 +300,7 @@ def loss(
         output = network(torch.cat([noisy, draft], 1), t, None, class_labels=z).sample
     snr = alpha / (1 - alpha)
     weight = 1 + snr.clamp(max=5)
-    return (weight * (output.float() - latents).square()).mean()
+    return (weight * (output.float() + base - latents).square()).mean()
 
 
 def perturbed(z: "torch.Tensor", normalizer: Any) -> "torch.Tensor":

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 DRAFT = "draft/model.safetensors"
+NORMALIZER = "image_normalizer/diffusion_pytorch_model.safetensors"
+CORRECTED = ("painter",)  # kinds of drafts that the UNet corrects; it gives the image beside others
 GRID = 16  # patches per side of a latent, so that a larger image takes little longer
 
 
@@ -55,6 +57,7 @@ class PatchDecoder(Decoder):
         self.scheduler_config = read_config(folder / "scheduler/scheduler_config.json")
         self.steps, self.guidance = manifest["steps"], manifest["guidance"]
         self.solver = manifest["solver"]
+        self._draft_kind = manifest.get("draft", "plain")
         self.norms = (manifest["norm_mean"], manifest["norm_std"])
         self.fingerprint = manifest["sha256"][UNET]
         config = read_config(folder / "unet/config.json")
@@ -84,7 +87,7 @@ class PatchDecoder(Decoder):
 
         file = self._folder / DRAFT
         try:
-            draft = make_draft(self.space.dimension, self.latent_shape[0])
+            draft = make_draft(self.space.dimension, self.latent_shape[0], self._draft_kind)
             draft.load_state_dict(load_file(file))
         except (*MISMATCH, SafetensorError) as error:
             reason = str(error).splitlines()[0]
@@ -111,7 +114,8 @@ class PatchDecoder(Decoder):
         import torch
 
         z, draft = (condition[name].to(latents.dtype) for name in ("z", "draft"))
-        return self._unet(torch.cat([latents, draft], 1), t, None, class_labels=z).sample
+        output = self._unet(torch.cat([latents, draft], 1), t, None, class_labels=z).sample
+        return output + draft if self._draft_kind in CORRECTED else output
 
     def to_latent(self, images: Sequence[Image.Image]) -> "torch.Tensor":
         import torch
@@ -136,12 +140,25 @@ def as_seen(size: int, framing: dict[str, Any]) -> Preprocess:
     return Preprocess.from_config({"size": size, "mean": 0.0, "std": 1.0, **framing})
 
 
-def make_draft(dimension: int, patch_channels: int) -> "torch.nn.Module":
-    """Construct the network from standardised points to a blurred image as latents, N C 16 16.
+def make_draft(dimension: int, patch_channels: int, kind: str = "plain") -> "torch.nn.Module":
+    """Construct the network from standardised points to an image as latents, N C 16 16.
 
     It gives the layout, which a small UNet learns only slowly from its time embedding.
+
+    Args:
+        kind: "plain", as of pocket, or "painter", which is larger.
+
+    Raises:
+        ValueError: there is no such kind.
     """
     from torch import nn
+
+    if kind == "painter":
+        from explorer.models.shared.painter import Painter
+
+        return Painter(dimension, patch_channels)
+    if kind != "plain":
+        raise ValueError(f"there is no draft of the kind {kind!r}")
 
     def up(inward: int, outward: int) -> list[nn.Module]:
         return [nn.Conv2d(inward, 4 * outward, 3, padding=1), nn.PixelShuffle(2), nn.SiLU()]

@@ -1,4 +1,4 @@
-"""Painter: the network that drafts an image from a point, of pocket's decoder.
+"""Painter: the network that drafts an image from a point, of decoders trained with --draft painter.
 
 Residual blocks on a coarse grid, told the point in every block. Most of its work is done on 8 × 8
 cells, where a CPU's convolutions are fastest.
@@ -9,7 +9,7 @@ Source: the modulation, Perez et al. 2018, "FiLM: visual reasoning with a genera
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 START, CELLS = 64, 8  # channels and side of the grid that the point is unfolded to
 WIDE, FINE = 144, 64  # channels on 8 × 8 cells, and on 16 × 16
