@@ -34,6 +34,7 @@ from explorer.training.decoder import Design
 from explorer.training.decoder_network import Examples, Networks
 from explorer.training.loop import Interrupt, Plan
 from explorer.training.run_folder import held_out, row_weights
+from explorer.training.starting import start_from
 
 SMALL = Design(start="none", widths=(32, 64))
 COUNT, SHOWN = 80, 3
@@ -375,7 +376,7 @@ def test_a_start_from_pocket_takes_all_but_the_layers_that_read_the_point():
     examples = _examples(dimension=24)
     networks = Networks.fresh(examples, plan(1))
     before = {k: v.clone() for k, v in networks.unet.state_dict().items()}
-    networks.start_from(FOLDER)
+    start_from(networks, FOLDER)
     kept = [k for k, v in networks.unet.state_dict().items() if torch.equal(v, before[k])]
     assert {name.split(".")[0] for name in kept} == {"class_embedding"}
 

@@ -60,7 +60,7 @@ def decoder(
     minutes: Annotated[float, HOW_LONG] = 30,
     start: Annotated[
         str | None,
-        typer.Option(help="Whose weights to start from: pocket (the default at 64) or none."),
+        typer.Option(help="Weights to start from: pocket (the default at 64), none, or a folder."),
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Maximum number of images.")] = 50_000,
     draft: Annotated[

@@ -22,11 +22,11 @@ from explorer.files import make_folder, replace_files, write_file
 from explorer.images import grid, save_image
 from explorer.library import Library
 from explorer.metrics import cosines, recall
-from explorer.models import Model
+from explorer.models import Model, load
 from explorer.models.pocket import FOLDER as POCKET
 from explorer.models.shared.preprocess import Preprocess
-from explorer.models.trained import DECODER, load_decoder
-from explorer.points import Points
+from explorer.models.trained import DECODER, load_decoder, space_of
+from explorer.points import Points, Space
 from explorer.training import decoder_network
 from explorer.training.checkpoints import explained, removed_on_failure, write_manifest
 from explorer.training.dataset import read_examples
@@ -34,6 +34,7 @@ from explorer.training.decoder_network import Examples, Networks
 from explorer.training.draft import Looks
 from explorer.training.loop import Interrupt, Plan, Run
 from explorer.training.run_folder import begin, claim, model_of, no_time_left, recipe_of
+from explorer.training.starting import start_from
 
 SIZES = (32, 64, 128)
 SHEET_IMAGES = 32  # held-out images on a sheet
@@ -47,7 +48,8 @@ class Design:
 
     Args:
         size: pixels a side; a patch has size / 16, so that 128 costs little more than 64.
-        start: "pocket", whose weights the networks start from, or "none".
+        start: whose weights the networks start from: "pocket", "none", or the folder of a decoder
+            that was trained before, as of one of 64 pixels for one of 128.
         images: the maximum number of images to train on.
         widths: of the UNet.
         draft: the network that drafts the image. "plain" is cheap, its error squared; "painter" is
@@ -66,10 +68,22 @@ class Design:
     def __post_init__(self) -> None:
         if self.size not in SIZES:
             raise QueryError(f"A decoder's size is one of {SIZES} pixels, not {self.size}.")
-        if self.start not in ("pocket", "none"):
-            raise QueryError(f'A decoder starts from "pocket" or "none", not {self.start!r}.')
+        if self.start not in ("pocket", "none") and not (FilePath(self.start) / DECODER).is_file():
+            raise QueryError(
+                'A decoder starts from "pocket", "none", or a folder that `unclip train decoder` '
+                f"wrote, and {self.start!r} is none of these."
+            )
         if self.draft not in decoder_network.DRAFT_BATCH:
             raise QueryError(f'A draft is "plain" or "painter", not {self.draft!r}.')
+
+    def begin(self, networks: Networks, space: Space) -> None:
+        """Give networks for points of a space the weights that they start from; say how many."""
+        if self.start == "none":
+            return
+        folder = POCKET if self.start == "pocket" else FilePath(self.start)
+        own = load("pocket", device="cpu").space if self.start == "pocket" else space_of(folder)
+        share = start_from(networks, folder, same_space=own == space)
+        print(f"{share:.0%} of the weights start from {self.start}", file=sys.stderr, flush=True)
 
 
 def train(
@@ -97,8 +111,7 @@ def train(
     begin(work, fixed)
     looks = Looks.of_folder(POCKET, plan.device) if design.draft == "painter" else None
     networks = Networks.fresh(examples, plan, design.widths, design.draft, looks)
-    if design.start == "pocket":
-        networks.start_from(POCKET)
+    design.begin(networks, model.space)
     told = {"size": design.size, "start": design.start, "images": len(examples.pixels)}
     recipe = recipe_of(library, plan, **told, skipped=skipped)
     output = Output(folder, model, examples, recipe, framing, design.draft)

@@ -127,20 +127,6 @@ class Networks:
             looks,
         )
 
-    def start_from(self, folder: FilePath) -> None:
-        """Load pocket's weights that fit, except the layers that read its points."""
-        from safetensors.torch import load_file
-
-        parts = ((self.unet, UNET, "class_embedding."), (self.draft, DRAFT, "0."))
-        for network, file, reading in parts:
-            new = (reading, "conv_out.") if self.kind in CORRECTED else (reading,)
-            state = network.state_dict()
-            for name, tensor in load_file(folder / file).items():
-                fits = name in state and state[name].shape == tensor.shape
-                if fits and not name.startswith(new):
-                    state[name] = tensor
-            network.load_state_dict(state)
-
     def save(self, folder: FilePath) -> None:
         """Write `unet/`, `draft/`, `image_normalizer/` and `scheduler/`, in half precision."""
         half = {name: x.half() for name, x in self.unet.state_dict().items()}
