@@ -181,7 +181,7 @@ def judge(folder: Path, decoders: list[Path], size: int, most: int) -> None:
         "the photographs on 16 × 16 cells": blurred(held.pixels, 16),
         "on 8 × 8 cells": blurred(held.pixels, 8),
         "the nearest photograph of the training": held.nearest(),
-        "another photograph": np.roll(held.pixels, 1, 0),
+        "a photograph at random": held.pixels[np.random.default_rng(1).permutation(len(held.rows))],
     }
     for each in decoders:
         decoder = load_decoder(each, "cpu")
