@@ -13,11 +13,12 @@ from explorer.training.loop import Plan
 
 
 def random_(networks, seed=0):
-    """Give networks weights that are nowhere zero, as after training."""
+    """Give layers that begin at zero other weights, as training does."""
     torch.manual_seed(seed)
     for network in (networks.unet, networks.draft):
         for parameter in network.parameters():
-            parameter.data.add_(0.05 * torch.randn_like(parameter))
+            if not parameter.any():
+                parameter.data.add_(0.02 * torch.randn_like(parameter))
     return networks
 
 
