@@ -116,6 +116,17 @@ def test_the_decoder_gives_the_same_frame_every_time_and_in_every_batch(decoder,
     assert np.abs(pixels([alone])[0] - pixels(first)[1]).max() <= 1
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_at_its_defaults_a_batch_changes_a_pixel_by_rounding_at_most(size, monkeypatch):
+    """What `Decoder.decode` says: 1 of 255. Pocket, whose images are drawings from end to end."""
+    from explorer.samples import sample_library
+
+    pocket, some = load("pocket", device="cpu").decoder, sample_library().points(range(0, 1600, 400))
+    expected = pixels(pocket.decode(some))
+    monkeypatch.setattr(pocket, "batch_size", size)
+    assert np.abs(pixels(pocket.decode(some)) - expected).max() <= 1
+
+
 @pytest.mark.parametrize("knobs", [{"eta": 0.0}, {"eta": 1.0}, {"solver": "own"}, {"guidance": 1}])
 def test_a_latent_depends_on_its_own_row_alone(knobs, decoder, points):
     together = latents(decoder.trace(points, Settings(seed=[1, 2, 3], steps=3, **knobs)))

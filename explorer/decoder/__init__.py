@@ -41,7 +41,9 @@ class Decoder(Family):
     ) -> Iterator[Image.Image]:
         """Yield one image a point, in order, each as soon as its batch is done.
 
-        Close the iterator to stop. An image does not depend on the batch that it was computed in.
+        Close the iterator to stop. An image depends on its own point alone, but for rounding: in
+        a batch of another size a value of a pixel may differ by 1 of 255, because kernels are
+        chosen by size.
 
         Args:
             noise: x_T instead of the seed's own, one row for all or one a point. What `invert`

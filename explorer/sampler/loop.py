@@ -96,7 +96,7 @@ def denoise(
 ) -> Iterator[Step]:
     """Run the reverse process from x_T = `noise`, yielding after every step.
 
-    Close the iterator to stop early. An image's row depends on no other row.
+    Close the iterator to stop early. A row depends on no other, but for rounding.
 
     Args:
         config: a diffusers scheduler config: betas, prediction type, spacing, clipping.
