@@ -121,7 +121,10 @@ def test_at_its_defaults_a_batch_changes_a_pixel_by_rounding_at_most(size, monke
     """What `Decoder.decode` says: 1 of 255. Pocket, whose images are drawings from end to end."""
     from explorer.samples import sample_library
 
-    pocket, some = load("pocket", device="cpu").decoder, sample_library().points(range(0, 1600, 400))
+    pocket, some = (
+        load("pocket", device="cpu").decoder,
+        sample_library().points(range(0, 1600, 400)),
+    )
     expected = pixels(pocket.decode(some))
     monkeypatch.setattr(pocket, "batch_size", size)
     assert np.abs(pixels(pocket.decode(some)) - expected).max() <= 1

@@ -18,7 +18,7 @@ from explorer.device import Device, in_turn
 from explorer.device.batches import Batches
 from explorer.encoder.workers import Read, Reading, Source, read_all
 from explorer.errors import QueryError, WeightsMissing
-from explorer.images import as_rgb, name_of, open_image
+from explorer.images import as_rgb, decode_image, name_of, read_bytes
 from explorer.points import Points, Space
 
 __all__ = ["Embedded", "Encoder", "Source"]
@@ -49,6 +49,7 @@ class Encoder(ABC):
     space: Space
     batch_size: int = 64
     on: Device | None = None  # where its networks lie; None: it places them itself
+    side: int | None = None  # pixels of the longer side that its network sees, if it has one size
 
     @abstractmethod
     def embed_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "N D"]:
@@ -62,6 +63,11 @@ class Encoder(ABC):
     @abstractmethod
     def preprocess(self) -> Callable[[Image.Image], Float[np.ndarray, "C H W"]]:
         """Return the function from an upright RGB image to pixels; workers need it picklable."""
+
+    @property
+    def _enough(self) -> int | None:
+        """Pixels of an image's shorter side that suffice: twice those that the network sees."""
+        return None if self.side is None else 2 * self.side
 
     def encode_text(self, texts: Sequence[str] | str) -> Points:
         """Encode texts: one text-side point per text, with the text as its label.
@@ -100,13 +106,17 @@ class Encoder(ABC):
         preprocess, vectors, sized = self.preprocess, [], Batches(self.batch_size)
         for start in range(0, len(images), self.batch_size):
             batch = images[start : start + self.batch_size]
-            opened = (as_rgb(i) if isinstance(i, Image.Image) else open_image(i) for i in batch)
-            pixels = [preprocess(image) for image in opened]
+            pixels = [preprocess(self._opened(image)) for image in batch]
             vectors += self._pixels(np.stack(pixels), sized)
         labels = tuple(_label(image) for image in images)
         points = np.concatenate(vectors)
         self._check_finite(points, "image")
         return Points(points, self.space, "image", labels)
+
+    def _opened(self, image: Image.Image | Source) -> Image.Image:
+        if isinstance(image, Image.Image):
+            return as_rgb(image)
+        return decode_image(read_bytes(image), name_of(image), enough=self._enough)
 
     def _check_finite(self, vectors: Float[np.ndarray, "N D"], tower: str) -> None:
         """Refuse what damaged weights give.
@@ -142,7 +152,9 @@ class Encoder(ABC):
         Raises:
             QueryError: `workers` is negative.
         """
-        readings = read_all(iter(sources), Read(self.preprocess, max_megapixels), workers)
+        readings = read_all(
+            iter(sources), Read(self.preprocess, max_megapixels, self._enough), workers
+        )
         batch: list[Reading] = []
         done, sized = 0, Batches(self.batch_size)
         try:

@@ -55,17 +55,18 @@ class Reading:
 
 @dataclass(frozen=True)
 class Read:
-    """How one source is read."""
+    """How one source is read; `enough` as for `decode_image`."""
 
     preprocess: Preprocess
     max_megapixels: float | None = None
+    enough: int | None = None
 
     def __call__(self, source: Source) -> Reading:
         """Return the pixels of a source, or why there are none."""
         name, data = name_of(source), b""
         try:
             data = read_bytes(source)
-            image = decode_image(data, name, self.max_megapixels)
+            image = decode_image(data, name, self.max_megapixels, self.enough)
             width, height = full_size(image)
             read = Reading(name, self.preprocess(_middle(image)), width=width, height=height)
         except ImageError as error:

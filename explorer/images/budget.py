@@ -40,9 +40,16 @@ def reduction(image: Image.Image) -> int:
     return max(1, math.ceil(math.sqrt(image.width * image.height / KEPT_PIXELS)))
 
 
-def ask_for_less(image: Image.Image) -> None:
-    """Let the decoder of a large JPEG or JPEG 2000 give a smaller image, before it is decoded."""
+def ask_for_less(image: Image.Image, enough: int | None = None) -> None:
+    """Let the decoder of a large JPEG or JPEG 2000 give a smaller image, before it is decoded.
+
+    Args:
+        enough: pixels that the shorter side must keep; of a JPEG no more are asked for than a half,
+            a quarter or an eighth of its size that has them. None: as many as are kept.
+    """
     factor = reduction(image)
+    if enough is not None and image.format in ("JPEG", "MPO"):
+        factor = max(factor, min(image.size) // enough)
     if factor == 1:
         return
     if image.format in ("JPEG", "MPO"):

@@ -51,6 +51,7 @@ class TransformersEncoder(Encoder):
         text_from: str,
     ) -> None:
         self.space, self.on, self.device, self._preprocess = space, device, device.name, preprocess
+        self.side = max(preprocess.size)
         self._image, self._text, self._tokenizer = image, text, tokenizer
         self._text_from = text_from
         self._load_text = kept(lambda: load(text_from, device=device))
