@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,14 +19,15 @@ from explorer.device import Device
 from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
+from explorer.models.shared.bfloat16 import halved, in_fixed_batches
 from explorer.models.shared.checked_config import check_open_clip, check_tokenizer, read_json
 from explorer.models.shared.checkpoint import MISMATCH
-from explorer.models.shared.fingerprint import image_tower, of_open_clip
+from explorer.models.shared.fingerprint import of_open_clip
 from explorer.models.shared.hub import Release
 from explorer.models.shared.known_weights import KnownWeights, before_loading, remember_weights
-from explorer.models.shared.on_word import check_recorded, named_by_data
 from explorer.models.shared.openclip_tags import (
     architecture_and_tag,
+    check_file,
     no_hub_for_data,
     quiet,
     releases_of_tag,
@@ -48,8 +50,9 @@ class OpenClipEncoder(Encoder):
     """The two towers of an open_clip model.
 
     Args:
-        precision: of the image tower, "float32" or "bfloat16". None takes bfloat16 on CUDA, where
-            it is several times as fast, and float32 elsewhere. Vectors are always float32.
+        precision: of the image tower, "float32" or "bfloat16". None takes bfloat16 where it is
+            several times as fast: on CUDA, and on a CPU as `halved` says. Vectors are always
+            float32.
         on: where it runs; None takes the device of the module.
         known: its files, if words can be read from them alone.
     """
@@ -70,17 +73,31 @@ class OpenClipEncoder(Encoder):
         self.tokenizer = tokenizer
         self.on: Device = on or Device(str(next(module.parameters()).device))
         self.device = torch.device(self.on.name)
-        on_cuda = self.device.type == "cuda"
-        self.precision = precision or ("bfloat16" if on_cuda else "float32")
-        self.batch_size = 256 if on_cuda else 32
+        self._precision = precision
+        self.batch_size = 256 if self.device.type == "cuda" else 32
         visual: Any = module.visual
         self._preprocess = Preprocess.from_config(visual.preprocess_cfg)
+        self.side = max(self._preprocess.size)
 
     @property
     def module(self) -> Any:
         """The model of open_clip, on the device."""
         key = f"{self.space.name} {id(self._module)}"
         return self.on.network(key, lambda: self._module, keep=True)
+
+    @cached_property
+    def precision(self) -> Literal["float32", "bfloat16"]:
+        """The precision of the image tower; on a CPU it is chosen when images are first encoded."""
+        if self.device.type != "cpu":
+            return self._precision or ("bfloat16" if self.device.type == "cuda" else "float32")
+        if self._precision == "float32" or self.on.limit is not None:
+            return "float32"
+        asked = self._precision == "bfloat16"
+        half = halved(self._module.visual, self._preprocess.size, asked=asked)
+        if half is None:
+            return "float32"
+        self._module.visual = half  # in place of the other, which only this encoder runs
+        return "bfloat16"
 
     @property
     def preprocess(self) -> Preprocess:
@@ -111,6 +128,10 @@ class OpenClipEncoder(Encoder):
         import torch
 
         lower = self.precision == "bfloat16"
+        if lower and self.device.type == "cpu":
+            return in_fixed_batches(
+                lambda batch: self.module.encode_image(batch, normalize=False), pixels
+            )
         fast = torch.autocast(self.device.type, torch.bfloat16) if lower else nullcontext()
         with torch.inference_mode(), fast:
             batch = torch.from_numpy(pixels).to(self.device)
@@ -253,7 +274,7 @@ def _encoder_of_tag(variant: str, device: Device) -> OpenClipEncoder:
             pretrained_image=False,
             pretrained_text=False,
         )
-        _check_file(module, file, model_config, name)
+        check_file(module, file, model_config, name)
         open_clip.load_checkpoint(module, str(file))
         hub = model_config["text_cfg"].get("hf_tokenizer_name")
         tokenizer = open_clip.get_tokenizer(
@@ -276,18 +297,3 @@ def _encoder(
     known = known and replace(known, fingerprint=fingerprint)
     space = Space(name, config["embed_dim"], fingerprint)
     return OpenClipEncoder(module, tokenizer, space, on=device, known=known)
-
-
-def _check_file(module: Any, file: FilePath, config: dict[str, Any], name: str) -> None:
-    """Compare the image tower in a file with what data recorded of it, before it is loaded.
-
-    A pickle, and a file whose tensors open_clip converts, is compared once it is loaded.
-    """
-    if not named_by_data() or file.suffix != ".safetensors":
-        return
-    here = module.visual.state_dict()
-    stored = image_tower(file)
-    if {k: v.shape for k, v in here.items()} == {k: v.shape for k, v in stored.items()}:
-        seen = Preprocess.from_config(module.visual.preprocess_cfg)
-        found = of_open_clip(module.visual, config["vision_cfg"], seen, stored)
-        check_recorded(name, found)

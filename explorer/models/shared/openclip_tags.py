@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path as FilePath
+from typing import Any
 
 from explorer.errors import ExplorerError, UnknownModel
+from explorer.models.shared.fingerprint import image_tower, of_open_clip
 from explorer.models.shared.hub import Release
-from explorer.models.shared.on_word import check_download, named_by_data
+from explorer.models.shared.on_word import check_download, check_recorded, named_by_data
+from explorer.models.shared.preprocess import Preprocess
 from explorer.models.shared.short_names import short_of
 
 SAFE = "open_clip_model.safetensors"
@@ -147,3 +150,18 @@ def quiet() -> Iterator[None]:
     finally:
         logging.disable(level)
         root.removeHandler(handler)
+
+
+def check_file(module: Any, file: FilePath, config: dict[str, Any], name: str) -> None:
+    """Compare the image tower in a file with what data recorded of it, before it is loaded.
+
+    A pickle, and a file whose tensors open_clip converts, is compared once it is loaded.
+    """
+    if not named_by_data() or file.suffix != ".safetensors":
+        return
+    here = module.visual.state_dict()
+    stored = image_tower(file)
+    if {k: v.shape for k, v in here.items()} == {k: v.shape for k, v in stored.items()}:
+        seen = Preprocess.from_config(module.visual.preprocess_cfg)
+        found = of_open_clip(module.visual, config["vision_cfg"], seen, stored)
+        check_recorded(name, found)
