@@ -40,15 +40,15 @@ def document(docs, found):
     """Write all lines that are known as table, JSON and plot."""
     lines = [line for name in sorted(found) for line in found[name]["lines"]]
     facts = [
-        f"{name}: {found[name]['pairs']} pairs, {found[name]['minutes']:.0f} min, "
+        f"{name}: pairs {found[name]['pairs']}, {found[name]['minutes']:.0f} min, "
         f"load {found[name]['machine']['load']:g}"
         for name in sorted(found)
     ]
     told = found[max(found)]["machine"]
     amx = "with" if told["amx"] else "without"
     about = (
-        f"{told['processor']} {amx} AMX, {told['cores']} cores, {told['threads']} threads of torch "
-        f"{told['torch']}. {'; '.join(facts)}."
+        f"{told['processor']} {amx} AMX, {told['cores']} cores, torch {told['torch']}, threads "
+        f"{told['threads']}. {'; '.join(facts)}."
     )
     (docs / "bench.json").write_text(json.dumps(found, indent=1) + "\n")
     plot(lines, docs / "bench.svg")

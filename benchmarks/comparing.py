@@ -139,6 +139,7 @@ def table(lines):
             met = "yes" if ratio["median"] >= aim else "no"
             out.append(f"| {cells} {unit} | {ratio['median']:.2f} ({quartiles}) | {work} | "
                        f"≥ {aim:g} | {met}{notes} |")  # fmt: skip
+            notes = ""
         if line["most"] is not None:
             met = "yes" if line["ours"]["median"] <= line["most"] else "no"
             out.append(f"| {first} {unit} | – | – | – | – | ≤ {line['most']:g} {unit} | "
