@@ -162,5 +162,10 @@ def plot(lines, file):
     names = [f"{line['title']} – {name.replace(':', ', ')}" for line, name, _ in pairs]
     axes.set_yticks(range(len(pairs)), names, fontsize=7)
     axes.set(xscale="log", xlabel="times as fast as the peer; | is the aim, — the quartiles")
+    ticks = [10.0**power * step for power in range(-3, 4) for step in (1, 2, 5)]
+    low, high = axes.get_xlim()
+    kept = [tick for tick in ticks if low <= tick <= high]
+    axes.set_xticks(kept, [f"{tick:g}" for tick in kept])
+    axes.minorticks_off()
     axes.axvline(1, color="#222", linewidth=0.8)
     figure.savefig(file, metadata={"Date": None})
