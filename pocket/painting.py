@@ -59,9 +59,9 @@ class Material:
     mixes: UInt8[np.ndarray, "M H W C"]
     mixed: Float[np.ndarray, "M D"]
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draw images and the raw points that are to give them."""
-        own, edited = (round(SHARES[kind] * BATCH) for kind in ("own", "edited"))
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw `count` images and the raw points that are to give them."""
+        own, edited = (round(SHARES[kind] * count) for kind in ("own", "edited"))
         rows = rng.choice(len(self.weights), own + edited, replace=False, p=self.weights)
         before = np.array([self.neighbour(row, rng) for row in rows[own:]])
         turned = turn(
@@ -69,7 +69,7 @@ class Material:
             self.named[rows[own:]] - self.named[before],
             rng.uniform(*FRACTIONS, (edited, 1)),
         )
-        some = rng.choice(len(self.mixed), BATCH - own - edited, replace=False)
+        some = rng.choice(len(self.mixed), count - own - edited, replace=False)
         return (
             np.concatenate([self.pixels[rows], self.mixes[some]]),
             np.concatenate([self.points[rows[:own]], turned, self.mixed[some]]),
@@ -98,6 +98,17 @@ def turn(
     angle = np.arccos(cosine)
     part = np.sin(np.stack([(1 - fraction) * angle, fraction * angle])) / np.sin(angle)
     return (length * (part[0] * unit + part[1] * aim)).astype(np.float32)
+
+
+def shifted(
+    points: Float[np.ndarray, "N D"], normalizer: Any, rng: np.random.Generator
+) -> Float[np.ndarray, "N D"]:
+    """Standardise points, and shift half of them at random."""
+    import torch
+
+    z = normalizer.scale(torch.from_numpy(points)).numpy()
+    shift = rng.uniform(0, MAX_SHIFT, (len(z), 1)) * (rng.random((len(z), 1)) < 0.5)
+    return (z + shift * rng.standard_normal(z.shape)).astype(np.float32)
 
 
 def gather(images: Images, folder: FilePath, work: FilePath, device: str) -> Material:
@@ -152,7 +163,7 @@ def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None
 
     torch.manual_seed(SEED)
     material = gather(styles.load(work / "data"), folder, work, device)
-    normalizer = statistics(material.points[material.weights > 0]).to(device)
+    normalizer = statistics(material.points[material.weights > 0])
     looks = Looks(load_clip(folder, device)[0])
     size, dimension = material.pixels.shape[1], material.points.shape[1]
     painter: Any = Painter(dimension, 3 * (size // GRID) ** 2).to(device)
@@ -164,11 +175,9 @@ def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None
         )  # fmt: skip
         for step in run:
             rng = np.random.default_rng((SEED, step))
-            pixels, points = material.draw(rng)
+            pixels, points = material.draw(rng, BATCH)
             wanted = clip.to_tensor(pixels, device)
-            z = normalizer.scale(torch.from_numpy(points).to(device))
-            shift = rng.uniform(0, MAX_SHIFT, (len(z), 1)) * (rng.random((len(z), 1)) < 0.5)
-            z = z + torch.from_numpy((shift * rng.standard_normal(z.shape)).astype(np.float32))
+            z = torch.from_numpy(shifted(points, normalizer, rng)).to(device)
             with autocast(device):
                 made = pixel_shuffle(painter(z), size // GRID)
                 run.update(loss(made, wanted, looks))

@@ -7,7 +7,7 @@ import torch
 from explorer.geometry import rotate
 from explorer.models.shared.painter import Painter
 from explorer.points import Points, Space
-from pocket import judge, painting
+from pocket import judge, painting, refining
 
 
 class Grey:
@@ -51,3 +51,14 @@ def test_the_draft_is_an_image_as_latents_and_learns_from_all_its_losses():
     loss = painting.loss(pixels, torch.rand(2, 3, 64, 64), lambda x: [x.mean(1, keepdim=True)] * 4)
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in painter.parameters())
+
+
+def test_a_layer_reads_another_space_through_the_map_between_them():
+    rng = np.random.default_rng(0)
+    new = rng.standard_normal((400, 8)).astype(np.float32)
+    old = new @ rng.standard_normal((8, 6)).astype(np.float32) + 0.5
+    layer = torch.nn.Linear(6, 4)
+    with torch.no_grad():
+        wanted = layer(torch.from_numpy(old))
+        refining.read_through(layer, new, old)
+        assert layer(torch.from_numpy(new)).sub(wanted).abs().max() < 0.1 * wanted.std()
