@@ -15,6 +15,7 @@ WRITERS = {  # name in MODELS -> writes what `load(name, source=folder)` reads
     "kandinsky-2.2": tiny_kandinsky.tiny_kandinsky,
     "kandinsky-2.1": tiny_kandinsky_2_1.tiny_kandinsky_2_1,
     "karlo": tiny_karlo.tiny_karlo,
+    "sd-image-variations": tiny_stable.tiny_sd_image_variations,
     "stable-cascade": tiny_stable_cascade.tiny_stable_cascade,
     "stable-unclip": tiny_stable.tiny_stable_unclip,
     "stable-unclip-small": tiny_stable.tiny_stable_unclip_small,

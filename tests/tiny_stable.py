@@ -73,9 +73,18 @@ def tiny_stable_unclip_small(folder):
     return folder
 
 
-def write_body(folder, unet, scheduler):
+def tiny_sd_image_variations(folder):
+    """Write what `sd-image-variations` reads, which has no text encoder."""
+    write_image_tower(folder / "image_encoder")
+    write_preprocess(folder / "feature_extractor")
+    unet = UNet2DConditionModel(**BODY, cross_attention_dim=DIMENSION)
+    write_body(folder, unet, PNDM | {"clip_sample": False}, out=0.1)
+    return folder
+
+
+def write_body(folder, unet, scheduler, out=0.25):
     save(unet, folder / "unet")
-    unet.conv_out.weight.data *= 0.25  # so that inversion converges, as with a trained one
+    unet.conv_out.weight.data *= out  # so that inversion converges, as with a trained one
     unet.save_pretrained(folder / "unet")
     save(AutoencoderKL(**AUTOENCODER), folder / "vae")
     (folder / "scheduler").mkdir()

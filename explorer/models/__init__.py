@@ -5,6 +5,7 @@
     kandinsky            Kandinsky 2.2: encoder, prior, decoder
     kandinsky_2_1        Kandinsky 2.1: encoder, prior, decoder
     karlo                Karlo: encoder, prior, decoder
+    sd_image_variations  Stable Diffusion Image Variations: encoder, decoder
     stable_cascade       Stable Cascade: encoder, decoder
     stable_unclip        Stable unCLIP for ViT-H/14: encoder, decoder
     stable_unclip_small  the same for ViT-L/14
@@ -46,6 +47,7 @@ MODELS = {
     "kandinsky-2.2": "explorer.models.kandinsky",
     "kandinsky-2.1": "explorer.models.kandinsky_2_1",
     "karlo": "explorer.models.karlo",
+    "sd-image-variations": "explorer.models.sd_image_variations",
     "stable-cascade": "explorer.models.stable_cascade",
     "stable-unclip": "explorer.models.stable_unclip",
     "stable-unclip-small": "explorer.models.stable_unclip_small",

@@ -110,6 +110,19 @@ def _stable_cascade() -> Family:
     )
 
 
+def _sd_image_variations() -> Family:
+    conditions = {"encoder_hidden_states": (1, 768)}
+    return Family(
+        512,
+        (
+            image_tower("L"),
+            words("L"),
+            unet(SD_1, 50, conditions),
+            autoencoder(VAE, 512),
+        ),
+    )
+
+
 def _stable_unclip(size: str) -> Family:
     labels = 2 * TOWERS[size][2]
     config = SD_2 | {"projection_class_embeddings_input_dim": labels}
@@ -160,6 +173,7 @@ FAMILIES: dict[str, Callable[[], Family]] = {  # names of MODELS
     "kandinsky-2.2": _kandinsky_2_2,
     "kandinsky-2.1": _kandinsky_2_1,
     "karlo": _karlo,
+    "sd-image-variations": _sd_image_variations,
     "stable-cascade": _stable_cascade,
     "stable-unclip": lambda: _stable_unclip("H"),
     "stable-unclip-small": lambda: _stable_unclip("L"),
