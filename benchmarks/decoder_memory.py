@@ -30,6 +30,7 @@ from explorer.models.plan import (
     on_cpu,
     parts_of,
     peak_of,
+    quantized,
     smallest_class,
 )
 from explorer.models.shared.released_networks import FAMILIES
@@ -47,7 +48,8 @@ def main() -> None:
     torch.set_num_threads(1)
     rate = flops_a_second()
     plans = {name: parts_of(name) for name in FAMILIES}
-    text = "\n\n".join((gpu_table(plans), parts_table(plans), cpu_table(plans, rate)))
+    tables = gpu_table(plans), int8_table(plans), parts_table(plans), cpu_table(plans, rate)
+    text = "\n\n".join(tables)
     print(text)
     if given.write:
         page = PAGE.read_text()
@@ -67,6 +69,7 @@ def record(parts: tuple[Part, ...]) -> dict[str, object]:
     """Return what `unclip models` shows of a plan."""
     return {
         "smallest": smallest_class(parts),
+        "smallest_int8": smallest_class(quantized(parts)),
         "ways": {label: fit(parts, memory).way for label, memory in CLASSES.items()},
         "cpu_gigabytes": [round(peak_of(on_cpu(parts), way) / 1e9, 1) for way in WAYS[:2]],
     }
@@ -86,6 +89,12 @@ def gpu_table(plans: dict[str, tuple[Part, ...]]) -> str:
         least = [peak_of(parts, way) / USABLE for way in WAYS[2:]]
         rows.append([*cells, *(f"{gigabytes(size)} GB" for size in least)])
     return table(head, rows)
+
+
+def int8_table(plans: dict[str, tuple[Part, ...]]) -> str:
+    """Return family × memory with linear layers in int8, where that takes less, as Markdown."""
+    smaller = {name: quantized(parts) for name, parts in plans.items()}
+    return "With `--weights int8`:\n\n" + gpu_table(smaller)
 
 
 def parts_table(plans: dict[str, tuple[Part, ...]]) -> str:

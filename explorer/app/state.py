@@ -15,6 +15,7 @@ import streamlit as st
 from PIL import Image
 
 from explorer.device.amounts import parse_memory
+from explorer.device.quantization import check_weights
 from explorer.errors import ExplorerError, QueryError
 from explorer.images import fitted
 from explorer.library import Library
@@ -30,7 +31,7 @@ from explorer.samples import sample_library
 
 THUMBNAIL_SIDE = 192  # pixels of the longer side
 MIN_SIDE = 8  # pixels; scaled to a tile's width, what is thinner has no height
-TEXTS = ("decoder", "prior", "memory")  # options of the script that are followed by a text
+TEXTS = ("decoder", "prior", "memory", "weights")  # options of the script with a text
 MAX_THUMBNAILS = 4096  # about 8 kB each, over all sessions
 
 
@@ -44,9 +45,10 @@ class AppConfig:
         prior: likewise.
         read_only: nobody may add to the library, because others than its owner may come.
         memory: as `load` takes it; "" is what the accelerator has free.
+        weights: as `load` takes it; "" leaves them as they are.
 
     Raises:
-        QueryError: `memory` is no amount.
+        QueryError, ExplorerError: `memory` or `weights` is not right.
     """
 
     library: str = ""
@@ -54,6 +56,7 @@ class AppConfig:
     prior: str = ""
     read_only: bool = False
     memory: str = ""
+    weights: str = ""
 
     @classmethod
     @lru_cache(maxsize=1)
@@ -80,6 +83,7 @@ class AppConfig:
 
     def __post_init__(self) -> None:
         parse_memory(self.memory or 1)  # refused now, not at the first image
+        check_weights(self.weights)
 
     def words(self) -> tuple[str, ...]:
         """Return what `read` reads."""
@@ -181,8 +185,10 @@ def sample() -> str:
 @st.cache_resource(show_spinner="Loading the model …")
 def loaded_model(name: str, decoder: str, prior: str) -> Model:
     """Return a model, loaded once for all sessions."""
-    memory = config().memory or None
-    loaded = load(name, decoder=decoder or None, prior=prior or None, memory=memory)
+    memory, weights = config().memory or None, config().weights or None
+    loaded = load(
+        name, decoder=decoder or None, prior=prior or None, memory=memory, weights=weights
+    )
     settle()
     return loaded
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from explorer.cli.library_option import library_option
-from explorer.cli.options import Memory, Trust, trust_folders
+from explorer.cli.options import Memory, Trust, Weights, trust_folders
 from explorer.cli.output import command
 from explorer.interrupts import finishing
 
@@ -66,6 +66,7 @@ def app(
     decoder: Decoder = "",
     prior: Prior = "",
     memory: Memory = None,
+    weights: Weights = None,
     trust: Trust = None,
 ) -> None:
     """Open the dashboard in a browser: map, search, text diffs and more.
@@ -82,7 +83,7 @@ def app(
         kept = Library.open(library)  # its damage is said now, before the server starts
         check_named(kept.model, f"The library {library}")
     shown = str(library.absolute()) if library else ""
-    given = AppConfig(shown, decoder, prior, memory=memory or "")
+    given = AppConfig(shown, decoder, prior, memory=memory or "", weights=weights or "")
 
     def started(address: str) -> None:
         print(f"The dashboard is at {address} (Ctrl-C to stop)", flush=True)

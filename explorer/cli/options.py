@@ -48,6 +48,13 @@ Memory = Annotated[
         help="Memory that the networks may take, such as 8GB; default: what the GPU has free.",
     ),
 ]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help="int8 or fp8: linear layers of the decoder in 8 bits, which takes less memory.",
+    ),
+]
 Trust = Annotated[
     list[FilePath] | None,
     typer.Option(
@@ -157,6 +164,8 @@ class ModelOptions:
     ] = None
     memory: Memory = None
 
+    weights: Weights = None
+
     trust: Trust = None
 
     def open(self) -> "Model":
@@ -173,7 +182,7 @@ class ModelOptions:
         """Load the model once for every decoder that was asked for."""
         from explorer.device import Device
 
-        on = Device.of("auto", self.memory)  # one, so that all of them share its memory
+        on = Device.of("auto", self.memory, self.weights)  # one: all of them share its memory
         return [self._open(decoder, on) for decoder in self.decoders or (None,)]
 
     def _open(self, decoder: str | None, on: "Device") -> "Model":

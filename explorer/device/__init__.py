@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from explorer.device.amounts import free_memory, parse_memory
 from explorer.device.footprint import footprint, outline, weight_bytes
 from explorer.device.layers import offload_layers
+from explorer.device.quantization import check_weights, quantize
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +43,7 @@ class Device:
         name: as torch calls it, such as "cuda:0".
         memory: bytes that networks and their work may take; None asks the accelerator how much is
             free, and sets no limit on the CPU.
+        weights: "int8" or "fp8" for the networks of decoders, as `quantization`; "" leaves them.
 
     >>> import torch
     >>> device = Device("cpu", memory=80)
@@ -52,8 +54,8 @@ class Device:
     ('b',)
     """
 
-    def __init__(self, name: str, memory: int | None = None) -> None:
-        self.name = name
+    def __init__(self, name: str, memory: int | None = None, weights: str = "") -> None:
+        self.name, self.weights = name, weights
         given = free_memory(name) if memory is None else memory
         self.limit = None if given is None else int(given * USABLE)
         self.turn = threading.RLock()  # a network stays where it is while another thread runs it
@@ -66,15 +68,21 @@ class Device:
         self._outlines: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, device: "Device | str", memory: str | int | None = None) -> "Device":
+    def of(
+        cls,
+        device: "Device | str",
+        memory: str | int | None = None,
+        weights: str | None = None,
+    ) -> "Device":
         """Return a device by name, as `load` takes it; one that is there already stays itself.
 
         Raises:
-            QueryError: `memory` is not an amount of memory.
+            QueryError, ExplorerError: `memory` is no amount, or as `check_weights`.
         """
         if isinstance(device, cls):
             return device
-        return cls(best_device(str(device)), None if memory is None else parse_memory(memory))
+        amount = None if memory is None else parse_memory(memory)
+        return cls(best_device(str(device)), amount, check_weights(weights))
 
     @property
     def half(self) -> str:
@@ -93,6 +101,7 @@ class Device:
         *,
         size: Callable[[], int] = lambda: 0,
         keep: bool = False,
+        exact: bool = True,
     ) -> Any:
         """Return a network, for inference and on the device.
 
@@ -101,11 +110,13 @@ class Device:
             load: loads it into main memory.
             size: returns its bytes before it is loaded, so that room is made first.
             keep: it cannot be loaded again, and so is never dropped.
+            exact: its weights stay as they are, whatever `weights` says.
         """
         if key not in self._loaded:
             if self.limit is not None:
                 self._make_room(key, size())
-            self._loaded[key] = load().eval().requires_grad_(False)
+            network = load().eval().requires_grad_(False)
+            self._loaded[key] = network if exact else quantize(network, self.weights)
             self._kept |= {key} if keep else set()
             if self._on_cpu:
                 self._placed[key] = weight_bytes(self._loaded[key])

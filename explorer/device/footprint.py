@@ -35,8 +35,18 @@ def weight_bytes(module: "torch.nn.Module") -> int:
     >>> weight_bytes(torch.nn.Linear(3, 2))
     32
     """
-    tensors = [*module.parameters(), *module.buffers()]
-    return sum(t.untyped_storage().nbytes() for t in {id(t): t for t in tensors}.values())
+    tensors = {id(t): t for t in (*module.parameters(), *module.buffers())}
+    return sum(map(tensor_bytes, tensors.values()))
+
+
+def tensor_bytes(tensor: "torch.Tensor") -> int:
+    """Return the bytes of a tensor's storage; of a quantized one, of what it consists of."""
+    from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+    if is_traceable_wrapper_subclass(tensor):
+        names, _ = tensor.__tensor_flatten__()
+        return sum(tensor_bytes(getattr(tensor, name)) for name in names)
+    return tensor.untyped_storage().nbytes()
 
 
 def outline(module: "torch.nn.Module") -> "torch.nn.Module":
@@ -50,7 +60,7 @@ def outline(module: "torch.nn.Module") -> "torch.nn.Module":
 
     without: dict[int, Any] = {}
     for parameter in module.parameters():
-        empty = torch.empty_like(parameter, device="meta")
+        empty = parameter.detach().to("meta")
         without[id(parameter)] = torch.nn.Parameter(empty, parameter.requires_grad)
     without |= {id(b): torch.empty_like(b, device="meta") for b in module.buffers()}
     return copy.deepcopy(module, without)

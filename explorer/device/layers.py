@@ -4,7 +4,6 @@ accelerate does the same (`cpu_offload`), but is no dependency, and diffusers'
 `apply_group_offloading` needs it.
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,28 +22,30 @@ def offload_layers(network: "torch.nn.Module", device: str) -> None:
     torch.Size([1, 2])
     """
     for layer in network.modules():
-        resting = {id(tensor): tensor.data for tensor in _own(layer)}
-        if resting:
+        resting = [dict(own) for own in _own(layer)]
+        if any(resting):
             layer.register_forward_pre_hook(_there(device))
             layer.register_forward_hook(_back(resting), always_call=True)
 
 
-def _own(layer: "torch.nn.Module") -> "Iterator[torch.Tensor]":
-    yield from layer.parameters(recurse=False)
-    yield from layer.buffers(recurse=False)
+def _own(layer: "torch.nn.Module") -> "tuple[dict[str, Any], dict[str, Any]]":
+    return layer._parameters, layer._buffers
 
 
 def _there(device: str) -> Any:
+    """Return a hook that replaces tensors: the data of a quantized one cannot be set."""
+
     def place(layer: "torch.nn.Module", _inputs: Any) -> None:
-        for tensor in _own(layer):
-            tensor.data = tensor.data.to(device)
+        for own in _own(layer):
+            for name, tensor in own.items():
+                own[name] = None if tensor is None else tensor.to(device)
 
     return place
 
 
-def _back(resting: "dict[int, torch.Tensor]") -> Any:
+def _back(resting: "list[dict[str, Any]]") -> Any:
     def restore(layer: "torch.nn.Module", _inputs: Any, _output: Any) -> None:
-        for tensor in _own(layer):
-            tensor.data = resting[id(tensor)]
+        for own, tensors in zip(_own(layer), resting, strict=True):
+            own.update(tensors)
 
     return restore

@@ -109,6 +109,7 @@ def load(
     memory: str | int | None = None,
     source: str | PathLike[str] | None = None,
     decoder: Decoder | str | PathLike[str] | None = None,
+    weights: str | None = None,
     prior: Prior | str | PathLike[str] | None = None,
 ) -> Model:
     """Load a model by name: "pocket", "vit-b-32", "openclip:ARCHITECTURE/TAG", "openclip:FOLDER".
@@ -120,10 +121,11 @@ def load(
         memory: what networks may take of it, such as "8GB" or bytes; see `Device`.
         source: a folder of weights, instead of a variant.
         decoder: replaces the model's own: a decoder, a folder that `unclip train` wrote, or
+        weights: "int8" or "fp8" stores those of the decoder's linear layers in 8 bits.
             another model's name; `prior` likewise. A bridge brings its prior where there is none.
 
     Raises:
-        QueryError, UnknownModel: `memory` is no amount, or no model has that name.
+        QueryError, UnknownModel: `memory` or `weights` is not right, or no model has that name.
         WeightsMissing, SpaceMismatch: weights cannot be had, or a part is of another space.
 
     >>> load("pocket", device="cpu").space.dimension
@@ -132,7 +134,7 @@ def load(
     from explorer.models.trust import remember_named
 
     prior_from = os.fspath(prior) if isinstance(prior, str | PathLike) else ""
-    model = _built(name, source, device := Device.of(device, memory))
+    model = _built(name, source, device := Device.of(device, memory, weights))
     if isinstance(decoder, str | PathLike):
         came_from = os.fspath(decoder) if _is_name(decoder) else os.path.abspath(decoder)
         decoder = decoder_of(came_from, model.space, device)

@@ -280,7 +280,7 @@ class KandinskyDecoder(LatentDecoder):
         return self._network(VQModel, movq, "float32")
 
     def _network(self, kind: Any, folder: FilePath, dtype: str) -> Any:
-        return placed(self.on, kind, folder, dtype)
+        return placed(self.on, kind, folder, dtype, exact=folder.name == "movq")
 
 
 def dilate(cells: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:

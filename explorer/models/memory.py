@@ -28,7 +28,7 @@ def memory_of(name: str) -> str:
     if plan is None:
         return ""
     smallest, (whole, in_turn) = plan["smallest"], plan["cpu_gigabytes"]
-    return (
-        f"a GPU with {smallest} ({plan['ways'][smallest]}); on the CPU {whole} GB, or {in_turn} GB "
-        "in turn"
-    )
+    way = f" ({plan['ways'][smallest]})" if smallest in plan["ways"] else ""
+    less = plan["smallest_int8"]
+    int8 = f", or {less} with --weights int8" if less != smallest else ""
+    return f"a GPU with {smallest}{way}{int8}; on the CPU {whole} GB, or {in_turn} GB in turn"

@@ -37,6 +37,8 @@ class Part:
         calls: how many there are for one image, by default.
         released: bytes of the network in the release.
         half: whether it runs in half precision.
+        saved: bytes that its weights take less where linear layers are stored in 8 bits.
+        unpacked: bytes of the largest of them, which is unpacked to be used; 0: it has none.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Part:
     calls: int = 1
     released: int = 0
     half: bool = True
+    saved: int = 0
+    unpacked: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,20 @@ def parts_of(name: str) -> tuple[Part, ...]:
     ['ip-adapter-sd15', 'ip-adapter-sdxl', 'kandinsky-2.1']
     """
     return tuple(_part(network) for network in FAMILIES[name]().networks)
+
+
+def quantized(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Return what they take with `--weights int8`.
+
+    >>> quantized((Part("UNet", weights=600, work=100, saved=200, unpacked=50),))[0].weights
+    400
+    """
+    return tuple(
+        replace(
+            p, weights=p.weights - p.saved, work=p.work + p.unpacked, tiled=p.tiled + p.unpacked
+        )
+        for p in parts
+    )
 
 
 def on_cpu(parts: tuple[Part, ...]) -> tuple[Part, ...]:
@@ -132,7 +150,7 @@ def peak_of(parts: tuple[Part, ...], way: str, limit: float = 0) -> int:
 def smallest_class(parts: tuple[Part, ...]) -> str:
     """Return the smallest of `CLASSES` in which no network has to go layer by layer."""
     ways = {label: fit(parts, memory).way for label, memory in CLASSES.items()}
-    return next((label for label, way in ways.items() if way in WAYS[:3]), "more")
+    return next((label for label, way in ways.items() if way in WAYS[:3]), "over 24 GB")
 
 
 def _part(network: Network) -> Part:
@@ -149,6 +167,7 @@ def _part(network: Network) -> Part:
         module.tile_sample_min_size = TILE * 8
         tiled = min(tiled, footprint(call).peak)
     layers = ((*m.parameters(recurse=False), *m.buffers(recurse=False)) for m in module.modules())
+    saved, unpacked = (0, 0) if network.exact else _in_8_bits(module)
     return Part(
         network.part,
         weights=weight_bytes(module),
@@ -159,7 +178,21 @@ def _part(network: Network) -> Part:
         calls=network.calls,
         released=_released(network, module),
         half=network.half,
+        saved=saved,
+        unpacked=unpacked,
     )
+
+
+def _in_8_bits(module: "torch.nn.Module") -> tuple[int, int]:
+    """Return the bytes that int8 saves on linear layers, and those of the largest, unpacked.
+
+    A row of a weight has a scale of four bytes and a zero point of one.
+    """
+    import torch
+
+    weights = [m.weight for m in module.modules() if isinstance(m, torch.nn.Linear)]
+    saved = sum(w.nbytes - w.numel() - 5 * len(w) for w in weights)
+    return saved, max((w.nbytes for w in weights), default=0)
 
 
 def _released(network: Network, module: "torch.nn.Module") -> int:

@@ -280,5 +280,9 @@ class CascadeDecoder(Decoder):
         kinds = {"text_encoder": CLIPTextModelWithProjection, "vqgan": PaellaVQModel}
         dtype = "float32" if part == "vqgan" else self.dtype
         return placed(
-            self.on, kinds.get(part, StableCascadeUNet), self._folders[part] / part, dtype
+            self.on,
+            kinds.get(part, StableCascadeUNet),
+            self._folders[part] / part,
+            dtype,
+            exact=part == "vqgan",
         )

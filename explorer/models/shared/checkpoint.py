@@ -82,17 +82,21 @@ def placed(
     dtype: str,
     load: Callable[[], Any] | None = None,
     mark: str = "",
+    *,
+    exact: bool = False,
 ) -> Any:
     """Return a network of a checkpoint on a device, loaded when it is first used.
 
     Args:
         load: loads it into main memory, where `load_part` is not enough.
         mark: tells it from another network that is loaded from the same folder.
+        exact: its weights are never quantized, as those of an encoder or an autoencoder.
     """
     return on.network(
         f"{folder} {dtype} {mark}",
         load or (lambda: load_part(kind, folder, "cpu", dtype)),
         size=lambda: stored_bytes(folder, dtype),
+        exact=exact,
     )
 
 

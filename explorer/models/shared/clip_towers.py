@@ -62,7 +62,7 @@ class TransformersEncoder(Encoder):
     def image_tower(self) -> Any:
         from transformers import CLIPVisionModelWithProjection
 
-        return placed(self.on, CLIPVisionModelWithProjection, self._image, self.dtype)
+        return placed(self.on, CLIPVisionModelWithProjection, self._image, self.dtype, exact=True)
 
     @property
     def text_tower(self) -> Any:
@@ -73,7 +73,7 @@ class TransformersEncoder(Encoder):
                 f"The checkpoint of {self.space} has no text tower, so it has no token states. "
                 f"Embed texts with {self._text_from}."
             )
-        return placed(self.on, CLIPTextModelWithProjection, self._text, self.dtype)
+        return placed(self.on, CLIPTextModelWithProjection, self._text, self.dtype, exact=True)
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -29,6 +29,8 @@ from explorer.models.shared.released_shapes import (
 
 @dataclass(frozen=True)
 class Family:
+CODEC: dict[str, Any] = {"half": False, "exact": True}
+
     """The networks of one family, and the side in pixels of its images."""
 
     side: int
@@ -102,10 +104,10 @@ def _stable_cascade() -> Family:
             image_tower("L"),
             words("L"),
             text_tower("bigG", "text encoder", stored=2),
-            Network("compressor", "compressor", {}, {"pixels": (3, 768, 768)}, half=False),
+            Network("compressor", "compressor", {}, {"pixels": (3, 768, 768)}, **CODEC),
             Network("UNet, stage C", kind, STAGE_C, first, stored=2, sides=2, calls=20),
             Network("UNet, stage B", kind, STAGE_B, second, stored=2, calls=10),
-            Network("autoencoder", "PaellaVQModel", {}, codec, "decode", stored=2, half=False),
+            Network("autoencoder", "PaellaVQModel", {}, codec, "decode", stored=2, **CODEC),
         ),
     )
 

@@ -9,6 +9,8 @@ Configurations are those of the releases as far as shapes depend on them. Their 
 - Stable unCLIP: Stability-AI/stablediffusion, `v2-1-stable-unclip-{h,l}-inference.yaml`;
 - SD 1.5: CompVis/stable-diffusion, `v1-inference.yaml`; SDXL: Stability-AI/generative-models,
   `sd_xl_base.yaml`; IP-Adapter: four tokens of the point at every cross-attention (Ye et al. 2023);
+- FLUX.1 [dev]: diffusers' defaults, and `scripts/convert_flux_to_diffusers.py`; its autoencoder:
+  black-forest-labs/flux, `util.py`; T5 v1.1 XXL: google-research/t5x, `t5_1_1/xxl.gin`;
 - XLM-RoBERTa large: Conneau et al. 2020.
 That they add up to the sizes of the repositories is tested.
 """
@@ -43,6 +45,7 @@ class Network:
     sides: int = 1
     calls: int = 1  # for one image, by default
     adapter: int = 0  # dimension of the points of an IP-Adapter, which is released in half
+    exact: bool = False  # whether its weights are never quantized
 
 
 TOWERS = {  # layers, width, heads, feed-forward of the image tower; of the text tower; dimension
@@ -60,7 +63,7 @@ def image_tower(size: str, stored: int = 4) -> Network:
     config |= {"image_size": 224, "patch_size": 14, "projection_dim": dimension}
     inputs = {"pixel_values": (3, 224, 224)}
     kind = "CLIPVisionModelWithProjection"
-    return Network("image tower", kind, config, inputs, stored=stored)
+    return Network("image tower", kind, config, inputs, stored=stored, exact=True)
 
 
 def text_tower(size: str, part: str = "text tower", layers: int = 0, stored: int = 4) -> Network:
@@ -70,15 +73,15 @@ def text_tower(size: str, part: str = "text tower", layers: int = 0, stored: int
     if layers:
         config["num_hidden_layers"] = layers
     kind = "CLIPTextModel" if layers else "CLIPTextModelWithProjection"
-    return Network(part, kind, config, {"tokens": (77,)}, stored=stored)
+    exact = part == "text tower"  # of the encoder
+    return Network(part, kind, config, {"tokens": (77,)}, stored=stored, exact=exact)
 
 
 def words(size: str) -> Network:
     """Return open_clip's model, which embeds words where a release has no text tower."""
     name = f"ViT-{size}-14"
-    return Network(
-        "words", "open_clip", {"name": name}, {"tokens": (77,)}, "encode_text", stored=0, half=False
-    )
+    more = {"stored": 0, "half": False, "exact": True}
+    return Network("words", "open_clip", {"name": name}, {"tokens": (77,)}, "encode_text", **more)
 
 
 def prior(dimension: int) -> Network:
@@ -90,7 +93,7 @@ def prior(dimension: int) -> Network:
         "encoder_hidden_states": (77, dimension),
     }
     config = {"embedding_dim": dimension}
-    return Network("prior", "PriorTransformer", config, inputs, sides=2, calls=25)
+    return Network("prior", "PriorTransformer", config, inputs, sides=2, calls=25, exact=True)
 
 
 ADDED_KV = {
@@ -157,6 +160,11 @@ VAE = {
     "layers_per_block": 2,
     "latent_channels": 4,
 }
+FLUX_VAE = VAE | {
+    "latent_channels": 16,
+    "use_quant_conv": False,
+    "use_post_quant_conv": False,
+}
 MOVQ = VAE | {
     "block_out_channels": (128, 256, 256, 512),
     "down_block_types": (*("DownEncoderBlock2D",) * 3, "AttnDownEncoderBlock2D"),
@@ -202,6 +210,16 @@ STAGE_B = _CASCADE | {
     "pixel_mapper_in_channels": 3,
     "timestep_conditioning_type": ("sca",),
 }
+FLUX = {"guidance_embeds": True}
+T5_XXL = {
+    "vocab_size": 32128,
+    "d_model": 4096,
+    "d_kv": 64,
+    "d_ff": 10240,
+    "num_layers": 24,
+    "num_heads": 64,
+    "feed_forward_proj": "gated-gelu",
+}
 XLM_ROBERTA = {
     **dict(zip(_NAMES, (24, 1024, 16, 4096), strict=True)),
     "vocab_size": 250002,
@@ -210,8 +228,9 @@ XLM_ROBERTA = {
 }
 
 
-def autoencoder(config: dict[str, Any], side: int) -> Network:
+def autoencoder(config: dict[str, Any], side: int, stored: int = 4) -> Network:
     """Return an autoencoder, which runs in float32, for images of `side` pixels."""
     kind = "VQModel" if config is MOVQ else "AutoencoderKL"
-    shape = {"latents": (4, side // 8, side // 8)}
-    return Network("autoencoder", kind, config, shape, "decode", half=False)
+    shape = {"latents": (config["latent_channels"], side // 8, side // 8)}
+    more = {"stored": stored, "half": False, "exact": True}
+    return Network("autoencoder", kind, config, shape, "decode", **more)

@@ -83,7 +83,9 @@ class StableDiffusion(LatentDecoder):
     def _network(self, part: str) -> Any:
         mark = " ".join(map(str, self._weight_files())) if part == "unet" else ""
         folder, dtype = self._folder / part, self._precision(part)
-        return placed(self.on, None, folder, dtype, lambda: self._load(part), mark)
+        return placed(
+            self.on, None, folder, dtype, lambda: self._load(part), mark, exact=part == "vae"
+        )
 
     def _precision(self, part: str) -> str:
         return "float32" if part == "vae" else self.dtype

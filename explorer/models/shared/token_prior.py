@@ -43,7 +43,9 @@ class TokenPrior(SamplingPrior):
     def _transformer(self) -> Any:
         from diffusers import PriorTransformer
 
-        return placed(self.encoder.on, PriorTransformer, self._folder / "prior", "float32")
+        return placed(
+            self.encoder.on, PriorTransformer, self._folder / "prior", "float32", exact=True
+        )
 
     def sample_candidates(
         self, texts: list[str], seed: int, candidates: int

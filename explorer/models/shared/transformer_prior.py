@@ -88,7 +88,9 @@ class TransformerPrior(SamplingPrior):
     def _transformer(self) -> Any:
         from diffusers import PriorTransformer
 
-        return placed(self.encoder.on, PriorTransformer, self._folder, self.encoder.dtype)
+        return placed(
+            self.encoder.on, PriorTransformer, self._folder, self.encoder.dtype, exact=True
+        )
 
     def sample_candidates(
         self, texts: list[str], seed: int, candidates: int
