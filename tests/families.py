@@ -4,6 +4,7 @@ To add one: a function in tests/tiny_<family>.py that writes a checkpoint into a
 the folder, and a line here.
 """
 
+import tiny_flux_ip_adapter
 import tiny_ip_adapter
 import tiny_kandinsky
 import tiny_kandinsky_2_1
@@ -21,5 +22,9 @@ WRITERS = {  # name in MODELS -> writes what `load(name, source=folder)` reads
     "stable-unclip-small": tiny_stable.tiny_stable_unclip_small,
     "ip-adapter-sd15": tiny_ip_adapter.tiny_ip_adapter_sd15,
     "ip-adapter-sdxl": tiny_ip_adapter.tiny_ip_adapter_sdxl,
+    "flux-ip-adapter": tiny_flux_ip_adapter.tiny_flux_ip_adapter,
 }
-SIZES = {"stable-cascade": (256, 256)}  # of those that would decode images of 1024 pixels
+SIZES = {  # of those that would decode images of 1024 pixels
+    "stable-cascade": (256, 256),
+    "flux-ip-adapter": (16, 16),
+}

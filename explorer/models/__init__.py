@@ -11,6 +11,7 @@
     stable_unclip_small  the same for ViT-L/14
     ip_adapter           IP-Adapter on Stable Diffusion 1.5: encoder, decoder
     ip_adapter_sdxl      IP-Adapter on SDXL: encoder, decoder
+    flux_ip_adapter      IP-Adapter on FLUX.1: encoder, decoder
     trust                which folders data may name
     trained              decoders, priors and bridges that `unclip train` wrote
     shared/              what several families use
@@ -53,6 +54,7 @@ MODELS = {
     "stable-unclip-small": "explorer.models.stable_unclip_small",
     "ip-adapter-sd15": "explorer.models.ip_adapter",
     "ip-adapter-sdxl": "explorer.models.ip_adapter_sdxl",
+    "flux-ip-adapter": "explorer.models.flux_ip_adapter",
 }
 
 
@@ -107,9 +109,9 @@ def load(
     *,
     device: Device | str = "auto",
     memory: str | int | None = None,
+    weights: str | None = None,
     source: str | PathLike[str] | None = None,
     decoder: Decoder | str | PathLike[str] | None = None,
-    weights: str | None = None,
     prior: Prior | str | PathLike[str] | None = None,
 ) -> Model:
     """Load a model by name: "pocket", "vit-b-32", "openclip:ARCHITECTURE/TAG", "openclip:FOLDER".
@@ -119,9 +121,9 @@ def load(
     Args:
         device: a torch device; "auto" takes CUDA, else Apple's MPS, else the CPU.
         memory: what networks may take of it, such as "8GB" or bytes; see `Device`.
+        weights: "int8" or "fp8" stores those of the decoder's linear layers in 8 bits.
         source: a folder of weights, instead of a variant.
         decoder: replaces the model's own: a decoder, a folder that `unclip train` wrote, or
-        weights: "int8" or "fp8" stores those of the decoder's linear layers in 8 bits.
             another model's name; `prior` likewise. A bridge brings its prior where there is none.
 
     Raises:

@@ -55,6 +55,7 @@ class Parts:
     name: str
     layout: str
     releases: dict[str, Release]
+    main: tuple[str, ...] = ("prior", "decoder")  # which the model cannot do without
 
     @cache  # noqa: B019 - there is one of each model
     def folder(self, part: str, source: str) -> FilePath:
@@ -70,7 +71,7 @@ class Parts:
                 f"each in the layout of {release.repository} and its like on the hub."
             )
         own = str(FilePath(source) / part) if source else None
-        name = self.name if part in ("prior", "decoder") else f"{self.name}:{part}"
+        name = self.name if part in self.main else f"{self.name}:{part}"
         return release.folder(name, own)
 
     def words(
@@ -94,9 +95,9 @@ class Parts:
 
     def needed(self, variant: str) -> tuple[Release, ...]:
         """Return the repositories of "", or of one part more; a local folder has none."""
-        if variant not in ("", "prior", "decoder") and variant in self.releases:
+        if variant not in self.main and variant in self.releases:
             return (self.releases[variant],)
-        return () if variant else (self.releases["prior"], self.releases["decoder"])
+        return () if variant else tuple(self.releases[part] for part in self.main)
 
 
 RELEASES = {

@@ -127,7 +127,7 @@ def fit(parts: tuple[Part, ...], memory: float) -> Fit:
 
 def denoiser_of(parts: tuple[Part, ...]) -> Part:
     """Return the network that reads the point."""
-    return next(part for part in parts if part.name.startswith("UNet"))
+    return next(part for part in parts if part.name.startswith(("UNet", "transformer")))
 
 
 def peak_of(parts: tuple[Part, ...], way: str, limit: float = 0) -> int:
@@ -220,6 +220,8 @@ def build(network: Network) -> "torch.nn.Module":
             return open_clip.CLIP(**open_clip.get_model_config(config["name"]))
         if kind == "XLMRobertaModel":
             return transformers.XLMRobertaModel(transformers.XLMRobertaConfig(**config))
+        if kind == "T5EncoderModel":
+            return transformers.T5EncoderModel(transformers.T5Config(**config))
         if kind == "compressor":
             return compressor.network(16)
         if kind in others:
@@ -235,18 +237,28 @@ def build(network: Network) -> "torch.nn.Module":
     return module
 
 
-def adapter_of(unet: Any, dimension: int) -> dict[str, Any]:
-    """Return the tensors of an IP-Adapter for a UNet, as shapes: four tokens of a point."""
+def adapter_of(network: Any, dimension: int) -> dict[str, Any]:
+    """Return the tensors of an IP-Adapter for a network, as shapes: four tokens of a point."""
     import torch
 
-    width = unet.config.cross_attention_dim
+    flux = "joint_attention_dim" in network.config
+    width = network.config.joint_attention_dim if flux else network.config.cross_attention_dim
     image = {
         "proj.weight": torch.empty(4 * width, dimension),
         "proj.bias": torch.empty(4 * width),
         "norm.weight": torch.empty(width),
         "norm.bias": torch.empty(width),
     }
-    layers = [m for name, m in unet.named_modules() if name.endswith("attn2")]
+    if flux:
+        shapes = {"weight": (network.inner_dim, width), "bias": (network.inner_dim,)}
+        attention = {
+            f"{i}.to_{half}_ip.{name}": torch.empty(shape)
+            for i in range(network.config.num_layers)
+            for half in "kv"
+            for name, shape in shapes.items()
+        }
+        return {"image_proj": image, "ip_adapter": attention}
+    layers = [m for name, m in network.named_modules() if name.endswith("attn2")]
     attention = {
         f"{2 * i + 1}.to_{half}_ip.weight": torch.empty(m.inner_dim, width)
         for i, m in enumerate(layers)
@@ -268,7 +280,8 @@ def call_of(network: Network, module: Any, kind: "torch.dtype") -> Any:
             return [made(name, each) for each in shape]
         whole = name in ("tokens", "timestep")
         dtype = torch.int64 if whole else kind
-        return torch.empty(network.sides, *shape, dtype=dtype, device="meta")
+        rows = () if name in ("img_ids", "txt_ids") else (network.sides,)
+        return torch.empty(*rows, *shape, dtype=dtype, device="meta")
 
     inputs = {name: made(name, shape) for name, shape in network.inputs.items()}
     run = getattr(module, network.verb)

@@ -33,7 +33,7 @@ class LatentDecoder(Decoder):
     memory does not suffice and the autoencoder can.
 
     Args:
-        folder: has the subfolders `unet` and `codec`.
+        folder: has the subfolders `denoiser` and `codec`.
 
     Raises:
         WeightsMissing: a configuration is missing.
@@ -41,14 +41,17 @@ class LatentDecoder(Decoder):
 
     on: Device
     codec: ClassVar[str]  # the folder of the autoencoder
+    denoiser: ClassVar[str] = "unet"
 
     def __init__(self, folder: FilePath, space: Space, model: str, device: Device) -> None:
         self.space, self.model, self.on, self.device = space, model, device, device.name
         self.dtype = device.half
-        unet, codec = (read_config(folder / part / "config.json") for part in ("unet", self.codec))
+        unet, codec = (
+            read_config(folder / part / "config.json") for part in (self.denoiser, self.codec)
+        )
         self._channels: int = codec["latent_channels"]
         self._cell: int = 2 ** (len(codec["block_out_channels"]) - 1)  # its side in pixels
-        self.image_size = (unet["sample_size"] * self._cell,) * 2
+        self.image_size = (unet.get("sample_size", 128) * self._cell,) * 2
 
     @abstractmethod
     def _codec(self) -> Any:

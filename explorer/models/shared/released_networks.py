@@ -6,6 +6,8 @@ from typing import Any
 
 from explorer.models.shared.released_shapes import (
     ADDED_KV,
+    FLUX,
+    FLUX_VAE,
     KARLO,
     MOVQ,
     SD_1,
@@ -14,6 +16,7 @@ from explorer.models.shared.released_shapes import (
     STAGE_B,
     STAGE_C,
     SUPER_RESOLUTION,
+    T5_XXL,
     TOWERS,
     VAE,
     XLM_ROBERTA,
@@ -26,11 +29,11 @@ from explorer.models.shared.released_shapes import (
     words,
 )
 
+CODEC: dict[str, Any] = {"half": False, "exact": True}
+
 
 @dataclass(frozen=True)
 class Family:
-CODEC: dict[str, Any] = {"half": False, "exact": True}
-
     """The networks of one family, and the side in pixels of its images."""
 
     side: int
@@ -171,6 +174,31 @@ def _ip_adapter_sdxl() -> Family:
     )
 
 
+def _flux_ip_adapter() -> Family:
+    inputs = {
+        "hidden_states": (4096, 64),
+        "encoder_hidden_states": (512, 4096),
+        "pooled_projections": (768,),
+        "timestep": (),
+        "guidance": (),
+        "img_ids": (4096, 3),
+        "txt_ids": (512, 3),
+        "joint_attention_kwargs": {"ip_adapter_image_embeds": [(1, 768)]},
+    }
+    kind = "FluxTransformer2DModel"
+    return Family(
+        1024,
+        (
+            image_tower("L"),
+            text_tower("L"),
+            text_tower("L", "text encoder", layers=12, stored=2),
+            Network("T5", "T5EncoderModel", T5_XXL, {"tokens": (512,)}, stored=2),
+            Network("transformer", kind, FLUX, inputs, stored=2, sides=2, calls=25, adapter=768),
+            autoencoder(FLUX_VAE, 1024, stored=2),
+        ),
+    )
+
+
 FAMILIES: dict[str, Callable[[], Family]] = {  # names of MODELS
     "kandinsky-2.2": _kandinsky_2_2,
     "kandinsky-2.1": _kandinsky_2_1,
@@ -181,4 +209,5 @@ FAMILIES: dict[str, Callable[[], Family]] = {  # names of MODELS
     "stable-unclip-small": lambda: _stable_unclip("L"),
     "ip-adapter-sd15": _ip_adapter,
     "ip-adapter-sdxl": _ip_adapter_sdxl,
+    "flux-ip-adapter": _flux_ip_adapter,
 }

@@ -84,7 +84,10 @@ SHORT_NAMES = {
         18,
         "Apache-2.0",
         "timm/vit_large_patch14_clip_224.openai",
-        ("kandinsky-2.1", "karlo", "stable-unclip-small", "stable-cascade", "sd-image-variations"),
+        (
+            *("kandinsky-2.1", "karlo", "stable-unclip-small", "stable-cascade"),
+            *("sd-image-variations", "flux-ip-adapter"),
+        ),
     ),
     "vit-h-14": ShortName(
         "openclip:ViT-H-14/laion2b_s32b_b79k",
