@@ -191,6 +191,13 @@ def test_a_scheduler_without_a_shift_of_times_is_refused(noise):
         flow.discrete(noise, 4096)
 
 
+def test_loading_says_nothing(folder, points, capfd):
+    """Though its networks lie in several files, which diffusers shows a bar for."""
+    decoder = load("flux-ip-adapter", source=folder, device="cpu").decoder
+    next(decoder.with_options(image_size=SIZE).decode(points[0], Settings(steps=2)))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_networks_run_in_bfloat16(folder, points):
     decoder = load("flux-ip-adapter", source=folder, device="cpu").decoder
     decoder.dtype = "bfloat16"

@@ -15,7 +15,16 @@ from explorer import cli, sampler
 from explorer.device import USABLE
 from explorer.models import MODELS, describe, load
 from explorer.models.memory import memory_of, recorded_plans
-from explorer.models.plan import CLASSES, WAYS, fit, on_cpu, parts_of, peak_of
+from explorer.models.plan import (
+    CLASSES,
+    WAYS,
+    fit,
+    on_cpu,
+    parts_of,
+    peak_of,
+    quantized,
+    smallest_class,
+)
 from explorer.models.shared.hub import releases_of
 from explorer.models.shared.released_networks import FAMILIES
 
@@ -36,12 +45,13 @@ def test_the_networks_add_up_to_the_sizes_of_the_repositories(name):
 
 def test_what_is_shown_is_what_is_planned(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    from decoder_memory import PAGE, gpu_table, parts_table, record
+    from decoder_memory import PAGE, gpu_table, int8_table, parts_table, record
 
     plans = {name: parts_of(name) for name in FAMILIES}
     assert recorded_plans() == {name: record(parts) for name, parts in plans.items()}
     page = PAGE.read_text()
     assert gpu_table(plans) in page
+    assert int8_table(plans) in page
     assert parts_table(plans) in page
     del sys.modules["decoder_memory"]
 
@@ -61,7 +71,25 @@ def test_less_memory_takes_less_at_once_and_more_never_hurts():
 def test_every_family_decodes_on_a_card_of_8_gb():
     ways = {name: fit(parts_of(name), CLASSES["8 GB"]).way for name in FAMILIES}
     assert ways.pop("stable-cascade") == "layer by layer"  # stage C alone has 7.2 GB
+    assert ways.pop("flux-ip-adapter") == "layer by layer"  # its transformer has 24.8 GB
     assert set(ways.values()) == {"all at once", "in turn"}
+
+
+def test_int8_takes_less_of_the_networks_that_it_may_store_so():
+    for name in FAMILIES:
+        exact = parts_of(name)
+        for before, after in zip(exact, quantized(exact), strict=True):
+            same = before.name in ("image tower", "text tower", "words", "prior", "autoencoder")
+            assert (after.weights == before.weights) == (same or before.name == "compressor")
+    smallest = {
+        name: (smallest_class(parts_of(name)), smallest_class(quantized(parts_of(name))))
+        for name in ("stable-cascade", "flux-ip-adapter")
+    }
+    assert smallest == {
+        "stable-cascade": ("12 GB", "8 GB"),
+        "flux-ip-adapter": ("over 24 GB", "24 GB"),
+    }
+    assert "or 8 GB with --weights int8" in memory_of("stable-cascade")
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -80,8 +80,7 @@ def app(
 
     trust_folders(trust)
     if library:
-        kept = Library.open(library)  # its damage is said now, before the server starts
-        check_named(kept.model, f"The library {library}")
+        check_named(Library.open(library).model, f"The library {library}")  # damage is told now
     shown = str(library.absolute()) if library else ""
     given = AppConfig(shown, decoder, prior, memory=memory or "", weights=weights or "")
 

@@ -120,15 +120,13 @@ def load(
 
     Args:
         device: a torch device; "auto" takes CUDA, else Apple's MPS, else the CPU.
-        memory: what networks may take of it, such as "8GB" or bytes; see `Device`.
-        weights: "int8" or "fp8" stores those of the decoder's linear layers in 8 bits.
+        memory, weights: as "8GB" or bytes, and "int8" or "fp8" for the decoder; see `Device`.
         source: a folder of weights, instead of a variant.
         decoder: replaces the model's own: a decoder, a folder that `unclip train` wrote, or
             another model's name; `prior` likewise. A bridge brings its prior where there is none.
 
     Raises:
-        QueryError, UnknownModel: `memory` or `weights` is not right, or no model has that name.
-        WeightsMissing, SpaceMismatch: weights cannot be had, or a part is of another space.
+        QueryError, UnknownModel, WeightsMissing, SpaceMismatch: an argument cannot be used.
 
     >>> load("pocket", device="cpu").space.dimension
     256

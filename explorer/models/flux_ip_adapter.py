@@ -243,7 +243,8 @@ class FluxIpAdapter(LatentDecoder):
         def load() -> Any:
             return self._load(part, dtype)
 
-        return placed(self.on, None, folder, dtype, load, mark, exact=part == "vae")
+        more = (self._adapter,) if mark else ()
+        return placed(self.on, None, folder, dtype, load, mark, exact=part == "vae", more=more)
 
     def _load(self, part: str, dtype: str) -> Any:
         """Load a network into main memory, the transformer with its adapter."""
@@ -263,12 +264,13 @@ class FluxIpAdapter(LatentDecoder):
                     network._load_ip_adapter_weights(
                         [_read_adapter(self._adapter)], low_cpu_mem_usage=False
                     )
+                    network.to(network.dtype)
             except (KeyError, RuntimeError) as error:
                 raise WeightsMissing(
                     f"{self._adapter} is not an adapter for the transformer in {self._folder}: its "
                     "layers differ. Use it with the base that it was trained for."
                 ) from error
-            layers = network.to(network.dtype).attn_processors.values()
+            layers = network.attn_processors.values()
             network.of_adapter = [layer for layer in layers if hasattr(layer, "to_k_ip")]
         return network
 

@@ -5,7 +5,7 @@ It works with any class of diffusers or transformers that has `from_pretrained`.
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any
@@ -84,6 +84,7 @@ def placed(
     mark: str = "",
     *,
     exact: bool = False,
+    more: Sequence[FilePath] = (),
 ) -> Any:
     """Return a network of a checkpoint on a device, loaded when it is first used.
 
@@ -91,16 +92,17 @@ def placed(
         load: loads it into main memory, where `load_part` is not enough.
         mark: tells it from another network that is loaded from the same folder.
         exact: its weights are never quantized, as those of an encoder or an autoencoder.
+        more: further files of its weights, as of an adapter.
     """
     return on.network(
         f"{folder} {dtype} {mark}",
         load or (lambda: load_part(kind, folder, "cpu", dtype)),
-        size=lambda: stored_bytes(folder, dtype),
+        size=lambda: stored_bytes(folder, dtype, more),
         exact=exact,
     )
 
 
-def stored_bytes(folder: FilePath, dtype: str) -> int:
+def stored_bytes(folder: FilePath, dtype: str, more: Sequence[FilePath] = ()) -> int:
     """Return the bytes that a folder's network takes once it is loaded, without loading it.
 
     0 where the files cannot be read: loading them says why.
@@ -110,7 +112,7 @@ def stored_bytes(folder: FilePath, dtype: str) -> int:
 
     size, half = 0, _variant(folder)
     try:
-        for file in folder.glob("*.safetensors"):
+        for file in (*folder.glob("*.safetensors"), *more):
             if half or not HALF.search(file.name):
                 with safe_open(file, "np") as tensors:
                     names = tensors.keys()
@@ -153,19 +155,19 @@ def _variant(folder: FilePath) -> str | None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Disable the progress bars of transformers, and the logs of both libraries."""
+    """Disable the progress bars and the logs of diffusers and transformers."""
     import diffusers.utils.logging as of_diffusers
     import transformers.utils.logging as of_transformers
 
-    bars = of_transformers.is_progress_bar_enabled()
-    levels = [(log, log.get_verbosity()) for log in (of_diffusers, of_transformers)]
-    of_transformers.disable_progress_bar()
-    for log, _ in levels:
+    both: tuple[Any, ...] = of_diffusers, of_transformers
+    before = [(log, log.get_verbosity(), log.is_progress_bar_enabled()) for log in both]
+    for log in both:
+        log.disable_progress_bar()
         log.set_verbosity_error()
     try:
         yield
     finally:
-        for log, level in levels:
+        for log, level, bars in before:
             log.set_verbosity(level)
-        if bars:
-            of_transformers.enable_progress_bar()
+            if bars:
+                log.enable_progress_bar()

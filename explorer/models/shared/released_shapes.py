@@ -80,7 +80,7 @@ def text_tower(size: str, part: str = "text tower", layers: int = 0, stored: int
 def words(size: str) -> Network:
     """Return open_clip's model, which embeds words where a release has no text tower."""
     name = f"ViT-{size}-14"
-    more = {"stored": 0, "half": False, "exact": True}
+    more: dict[str, Any] = {"stored": 0, "half": False, "exact": True}
     return Network("words", "open_clip", {"name": name}, {"tokens": (77,)}, "encode_text", **more)
 
 
@@ -232,5 +232,5 @@ def autoencoder(config: dict[str, Any], side: int, stored: int = 4) -> Network:
     """Return an autoencoder, which runs in float32, for images of `side` pixels."""
     kind = "VQModel" if config is MOVQ else "AutoencoderKL"
     shape = {"latents": (config["latent_channels"], side // 8, side // 8)}
-    more = {"stored": stored, "half": False, "exact": True}
+    more: dict[str, Any] = {"stored": stored, "half": False, "exact": True}
     return Network("autoencoder", kind, config, shape, "decode", **more)

@@ -81,10 +81,12 @@ class StableDiffusion(LatentDecoder):
         return tokens.input_ids.to(self.device)
 
     def _network(self, part: str) -> Any:
-        mark = " ".join(map(str, self._weight_files())) if part == "unet" else ""
+        files = self._weight_files() if part == "unet" else ()
         folder, dtype = self._folder / part, self._precision(part)
         return placed(
-            self.on, None, folder, dtype, lambda: self._load(part), mark, exact=part == "vae"
+            *(self.on, None, folder, dtype, lambda: self._load(part), " ".join(map(str, files))),
+            exact=part == "vae",
+            more=files[1:],
         )
 
     def _precision(self, part: str) -> str:
