@@ -39,14 +39,15 @@ def weight_bytes(module: "torch.nn.Module") -> int:
     return sum(map(tensor_bytes, tensors.values()))
 
 
-def tensor_bytes(tensor: "torch.Tensor") -> int:
+def tensor_bytes(tensor: Any) -> int:
     """Return the bytes of a tensor's storage; of a quantized one, of what it consists of."""
     from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
     if is_traceable_wrapper_subclass(tensor):
         names, _ = tensor.__tensor_flatten__()
         return sum(tensor_bytes(getattr(tensor, name)) for name in names)
-    return tensor.untyped_storage().nbytes()
+    size: int = tensor.untyped_storage().nbytes()
+    return size
 
 
 def outline(module: "torch.nn.Module") -> "torch.nn.Module":
