@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from explorer import edits
-from explorer.app import copying, outputs, state
+from explorer.app import copying, outputs, retrieved, state
 from explorer.app.inputs import WORDS, Input, ask
 from explorer.app.pages.frames import (
     Timing,
@@ -14,11 +14,13 @@ from explorer.app.pages.frames import (
     example,
     offer,
     path_fields,
+    retrieval_fields,
     strip,
 )
 from explorer.app.server.decoding import decoded, planned
 from explorer.app.widgets.scrub import scrub
 from explorer.rendering import Rendering, decoder_of
+from explorer.retrieval import Retrieval
 from explorer.settings import Settings
 
 PREVIEW_FRAMES = 17  # places of the slider that are decoded roughly beforehand
@@ -80,12 +82,44 @@ def page() -> None:
         before = st.text_input("Current caption", key="diff_from", bind="query-params",
                                help="Without one, it rotates to the target alone.")  # fmt: skip
         after = st.text_input("Target caption", key="diff_to", bind="query-params")
-        timing, settings = path_fields("diff", 12, NOISES)
+        decodes = retrieved.decodes()
+        timing, settings = path_fields("diff", 12, NOISES) if decodes else retrieval_fields("diff")
+        turn = FRACTION if decodes else _turn_field()
     with right:
-        if start and after.strip():
+        if start and after.strip() and not decodes:
+            change = Change(start, before.strip() or None, after.strip(), timing, settings)
+            _retrieve(change, turn)
+        elif start and after.strip():
             _show(Change(start, before.strip() or None, after.strip(), timing, settings))
         else:
             example("Choose an image or words to start from, and type a target caption.", EXAMPLE)
+
+
+def _turn_field() -> float:
+    return st.slider("Fraction of the angle", 0.0, 1.0, FRACTION, 0.01, key="diff_turn",
+                     bind="query-params")  # fmt: skip
+
+
+def _retrieve(change: Change, fraction: float) -> None:
+    """Show the real images along the change."""
+    timing, before = change.timing, change.before
+    images = retrieved.found(
+        lambda: Retrieval.text_diff(
+            state.library(), change.start.query, before=before, after=change.after,
+            fraction=fraction, count=timing.frames, fps=timing.fps,
+            encoder=state.model().encoder,
+        ),
+        change,
+        fraction,
+    )  # fmt: skip
+    if images is None:
+        return
+    python = copying.retrieve("text_diff", change.start.text, before=before, after=change.after,
+                              fraction=fraction, count=timing.frames, fps=timing.fps)  # fmt: skip
+    words = ["--from", before] if before else []
+    command = ["unclip", "diff", change.start.text, *words, "--to", change.after]
+    command += ["--fraction", str(fraction), *timing.options()]
+    retrieved.show(images, "diff", python, command, [change.start])
 
 
 def _show(change: Change) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
-from explorer.app import copying, outputs, state
+from explorer.app import copying, outputs, retrieved, state
 from explorer.app.inputs import Input
 from explorer.app.server.decoding import embedded
 from explorer.metrics import steadiness
@@ -26,6 +26,10 @@ class Timing:
 
     frames: int
     fps: int
+
+    def options(self) -> list[str]:
+        """Return the same as words of a command."""
+        return ["--frames", str(self.frames), "--fps", str(self.fps)]
 
 
 def path_fields(key: str, frames: int, noises: tuple[str, str]) -> tuple[Timing, Settings]:
@@ -45,10 +49,14 @@ def path_fields(key: str, frames: int, noises: tuple[str, str]) -> tuple[Timing,
     return Timing(count, fps), choice
 
 
+def retrieval_fields(key: str) -> tuple[Timing, Settings]:
+    """Show the fields of a path of real images, which has no noise and no seed."""
+    return Timing(*retrieved.fields(key)), Settings()
+
+
 def command_options(timing: Timing, settings: Settings) -> list[str]:
     """Return the same as words of a command."""
-    named = {"--frames": timing.frames, "--fps": timing.fps, "--seed": settings.seed}
-    options = [word for name, value in named.items() for word in (name, str(value))]
+    options = [*timing.options(), "--seed", str(settings.seed)]
     return [*options, "--noise-from", "seed"] if settings.noise == "seed" else options
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from explorer import edits
-from explorer.app import copying, outputs, state
+from explorer.app import copying, outputs, retrieved, state
 from explorer.app.inputs import Input, ask, take
 from explorer.app.server.decoding import decoded, planned
 from explorer.library import Hits
@@ -47,7 +47,9 @@ def page() -> None:
             least = st.slider("Lowest score", -1.0, 1.0, -1.0, 0.01, key="least",
                               bind="query-params")  # fmt: skip
             where = _filters()
-        drawing = st.toggle("Decode this query", key="decode", bind="query-params")
+        drawing = retrieved.decodes() and st.toggle(
+            "Decode this query", key="decode", bind="query-params"
+        )
     with right:
         if not terms:
             st.info("Type words, or choose an image. A weight below zero subtracts.")
