@@ -4,11 +4,13 @@ What a person types is words, never a file of the server: `Query.parse` is not a
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from explorer.app import outputs, state
 from explorer.app.server.uploads import kept, uploaded
@@ -79,6 +81,21 @@ def take(key: str, row: int | None) -> None:
         st.query_params.pop(f"{key}_row", None)
     else:
         st.query_params[f"{key}_row"] = str(row)
+
+
+def fill(values: Mapping[str, object]) -> None:
+    """Put values into fields, and so into the address; for callbacks.
+
+    Streamlit writes a field's value into the address only if the field was there before; a field
+    that appears reads its value from the address.
+    """
+    for name, value in values.items():
+        try:
+            st.query_params[name] = KINDS.get(str(value), str(value))
+        except StreamlitAPIException:  # the field is there, and the address follows it
+            st.session_state[name] = value
+        else:
+            st.session_state.pop(name, None)
 
 
 def _of_library(label: str, key: str) -> Input | None:

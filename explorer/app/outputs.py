@@ -103,16 +103,21 @@ def found(
     *,
     width: int = TILE,
     key: str = "hits",
+    since: int = 0,
+    opens: Callable[[int], None] | None = None,
 ) -> None:
     """Show the images that a search found, with their scores.
 
     Args:
         action: what stands on a button under each, and what it calls with the row.
         key: tells the buttons of several such grids on a page apart.
+        since: how many of them stand on pages before.
+        opens: what a further button calls with the row.
     """
     with st.container(horizontal=True):
         gone = hits.missing.tolist()
-        for row, score, missing in zip(map(int, hits.rows), hits.scores, gone, strict=True):
+        each = list(zip(map(int, hits.rows), hits.scores, gone, strict=True))[since:]
+        for row, score, missing in each:
             text = state.caption(row)
             with st.container(width=width):
                 show(state.thumbnail(row), f"{score:.2f} {text}", width=width)
@@ -120,6 +125,9 @@ def found(
                     st.button(action[0], key=f"{key}-{row}", on_click=action[1], args=(row,),
                               disabled=missing, type="tertiary",
                               help=f"{action[0]}: {escaped(text)}")  # fmt: skip
+                if opens is not None:
+                    st.button("Open", key=f"{key}-open-{row}", on_click=opens, args=(row,),
+                              type="tertiary", help=f"Open: {escaped(text)}")  # fmt: skip
 
 
 def offer(

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float, Int
 
-from explorer.app import copying, outputs, retrieved, state
+from explorer.app import copying, examples, outputs, retrieved, state
 from explorer.app.inputs import Input, ask
 from explorer.app.map.scatter import Mark, Scene, scatter
 from explorer.app.pages.frames import example
@@ -26,12 +26,6 @@ GRID_SIDE = 5  # images along each side
 LARGE, SMALL = 260, 110  # pixels
 NEIGHBOURS = 6
 PLACE = "axes_at"  # in the address
-EXAMPLE = {
-    "axes_x0": "a sad face",
-    "axes_x1": "a happy face",
-    "axes_y0": "a person",
-    "axes_y1": "an animal",
-}
 Places = Float[np.ndarray, "N 2"]
 
 
@@ -51,7 +45,7 @@ def page() -> None:
     with st.container(horizontal=True):
         x, y = _words("x", "left", "right"), _words("y", "below", "above")
     if not (x[1] and y[1] and len(state.library())):
-        example("Type words for each axis: what stands at its two ends.", EXAMPLE)
+        example("Type words for each axis: what stands at its two ends.", _example)
         return
     axes, xy = _measured(state.library(), x, y, state.library().cache_key)
     place = _place(xy)
@@ -71,6 +65,11 @@ def page() -> None:
         if base is None:
             return
         _decode(axes, base, places, read)
+
+
+def _example() -> dict[str, object]:
+    words = [text for text, _ in examples.phrases(4)]
+    return dict(zip(("axes_x0", "axes_x1", "axes_y0", "axes_y1"), words, strict=False))
 
 
 def _words(axis: str, low: str, high: str) -> Words:

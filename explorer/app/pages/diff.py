@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from explorer import edits
-from explorer.app import copying, outputs, retrieved, state
-from explorer.app.inputs import WORDS, Input, ask
+from explorer.app import copying, examples, outputs, retrieved, state
+from explorer.app.inputs import Input, ask
 from explorer.app.pages.frames import (
     Timing,
     command_options,
@@ -27,12 +27,6 @@ PREVIEW_FRAMES = 17  # places of the slider that are decoded roughly beforehand
 PREVIEW_STEPS = 4
 FRACTION = 0.5  # of the angle to the target caption, at first
 NOISES = ("The first frame is the image itself.", "Drawn from the seed.")
-EXAMPLE = {
-    "diff_kind": WORDS,
-    "diff": "cat face",
-    "diff_from": "cat face",
-    "diff_to": "dog face",
-}
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,13 @@ def page() -> None:
         elif start and after.strip():
             _show(Change(start, before.strip() or None, after.strip(), timing, settings))
         else:
-            example("Choose an image or words to start from, and type a target caption.", EXAMPLE)
+            example("Choose an image or words to start from, and type a target caption.", _example)
+
+
+def _example() -> dict[str, object]:
+    first, second = examples.pair()
+    words = {"diff_from": first[0], "diff_to": second[0]}
+    return examples.start("diff", first) | words
 
 
 def _turn_field() -> float:

@@ -2,7 +2,7 @@
 and the files to take away.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import streamlit as st
 from jaxtyping import Float
 
 from explorer.app import copying, outputs, retrieved, state
-from explorer.app.inputs import Input
+from explorer.app.inputs import Input, fill
 from explorer.app.server.decoding import embedded
 from explorer.metrics import steadiness
 from explorer.rendering import NEIGHBOURS, STRIP_COLUMNS, Rendering
@@ -60,10 +60,11 @@ def command_options(timing: Timing, settings: Settings) -> list[str]:
     return [*options, "--noise-from", "seed"] if settings.noise == "seed" else options
 
 
-def example(text: str, values: Mapping[str, object]) -> None:
-    """Say what a page waits for, with a button that fills its fields."""
+def example(text: str, values: Callable[[], Mapping[str, object]]) -> None:
+    """Say what a page waits for, with a button that fills its fields by what fits the library."""
     st.info(text)
-    st.button("Show an example", on_click=st.session_state.update, args=(values,))
+    if len(state.library()) > 1:
+        st.button("Show an example", on_click=lambda: fill(values()))
 
 
 def strip(rendering: Rendering) -> None:

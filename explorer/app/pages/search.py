@@ -8,12 +8,13 @@ import numpy as np
 import streamlit as st
 
 from explorer import edits
-from explorer.app import copying, outputs, retrieved, state
-from explorer.app.inputs import Input, ask, take
+from explorer.app import copying, examples, outputs, retrieved, state
+from explorer.app.inputs import Input, ask, fill, take
+from explorer.app.pages import hit
 from explorer.app.server.decoding import decoded, planned
 from explorer.library import Hits
 from explorer.library.searching import MinScore
-from explorer.query import Query
+from explorer.query import Query, Term, words_of
 from explorer.settings import Settings
 
 MAX_TERMS = 5
@@ -52,13 +53,25 @@ def page() -> None:
         )
     with right:
         if not terms:
-            st.info("Type words, or choose an image. A weight below zero subtracts.")
+            _examples()
             return
         above = st.container()
         _results(terms, count, least, where, auto)
         if drawing:  # last, since it takes longest
             with above:
                 _decode(terms)
+
+
+def _examples() -> None:
+    """Say what can be typed, with queries that this library has images for."""
+    st.info("Type words, or choose an image: `cat - night` subtracts, `2:cat + sun` adds.")
+    found = [text for text, _ in examples.phrases(4)] if len(state.library()) else []
+    if len(found) < 2:
+        return
+    st.caption("For example")
+    with st.container(horizontal=True):
+        for text in (*found, f"{found[0]} - {found[1]}"):
+            st.button(text, key=f"example-{text}", on_click=fill, args=({"q0": text},))
 
 
 def query_of(terms: Terms) -> Query:
@@ -77,8 +90,22 @@ def _terms() -> list[tuple[Input, float]]:
         weight = st.slider(f"Weight of term {i + 1}", -2.0, 2.0, 1.0, 0.25, key=f"w{i}",
                            bind="query-params")  # fmt: skip
         if weight:
-            terms.append((asked, weight))
+            terms += _signed(asked, weight)
+    if terms:
+        avoid = st.text_input("Text to avoid", key="avoid", bind="query-params",
+                              placeholder="words").strip()  # fmt: skip
+        terms += _signed(Input(Term(avoid), avoid), -1.0) if avoid else []
     return terms
+
+
+def _signed(asked: Input, weight: float) -> list[tuple[Input, float]]:
+    """Read what was typed as a query: `- red heart` subtracts, `2:cat` counts twice."""
+    if asked.term.is_image:
+        return [(asked, weight)]
+    return [
+        (Input(replace(term, weight=1.0), term.text), weight * term.weight)
+        for term in words_of(asked.term.text)
+    ]
 
 
 def _filters() -> dict[str, list[Any]]:
@@ -102,15 +129,21 @@ def _results(
     point = query.points(state.model().encoder)
     lowest: MinScore = "auto" if auto else None
     ranked = library.search(point, max(HISTOGRAM_HITS, count), where=where, min_score=lowest)
-    k = min(count, int((ranked.scores >= least).sum()))
+    enough = int((ranked.scores >= least).sum())
+    page = _page_number(-(-enough // count))
+    k = min(page * count, enough)
     if not k:
         st.info(NO_MATCH if auto and not ranked.matching else NONE_SCORES)
         return
     if ranked.verdict:
         shown = f"; the best {k:,} are shown" if k < (ranked.matching or 0) else ""
+        shown = f"; {(page - 1) * count + 1:,} to {k:,} are shown" if page > 1 else shown
         st.caption(f"{ranked.verdict[0].upper()}{ranked.verdict[1:]}{shown}.")
     hits = library.search(point, k, where=where, min_score=lowest)
-    outputs.found(hits, ("More like this", _more))
+    first = (page - 1) * count
+    outputs.found(hits, ("More like this", _more), since=first, opens=hit.open_row)
+    _turn_pages(page, -(-enough // count))
+    hit.show_opened()
     _offer_hits(terms, hits, where, auto)
     with st.expander("Scores and table", key="scores", bind="query-params") as details:
         if details.open:
@@ -118,13 +151,32 @@ def _results(
             st.dataframe(list(hits), hide_index=True)
 
 
+def _page_number(last: int) -> int:
+    """Read the page of results from the address; the last one where there are fewer."""
+    text = st.query_params.get("page", "1")
+    return min(max(1, int(text)), max(1, last)) if text.isdecimal() else 1
+
+
+def _turn_pages(page: int, last: int) -> None:
+    if last < 2:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Previous", disabled=page == 1, on_click=_go_to, args=(page - 1,))
+        st.button("Next", disabled=page == last, on_click=_go_to, args=(page + 1,))
+        st.caption(f"Page {page:,} of {last:,}")
+
+
+def _go_to(page: int) -> None:
+    st.query_params["page"] = str(page)
+
+
 def _more(row: int) -> None:
     """Look for one image of the library alone; runs before the next script."""
     take("q0", row)
-    st.session_state["w0"] = 1.0
+    st.query_params.pop("page", None)
+    st.session_state.update({"w0": 1.0, "avoid": ""})
     for i in range(1, MAX_TERMS):
-        st.session_state[f"q{i}"] = ""
-        st.session_state[f"q{i}_kind"] = "words"
+        st.session_state.update({f"q{i}": "", f"q{i}_kind": "words"})
 
 
 def _histogram(scores: np.ndarray, least: float) -> None:

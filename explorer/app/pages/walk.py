@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from explorer import edits
-from explorer.app import copying, retrieved, state
-from explorer.app.inputs import WORDS, Input, ask
+from explorer.app import copying, examples, retrieved, state
+from explorer.app.inputs import Input, ask
 from explorer.app.pages.frames import (
     Timing,
     command_options,
@@ -29,12 +29,6 @@ NOISES = (
     "Interpolated as the points are: the ends are the images themselves.",
     "Drawn from the seed.",
 )
-EXAMPLE = {
-    "walk_0_kind": WORDS,
-    "walk_0": "cat face",
-    "walk_1_kind": WORDS,
-    "walk_1": "dog face",
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,12 @@ def page() -> None:
         elif len(keyframes) > 1:
             _show(walk, even)
         else:
-            example("A walk needs two keyframes or more.", EXAMPLE)
+            example("A walk needs two keyframes or more.", _example)
+
+
+def _example() -> dict[str, object]:
+    first, second = examples.pair()
+    return examples.start("walk_0", first) | examples.start("walk_1", second)
 
 
 def _keyframes() -> list[Input]:
