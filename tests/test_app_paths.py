@@ -51,6 +51,8 @@ def test_a_diff_shows_its_frames_with_real_images_under_each(open_):
 def test_a_turn_that_makes_no_sense_is_half_of_the_way(monkeypatch, emoji, turn):
     offers = offered(monkeypatch, "diff", emoji, **DIFF, diff_turn=turn)
     assert "fraction" not in offers["diff.mp4"][1]["python"]
+    said = open_page(monkeypatch, "diff", emoji, **DIFF, diff_turn=turn).warning
+    assert any("from 0 to 1" in each.value for each in said)
 
 
 @pytest.mark.parametrize(

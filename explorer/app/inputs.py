@@ -106,6 +106,8 @@ def _of_library(label: str, key: str) -> Input | None:
         outputs.show(state.thumbnail(row), state.caption(row))
         st.button("Choose another", key=f"{key}_other", on_click=take, args=(key, None))
         return of_row(row)
+    if chosen:
+        outputs.unknown(f"{key}_row", chosen, f"the number of an image, below {len(shown):,}")
     words = st.text_input(f"{label}: search words", key=f"{key}_find", bind="query-params",
                           label_visibility="collapsed", placeholder="search words")  # fmt: skip
     if words.strip():

@@ -68,6 +68,12 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
     return calm
 
 
+def unknown(name: str, value: str, right: str) -> None:
+    """Say that a value in the address is not used, and what would be right."""
+    st.warning(f"The address says {escaped(f'{name}={value}')}, which is not used: "
+               f"{escaped(name)} is {escaped(right)}.")  # fmt: skip
+
+
 def _warn(top: "DeltaGenerator", notes: Sequence[str]) -> None:
     """Show in `top` what is damaged, then what else was noted."""
     damage: list[str] = []
@@ -135,7 +141,7 @@ def offer(
     write: Callable[[FilePath], object] | None,
     *,
     python: str,
-    command: Sequence[str],
+    command: Sequence[str] = (),
     note: str = "",
 ) -> None:
     """Offer a download, and the same as Python and as a command.
@@ -144,7 +150,7 @@ def offer(
         name: the file; its suffix selects the format.
         write: writes it, with its recipe, when it is asked for; None: there is nothing to download.
         python: lines that make the same.
-        command: words of a command line that makes the same.
+        command: words of a command line that makes the same; none where no command does.
         note: what the person has to do first.
     """
     with st.container(horizontal=True):
@@ -154,8 +160,9 @@ def offer(
                                key=f"download-{name}", on_click="ignore")  # fmt: skip
         with st.popover("Copy as Python"):
             st.code(python, "python")
-        with st.popover("Copy as command"):
-            st.code(shlex.join(command), "bash", wrap_lines=True)
+        if command:
+            with st.popover("Copy as command"):
+                st.code(shlex.join(command), "bash", wrap_lines=True)
     if note:
         st.caption(note)
 

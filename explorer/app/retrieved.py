@@ -12,6 +12,8 @@ from explorer.app.inputs import Input
 from explorer.app.server.decoding import computed
 from explorer.app.widgets.scrub import scrub
 from explorer.models.shared.short_names import ways_to_decode
+from explorer.path import Path
+from explorer.points import Points
 from explorer.retrieval import COUNT, FPS, Retrieval
 
 FORMATS = ("MP4", "GIF", "WebP", "PNG")
@@ -64,16 +66,36 @@ def found(find: Callable[[], Retrieval], *asked: object) -> Retrieval | None:
     return computed(find, "retrieval", state.library().cache_key, *asked, doing="Searching")
 
 
+def along(points: Points, key: str, python: str, before: Sequence[str]) -> None:
+    """Show the real images on the great circles through points, such as a path on the map.
+
+    Args:
+        key: as for `show`.
+        python, before: what gives the points from `library`.
+    """
+    path = Path.through(points)
+    images = found(lambda: Retrieval.along(state.library(), path), points.vectors.tobytes())
+    if images is not None:
+        call = f"ex.Retrieval.along(library, ex.Path.through({python}))"
+        show(images, key, call, before=before)
+
+
 def show(
-    images: Retrieval, key: str, python: str, command: Sequence[str], inputs: Sequence[Input] = ()
+    images: Retrieval,
+    key: str,
+    python: str,
+    command: Sequence[str] = (),
+    inputs: Sequence[Input] = (),
+    before: Sequence[str] = (),
 ) -> None:
     """Show real images along a path as a slider, a strip, a video and a table; offer the files.
 
     Args:
         key: of the widgets; also the name of the files.
         python: the call that makes `images` from `library`.
-        command: words of the command, without library and file.
+        command: words of the command, without library and file; none where there is none.
         inputs: what the path starts from and leads through.
+        before: lines of Python that `python` needs.
     """
     say_what_decodes()
     scrub(_frames(images), "Along the path", key=f"{key}_scrub")
@@ -85,7 +107,7 @@ def show(
     with table:
         shown = images.to_pandas()[[*TABLE_COLUMNS, *state.library().columns]]
         st.dataframe(shown, hide_index=True)
-    _offer(images, key, python, command, inputs)
+    _offer(images, key, [*before, f"images = {python}"], command, inputs)
 
 
 def tiles(images: Retrieval) -> None:
@@ -98,18 +120,23 @@ def tiles(images: Retrieval) -> None:
 
 
 def _offer(
-    images: Retrieval, key: str, python: str, command: Sequence[str], inputs: Sequence[Input]
+    images: Retrieval,
+    key: str,
+    python: Sequence[str],
+    command: Sequence[str],
+    inputs: Sequence[Input],
 ) -> None:
     kind = st.segmented_control("File format", FORMATS, default=FORMATS[0], required=True,
                                 key=f"{key}_as", bind="query-params",
                                 help="PNG is the strip.")  # fmt: skip
     name = f"{key}.{kind.lower()}"
-    lines = ["import explorer as ex", copying.library_line(), f"images = {python}"]
+    lines = ["import explorer as ex", copying.library_line(), *python]
+    where = ["--library", str(state.library().folder), "-o", name]
     outputs.offer(
         name,
         images.save,
         python="\n".join([*lines, f"images.save({name!r})"]),
-        command=[*command, "--library", str(state.library().folder), "-o", name],
+        command=[*command, *where] if command else [],
         note=" ".join(dict.fromkeys(each.note for each in inputs if each.note)),
     )
 

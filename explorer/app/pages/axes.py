@@ -1,6 +1,7 @@
 """Concept axes: the library measured along two text diffs, and any place on them decoded."""
 
 import functools
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,12 +91,14 @@ def _measured(_library: Library, x: Words, y: Words, key: str) -> tuple[Axes, Pl
 
 def _place(xy: Places) -> Float[np.ndarray, "2"]:
     """Return where the address points to; the middle of the images where it makes no sense."""
-    try:
-        place = np.array([float(part) for part in st.query_params.get(PLACE, "").split(",")])
-    except ValueError:
-        place = np.zeros(0)
-    fits = place.shape == (2,) and (np.abs(place) <= 1).all()
-    return place if fits else np.median(xy, axis=0).round(4)
+    text, middle = st.query_params.get(PLACE, ""), np.median(xy, axis=0).round(4)
+    with suppress(ValueError):
+        place = np.array([float(part) for part in text.split(",")])
+        if place.shape == (2,) and (np.abs(place) <= 1).all():
+            return place
+    if text:
+        outputs.unknown(PLACE, text, "two numbers from -1 to 1, with a comma between them")
+    return middle
 
 
 def _spread(xy: Places) -> Places:

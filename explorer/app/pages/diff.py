@@ -1,5 +1,6 @@
 """Text diff: an image changed by words, as far as a slider says."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -175,11 +176,12 @@ def _slide(whole: Rendering, last: Rendering, fraction: float) -> Rendering | No
 
 def _fraction() -> float:
     """Read from the address how far to rotate, as a part of the whole angle."""
-    try:
-        fraction = float(st.query_params.get("diff_turn", FRACTION))
-    except ValueError:
-        return FRACTION
-    return fraction if 0 <= fraction <= 1 else FRACTION
+    text = st.query_params.get("diff_turn", str(FRACTION))
+    with suppress(ValueError):
+        if 0 <= (fraction := float(text)) <= 1:
+            return fraction
+    outputs.unknown("diff_turn", text, "a number from 0 to 1")
+    return FRACTION
 
 
 def _offer_last(change: Change, last: Rendering, fraction: float) -> None:

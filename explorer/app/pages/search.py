@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from explorer import edits
-from explorer.app import copying, examples, outputs, retrieved, state
+from explorer.app import browsing, copying, examples, outputs, retrieved, state
 from explorer.app.inputs import Input, ask, fill, take
 from explorer.app.pages import hit
 from explorer.app.server.decoding import decoded, planned
@@ -20,7 +20,6 @@ from explorer.settings import Settings
 MAX_TERMS = 5
 BINS = 20
 HISTOGRAM_HITS = 1000  # hits that the histogram counts
-MAX_FILTER_VALUES = 200  # of a column, to choose from
 NO_MATCH = (
     "Nothing here matches, or filters leave it out. To see the nearest images all the same, switch "
     "off “Only what matches”."
@@ -47,7 +46,7 @@ def page() -> None:
             count = st.slider("Number of images", 4, 60, 12, key="k", bind="query-params")
             least = st.slider("Lowest score", -1.0, 1.0, -1.0, 0.01, key="least",
                               bind="query-params")  # fmt: skip
-            where = _filters()
+            where = browsing.filters()
         drawing = retrieved.decodes() and st.toggle(
             "Decode this query", key="decode", bind="query-params"
         )
@@ -108,20 +107,6 @@ def _signed(asked: Input, weight: float) -> list[tuple[Input, float]]:
     ]
 
 
-def _filters() -> dict[str, list[Any]]:
-    """Return the wanted values of columns that the person chooses."""
-    rows, where = state.library().rows, {}
-    columns = st.multiselect("Filter by columns", state.library().columns, key="columns",
-                             bind="query-params")  # fmt: skip
-    for name in columns:
-        values = rows[name].value_counts().index[:MAX_FILTER_VALUES]
-        wanted = st.multiselect(f"… {outputs.escaped(name)} is one of", list(map(str, values)),
-                                key=f"is_{name}", bind="query-params")  # fmt: skip
-        if wanted:
-            where[name] = wanted
-    return where
-
-
 def _results(
     terms: Terms, count: int, least: float, where: dict[str, list[Any]], auto: bool = False
 ) -> None:
@@ -130,7 +115,7 @@ def _results(
     lowest: MinScore = "auto" if auto else None
     ranked = library.search(point, max(HISTOGRAM_HITS, count), where=where, min_score=lowest)
     enough = int((ranked.scores >= least).sum())
-    page = _page_number(-(-enough // count))
+    page = browsing.page_number(-(-enough // count))
     k = min(page * count, enough)
     if not k:
         st.info(NO_MATCH if auto and not ranked.matching else NONE_SCORES)
@@ -142,32 +127,13 @@ def _results(
     hits = library.search(point, k, where=where, min_score=lowest)
     first = (page - 1) * count
     outputs.found(hits, ("More like this", _more), since=first, opens=hit.open_row)
-    _turn_pages(page, -(-enough // count))
+    browsing.turn_pages(page, -(-enough // count))
     hit.show_opened()
     _offer_hits(terms, hits, where, auto)
     with st.expander("Scores and table", key="scores", bind="query-params") as details:
         if details.open:
             _histogram(ranked.scores, least)
             st.dataframe(list(hits), hide_index=True)
-
-
-def _page_number(last: int) -> int:
-    """Read the page of results from the address; the last one where there are fewer."""
-    text = st.query_params.get("page", "1")
-    return min(max(1, int(text)), max(1, last)) if text.isdecimal() else 1
-
-
-def _turn_pages(page: int, last: int) -> None:
-    if last < 2:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Previous", disabled=page == 1, on_click=_go_to, args=(page - 1,))
-        st.button("Next", disabled=page == last, on_click=_go_to, args=(page + 1,))
-        st.caption(f"Page {page:,} of {last:,}")
-
-
-def _go_to(page: int) -> None:
-    st.query_params["page"] = str(page)
 
 
 def _more(row: int) -> None:
