@@ -5,6 +5,7 @@ What a person types is words, never a file of the server: `Query.parse` is not a
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
@@ -86,16 +87,13 @@ def take(key: str, row: int | None) -> None:
 def fill(values: Mapping[str, object]) -> None:
     """Put values into fields, and so into the address; for callbacks.
 
-    Streamlit writes a field's value into the address only if the field was there before; a field
-    that appears reads its value from the address.
+    Streamlit writes a field's value into the address only if the field was there before, so what
+    appears with the next run is written here.
     """
     for name, value in values.items():
-        try:
+        st.session_state[name] = value
+        with suppress(StreamlitAPIException):  # the field is there, and the address follows it
             st.query_params[name] = KINDS.get(str(value), str(value))
-        except StreamlitAPIException:  # the field is there, and the address follows it
-            st.session_state[name] = value
-        else:
-            st.session_state.pop(name, None)
 
 
 def _of_library(label: str, key: str) -> Input | None:

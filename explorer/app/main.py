@@ -19,17 +19,11 @@ PAGES = {  # address → title and function
 DECODING = ("vary",)  # without a decoder, they have nothing to show
 CLOSER = ".stMainBlockContainer { padding-top: 4rem; padding-bottom: 3rem; }"  # less empty space
 
-BACK = """if (!window.unclipBack) {
-  window.unclipBack = true;  // fields do not follow an address that Back brings again
-  window.addEventListener("popstate", () => window.location.reload());
-}"""
-
 
 def run() -> None:
     """Show the page that the address asks for, or the first."""
     st.set_page_config("unclip explorer", layout="wide")
     st.html(f"<style>{CLOSER}</style>")
-    st.html(f"<script>{BACK}</script>", unsafe_allow_javascript=True, width="content")
     first = next(iter(PAGES))
 
     def decodes() -> bool:
