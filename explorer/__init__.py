@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from explorer.regions import name_regions
     from explorer.regions.learnt import library_features
     from explorer.rendering import Rendering
+    from explorer.retrieval import Retrieval
     from explorer.samples import sample_library
     from explorer.settings import Settings
     from explorer.video import write_video
@@ -54,6 +55,7 @@ __all__ = [
     "Projection",
     "Query",
     "Rendering",
+    "Retrieval",
     "Settings",
     "Space",
     "analogy",
@@ -99,6 +101,7 @@ _ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
     "regions": ("name_regions",),
     "regions.learnt": ("library_features",),
     "rendering": ("Rendering",),
+    "retrieval": ("Retrieval",),
     "samples": ("sample_library",),
     "settings": ("Settings",),
     "video": ("write_video",),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from explorer.encoder import Encoder
 from explorer.errors import QueryError
@@ -62,6 +62,26 @@ class Axes:
         """
         self.directions.space.check(points.space)
         return points.unit @ self.directions.unit.T
+
+    @staticmethod
+    def rows_at(
+        xy: Float[np.ndarray, "N 2"], places: Float[np.ndarray, "M 2"]
+    ) -> Int[np.ndarray, " K"]:
+        """Choose for each place another of N points near it, so that all distances are small.
+
+        The sum of the squared distances, each axis in its standard deviation, is the smallest.
+
+        Returns:
+            A row of `xy` for each place, in order; for the first N places if there are more.
+
+        >>> Axes.rows_at(np.array([[0, 0], [1.0, 1]]), np.array([[0.9, 1], [1, 1.1]])).tolist()
+        [0, 1]
+        """
+        from scipy.optimize import linear_sum_assignment
+
+        scale = np.where(np.ptp(xy, axis=0) > 0, xy.std(axis=0), 1)
+        far = (((places[: len(xy), None] - xy[None]) / scale) ** 2).sum(axis=2)
+        return np.asarray(linear_sum_assignment(far)[1])
 
     def at(self, base: Points, xy: Float[np.ndarray, "M 2"]) -> Points:
         """Compute the points with these coordinates that are nearest to a base point.

@@ -127,20 +127,7 @@ class Query:
         """
         texts = [tokens] if isinstance(tokens, str) else list(tokens)
         read = " ".join(texts)
-        signs, weights, phrases = [""], [""], [list[tuple[str, bool]]()]
-        for kind, value in _pieces(texts):
-            if kind == "sign":
-                signs.append(value)
-                weights.append("")
-                phrases.append([])
-            elif kind == "weight":
-                weights[-1] = value
-            else:
-                phrases[-1].append((value, kind == "quoted"))
-        if not phrases[0] and not weights[0] and len(phrases) > 1:  # it starts with a sign
-            signs, weights, phrases = signs[1:], weights[1:], phrases[1:]
-        groups = zip(signs, weights, phrases, strict=True)
-        return cls(tuple(_term(*group, read) for group in groups))
+        return cls(_terms(texts, read))
 
     def points(self, encoder: Reads) -> Points:
         """Encode every term on its own side and add them: one point, to search with.
@@ -202,7 +189,36 @@ class Query:
         return Points((length / size * total)[None], parts[0].space, side, (str(self),))
 
 
-def _pieces(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+def words_of(text: str) -> tuple[Term, ...]:
+    """Read terms that name no files, as typed on a page; all may subtract, beside others.
+
+    Raises:
+        QueryError: as `Query.parse`, but for files.
+
+    >>> [(term.text, term.weight) for term in words_of("2:cat - red heart")]
+    [('cat', 2.0), ('red heart', -1.0)]
+    """
+    return _terms([text], text, files=False)
+
+
+def _terms(texts: Sequence[str], read: str, files: bool = True) -> tuple[Term, ...]:
+    signs, weights, phrases = [""], [""], [list[tuple[str, bool]]()]
+    for kind, value in _pieces(texts, files):
+        if kind == "sign":
+            signs.append(value)
+            weights.append("")
+            phrases.append([])
+        elif kind == "weight":
+            weights[-1] = value
+        else:
+            phrases[-1].append((value, kind == "quoted"))
+    if not phrases[0] and not weights[0] and len(phrases) > 1:  # it starts with a sign
+        signs, weights, phrases = signs[1:], weights[1:], phrases[1:]
+    groups = zip(signs, weights, phrases, strict=True)
+    return tuple(_term(*group, read, files) for group in groups)
+
+
+def _pieces(texts: Sequence[str], files: bool) -> Iterator[tuple[str, str]]:
     """Split texts into signs, weights (only at the start of a term) and words."""
     at_start = True
     for text in texts:
@@ -226,7 +242,7 @@ def _pieces(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
                 )
             else:
                 at_start = False
-                is_file = os.path.isfile(os.path.expanduser(rest))  # its name may hold spaces
+                is_file = files and os.path.isfile(os.path.expanduser(rest))  # spaces and all
                 position += len(rest) if is_file else piece.end()
                 bare = is_file or piece["bare"] is not None
                 yield "word" if bare else "quoted", rest if is_file else _unquoted(piece)
@@ -238,7 +254,7 @@ def _unquoted(piece: re.Match[str]) -> str:
     return piece["bare"] or piece["single"]
 
 
-def _term(sign: str, weight: str, pieces: list[tuple[str, bool]], read: str) -> Term:
+def _term(sign: str, weight: str, pieces: list[tuple[str, bool]], read: str, is_file: bool) -> Term:
     """Build a term of its pieces, each with whether it stood in quotes."""
     if not pieces:
         if not sign and not weight:
@@ -249,6 +265,8 @@ def _term(sign: str, weight: str, pieces: list[tuple[str, bool]], read: str) -> 
             "words: - 2:night. Put words that start with a sign in double quotes."
         )
     text = " ".join(piece for piece, _ in pieces)
+    if not is_file:
+        return Term(text, float(weight or 1) * (-1 if sign == "-" else 1))
     is_image = os.path.isfile(os.path.expanduser(text))
     files = [piece for piece, quoted in pieces if not quoted and _looks_like_file(piece)]
     if not is_image and len(pieces) > 1 and any(map(_is_surely_file, files)):

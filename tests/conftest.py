@@ -95,6 +95,20 @@ def emoji(emoji_images, pocket, tmp_path_factory):
     return library.folder
 
 
+@pytest.fixture(scope="session")
+def bare(emoji_images, tmp_path_factory):
+    """A library of the same images whose CLIP, pocket's in a folder of open_clip, decodes none."""
+    place = tmp_path_factory.mktemp("bare")
+    weights = pathlib.Path(explorer.__file__).parent / "weights" / "pocket"
+    (place / "clip").mkdir()
+    for name in ("open_clip_config.json", "open_clip_model.safetensors", "bpe.txt.gz"):
+        shutil.copy(weights / name, place / "clip")
+    model = explorer.load(f"openclip:{place / 'clip'}", device="cpu")
+    library = explorer.Library.create(place / "bare.lib", model)
+    library.add([emoji_images], workers=0)
+    return library.folder
+
+
 @pytest.fixture
 def encoder():
     """The colour encoder of fakes, which counts what it embeds."""

@@ -5,6 +5,7 @@ import shutil
 import pytest
 from app_pages import button, captions, errors, open_page
 
+from explorer.app import browsing
 from explorer.app.pages import library as library_page
 from explorer.app.server.uploads import Upload
 from explorer.library import Library
@@ -67,5 +68,24 @@ def test_uploads_lie_beside_the_library_under_our_names(monkeypatch, tmp_path, o
 def test_strangers_cannot_add(monkeypatch, emoji):
     page = open_page(monkeypatch, "library", emoji, "--read-only")
     assert errors(page) == []
-    assert [each.label for each in page.button] == ["Verify"]
+    assert {each.label for each in page.button} == {"Open", "Verify"}
     assert "read-only" in page.info[0].value
+
+
+def test_all_images_are_browsed_by_name_and_column(monkeypatch, emoji):
+    monkeypatch.setattr(browsing, "PAGE_IMAGES", 5)
+    pages = [captions(open_page(monkeypatch, "library", emoji, page=str(i))) for i in (1, 2, 3)]
+    assert list(map(len, pages)) == [5, 5, 4]
+    named = open_page(monkeypatch, "library", emoji, named="CAT", columns="style", is_style="flat")
+    assert len(captions(named)) == 1 and "cat face" in captions(named)[0]
+    none = open_page(monkeypatch, "library", emoji, named="no such name")
+    assert captions(none) == [] and "remove words" in none.info[0].value
+
+
+def test_a_source_is_forgotten(monkeypatch, own):
+    page = open_page(monkeypatch, "library", own)
+    (source,) = Library.open(own).sources
+    page = page.selectbox(key="source").select(source).run()
+    page = button(page, "Forget this source").click().run()
+    assert errors(page) == [] and len(Library.open(own)) == 0
+    assert "Forgot 14 images" in page.success[0].value

@@ -283,3 +283,12 @@ def test_a_chosen_library_is_a_zip_that_opens(library, tmp_path):
     with zipfile.ZipFile(io.BytesIO((tmp_path / "chosen.zip").read_bytes())) as packed:
         packed.extractall(tmp_path / "there")
     assert len(Library.open(tmp_path / "there" / "chosen.lib")) == 2
+
+
+@pytest.mark.parametrize("address", [{"click": "0,0"}, {"path": "0,0;1,1"}, {"row": "3"}])
+def test_without_a_decoder_the_map_shows_real_images(monkeypatch, bare, address):
+    """Once a click ended with "has no decoder", in red."""
+    page = open_page(monkeypatch, "map", bare, **{"click": "0,0", **address})
+    assert errors(page) == []
+    assert len(captions(page)) >= 6
+    assert any("`unclip train bridge" in each.value for each in page.caption)

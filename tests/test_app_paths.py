@@ -5,6 +5,7 @@ import pytest
 from app_pages import button, captions, errors, offered, open_page, three_ways
 
 from explorer.app.pages import diff
+from explorer.axes import Axes
 from explorer.recipe import Recipe
 from explorer.rendering import recipe_values
 
@@ -50,6 +51,8 @@ def test_a_diff_shows_its_frames_with_real_images_under_each(open_):
 def test_a_turn_that_makes_no_sense_is_half_of_the_way(monkeypatch, emoji, turn):
     offers = offered(monkeypatch, "diff", emoji, **DIFF, diff_turn=turn)
     assert "fraction" not in offers["diff.mp4"][1]["python"]
+    said = open_page(monkeypatch, "diff", emoji, **DIFF, diff_turn=turn).warning
+    assert any("from 0 to 1" in each.value for each in said)
 
 
 @pytest.mark.parametrize(
@@ -108,3 +111,48 @@ def test_a_walk_of_images_turns_their_noise_or_keeps_one(monkeypatch, tmp_path, 
         kept.append(recipe_values(tmp_path / "walk.mp4")["noise"])
     assert kept[0]["shape"][0] == 2
     assert kept[1] is None
+
+
+@pytest.mark.parametrize("name", ["diff", "walk"])
+def test_without_a_decoder_the_real_images_on_the_way_are_shown(monkeypatch, bare, name):
+    """Once each page ended its example with "has no decoder", in red."""
+    page = open_page(monkeypatch, name, bare, **{**DIFF, **WALK, f"{name}_frames": "5"})
+    assert errors(page) == []
+    shown = [text for text in captions(page) if text[0].isdigit()]
+    assert [int(text.partition("\\")[0]) for text in shown] == [1, 2, 3, 4, 5]
+    (line,) = [each.value for each in page.caption if "has no decoder" in each.value]
+    assert "`unclip train bridge" in line
+
+
+@pytest.mark.parametrize("name", ["diff", "walk"])
+def test_a_path_of_real_images_is_the_same_in_three_ways(monkeypatch, tmp_path, bare, name):
+    address = {**DIFF, **WALK, f"{name}_frames": "5", f"{name}_as": "PNG"}
+    offers = offered(monkeypatch, name, bare, **address)
+    assert len(set(three_ways(monkeypatch, tmp_path, f"{name}.png", offers[f"{name}.png"]))) == 1
+
+
+@pytest.mark.parametrize("name", ["diff", "walk", "axes"])
+def test_the_example_of_a_library_without_decoder_is_no_error(monkeypatch, bare, name):
+    page = open_page(monkeypatch, name, bare)
+    page = button(page, "Show an example").click().run()
+    assert errors(page) == [] and len(captions(page)) >= 6
+
+
+def test_nothing_is_offered_that_cannot_run(monkeypatch, bare):
+    page = open_page(monkeypatch, "search", bare, q0="cat")
+    assert "Decode this query" not in [each.label for each in page.toggle]
+    page = open_page(monkeypatch, "vary", bare)
+    assert errors(page) == [] and not page.button
+    assert any("has no decoder" in each.value for each in page.caption)
+
+
+def test_images_on_axes_are_near_their_places_and_come_once():
+    rng = np.random.default_rng(0)
+    xy, places = rng.normal(size=(40, 2)), rng.normal(size=(9, 2))
+    rows = Axes.rows_at(xy, places)
+    assert len(set(rows.tolist())) == 9
+    scale = xy.std(axis=0)
+    sums = (((places - xy[rows]) / scale) ** 2).sum()
+    for _ in range(200):
+        other = rng.choice(40, 9, replace=False)
+        assert (((places - xy[other]) / scale) ** 2).sum() >= sums

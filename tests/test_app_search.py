@@ -34,6 +34,43 @@ def test_without_words_it_says_what_to_do(search):
     assert "Type words" in page.info[0].value
 
 
+def test_an_example_of_this_library_is_searched(search):
+    page = search(k="4")
+    example = next(each for each in page.button if " - " in each.label)
+    page = example.click().run()
+    assert errors(page) == [] and len(names(page)) == 4
+    assert page.query_params["q0"] == example.label
+
+
+def test_a_minus_that_is_typed_subtracts(search):
+    """Once `- red heart` was looked for as words."""
+    typed, weighted = search(q0="man farmer - man + woman"), search(
+        q0="man farmer", q1="man", q2="woman", w1="-1.0"
+    )  # fmt: skip
+    assert errors(typed) == [] and captions(typed) == captions(weighted)
+    assert captions(search(q0="man farmer + woman", avoid="man")) == captions(weighted)
+    assert "only subtracts" in errors(search(q0="- red heart"))[0]
+
+
+def test_pages_of_results_follow_each_other(search):
+    whole, first, second = search(q0="cat", k="8"), search(q0="cat", k="4"), search(
+        q0="cat", k="4", page="2"
+    )  # fmt: skip
+    assert names(first) + names(second) == names(whole)
+    last = search(q0="cat", k="4", page="99")
+    assert 0 < len(names(last)) <= 4 and last.query_params["page"] == "99"
+    button = next(each for each in first.button if each.label == "Next")
+    assert names(button.click().run()) == names(second)
+
+
+def test_an_image_is_opened_with_its_neighbours_by_its_address(search):
+    page = search(q0="cat face", k="4", open="0")
+    assert errors(page) == []
+    assert any("start a text diff" in str(each.proto).lower() for each in page.get("link_button"))
+    (said,) = [each.value for each in search(q0="cat", open="9999").warning]
+    assert "no image 9999" in said
+
+
 def test_a_weight_below_zero_takes_away(search):
     page = search(q0="man farmer", q1="man", q2="woman", w1="-1.0")
     assert errors(page) == []

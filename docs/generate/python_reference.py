@@ -10,7 +10,7 @@ PAGES = {
         "Models",
         ["load", "Model", "Encoder", "Prior", "Decoder", "Settings", "Noise", "Bridge"],
     ),
-    "edits": ("Edits", ["edits", "Rendering"]),
+    "edits": ("Edits", ["edits", "Rendering", "Retrieval"]),
     "libraries": ("Libraries", ["Library", "Hits", "Query", "sample_library", *GROUPS]),
     "points": (
         "Points and geometry",

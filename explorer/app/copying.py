@@ -1,9 +1,11 @@
 """What stands under "Copy as Python": a few lines of public names that make the same file."""
 
 import inspect
+from collections.abc import Callable
 
 from explorer import edits
 from explorer.app import state
+from explorer.retrieval import Retrieval
 from explorer.settings import Settings
 
 
@@ -37,11 +39,30 @@ def call(edit: str, *arguments: object, **named: object) -> str:
     >>> call("text_diff", "cat.png", after="dog face", before=None, fraction=0.25)
     "ex.edits.text_diff(model, 'cat.png', after='dog face', fraction=0.25)"
     """
-    defaults = inspect.signature(getattr(edits, edit)).parameters
+    return _call(f"ex.edits.{edit}", getattr(edits, edit), "model", arguments, named)
+
+
+def retrieve(way: str, *arguments: object, **named: object) -> str:
+    """Return the call of a way of `Retrieval` on `library`, likewise.
+
+    >>> retrieve("interpolate", ["cat", "dog"], count=12)
+    "ex.Retrieval.interpolate(library, ['cat', 'dog'])"
+    """
+    return _call(f"ex.Retrieval.{way}", getattr(Retrieval, way), "library", arguments, named)
+
+
+def _call(
+    what: str,
+    function: Callable[..., object],
+    on: str,
+    arguments: tuple[object, ...],
+    named: dict[str, object],
+) -> str:
+    defaults = inspect.signature(function).parameters
     given = {name: value for name, value in named.items() if value != defaults[name].default}
-    words = ["model", *map(_shown, arguments)]
+    words = [on, *map(_shown, arguments)]
     words += [f"{name}={_shown(value)}" for name, value in given.items()]
-    return f"ex.edits.{edit}({', '.join(words)})"
+    return f"{what}({', '.join(words)})"
 
 
 def save(name: str, *, library: bool = False) -> str:

@@ -4,11 +4,14 @@ What a person types is words, never a file of the server: `Query.parse` is not a
 """
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from explorer.app import outputs, state
 from explorer.app.server.uploads import kept, uploaded
@@ -81,6 +84,18 @@ def take(key: str, row: int | None) -> None:
         st.query_params[f"{key}_row"] = str(row)
 
 
+def fill(values: Mapping[str, object]) -> None:
+    """Put values into fields, and so into the address; for callbacks.
+
+    Streamlit writes a field's value into the address only if the field was there before, so what
+    appears with the next run is written here.
+    """
+    for name, value in values.items():
+        st.session_state[name] = value
+        with suppress(StreamlitAPIException):  # the field is there, and the address follows it
+            st.query_params[name] = KINDS.get(str(value), str(value))
+
+
 def _of_library(label: str, key: str) -> Input | None:
     shown = state.library()
     chosen = st.query_params.get(f"{key}_row", "")
@@ -89,6 +104,8 @@ def _of_library(label: str, key: str) -> Input | None:
         outputs.show(state.thumbnail(row), state.caption(row))
         st.button("Choose another", key=f"{key}_other", on_click=take, args=(key, None))
         return of_row(row)
+    if chosen:
+        outputs.unknown(f"{key}_row", chosen, f"the number of an image, below {len(shown):,}")
     words = st.text_input(f"{label}: search words", key=f"{key}_find", bind="query-params",
                           label_visibility="collapsed", placeholder="search words")  # fmt: skip
     if words.strip():

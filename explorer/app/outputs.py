@@ -68,6 +68,12 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
     return calm
 
 
+def unknown(name: str, value: str, right: str) -> None:
+    """Say that a value in the address is not used, and what would be right."""
+    st.warning(f"The address says {escaped(f'{name}={value}')}, which is not used: "
+               f"{escaped(name)} is {escaped(right)}.")  # fmt: skip
+
+
 def _warn(top: "DeltaGenerator", notes: Sequence[str]) -> None:
     """Show in `top` what is damaged, then what else was noted."""
     damage: list[str] = []
@@ -103,16 +109,21 @@ def found(
     *,
     width: int = TILE,
     key: str = "hits",
+    since: int = 0,
+    opens: Callable[[int], None] | None = None,
 ) -> None:
     """Show the images that a search found, with their scores.
 
     Args:
         action: what stands on a button under each, and what it calls with the row.
         key: tells the buttons of several such grids on a page apart.
+        since: how many of them stand on pages before.
+        opens: what a further button calls with the row.
     """
     with st.container(horizontal=True):
         gone = hits.missing.tolist()
-        for row, score, missing in zip(map(int, hits.rows), hits.scores, gone, strict=True):
+        each = list(zip(map(int, hits.rows), hits.scores, gone, strict=True))[since:]
+        for row, score, missing in each:
             text = state.caption(row)
             with st.container(width=width):
                 show(state.thumbnail(row), f"{score:.2f} {text}", width=width)
@@ -120,6 +131,9 @@ def found(
                     st.button(action[0], key=f"{key}-{row}", on_click=action[1], args=(row,),
                               disabled=missing, type="tertiary",
                               help=f"{action[0]}: {escaped(text)}")  # fmt: skip
+                if opens is not None:
+                    st.button("Open", key=f"{key}-open-{row}", on_click=opens, args=(row,),
+                              type="tertiary", help=f"Open: {escaped(text)}")  # fmt: skip
 
 
 def offer(
@@ -127,7 +141,7 @@ def offer(
     write: Callable[[FilePath], object] | None,
     *,
     python: str,
-    command: Sequence[str],
+    command: Sequence[str] = (),
     note: str = "",
 ) -> None:
     """Offer a download, and the same as Python and as a command.
@@ -136,7 +150,7 @@ def offer(
         name: the file; its suffix selects the format.
         write: writes it, with its recipe, when it is asked for; None: there is nothing to download.
         python: lines that make the same.
-        command: words of a command line that makes the same.
+        command: words of a command line that makes the same; none where no command does.
         note: what the person has to do first.
     """
     with st.container(horizontal=True):
@@ -146,8 +160,9 @@ def offer(
                                key=f"download-{name}", on_click="ignore")  # fmt: skip
         with st.popover("Copy as Python"):
             st.code(python, "python")
-        with st.popover("Copy as command"):
-            st.code(shlex.join(command), "bash", wrap_lines=True)
+        if command:
+            with st.popover("Copy as command"):
+                st.code(shlex.join(command), "bash", wrap_lines=True)
     if note:
         st.caption(note)
 

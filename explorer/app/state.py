@@ -115,10 +115,18 @@ def decoder_name() -> str:
     """
     shown = library()
     beside = bridge_beside(shown.folder)
-    own = module_of(long_name(shown.model).partition(":")[0]).card()["decoder"]
-    if config().decoder or own or not is_bridge(beside) or not is_trusted(beside):
+    if config().decoder or _own_decoder(shown) or not is_bridge(beside) or not is_trusted(beside):
         return config().decoder
     return str(beside) if space_of(beside) == shown.space else ""
+
+
+def has_decoder() -> bool:
+    """Return whether anything decodes here, without loading the model."""
+    return bool(decoder_name()) or _own_decoder(library())
+
+
+def _own_decoder(shown: Library) -> bool:
+    return bool(module_of(long_name(shown.model).partition(":")[0]).card()["decoder"])
 
 
 def model() -> Model:

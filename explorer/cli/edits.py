@@ -1,7 +1,7 @@
 """Commands that edit: diff, walk, inpaint, replay."""
 
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from explorer.cli.options import (
     trust_folders,
 )
 from explorer.cli.output import command, report
+from explorer.cli.retrieving import Shown, save_retrieval
 from explorer.errors import QueryError
 from explorer.recipe_checks import LIMIT
 from explorer.settings import Settings
@@ -28,8 +29,15 @@ if TYPE_CHECKING:
     from explorer.library import Library
     from explorer.rendering import Rendering
 
-Frames = Annotated[int, typer.Option("--frames", min=2, help="Number of frames.")]
-Fps = Annotated[float, typer.Option("--fps", help="Frames per second of a video.")]
+Frames = Annotated[
+    int | None,
+    typer.Option(
+        "--frames", min=2, help="Number of frames; of real images, where nothing decodes, 12."
+    ),
+]
+Fps = Annotated[
+    float | None, typer.Option("--fps", help="Frames per second of a video; of real images 2.")
+]
 Moving = Annotated[
     Settings,
     settings_options("steps", "guidance", "eta", "solver", "seed", "noise", "preview", "options"),
@@ -52,13 +60,15 @@ def diff(
     fraction: Annotated[
         float, typer.Option(help="How far to rotate, as a part of the whole angle.")
     ] = 0.5,
-    frames: Frames = 24,
-    fps: Fps = 12,
+    frames: Frames = None,
+    fps: Fps = None,
     settings: Moving,
     model_options: ModelOptions,
     as_json: Json = False,
 ) -> None:
     """Change an image by words, step by step (text diff).
+
+    Where the model of the library has no decoder, shows the nearest real images on the way.
 
     Example: unclip diff cat.png --from "cat face" --to "dog face" -o dog.mp4 -l photos.lib
     """
@@ -66,17 +76,15 @@ def diff(
     from explorer.rendering import check_output
 
     check_output(out, video=True)
-    model = model_options.open()
+    model = model_options.open(library)
     shown, settings = open_library(library, model), read_options(settings, model)
+    asked: dict[str, Any] = {"after": after, "before": before, "fraction": fraction}
+    if model.decoder is None:
+        of = Shown(model, shown, out, as_json, frames, fps)
+        save_retrieval(of, "text_diff", start, **asked)
+        return
     rendering = edits.text_diff(
-        model,
-        start,
-        after=after,
-        before=before,
-        fraction=fraction,
-        frames=frames,
-        fps=fps,
-        settings=settings,
+        model, start, **asked, frames=frames or 24, fps=fps or 12, settings=settings
     )
     save_path(rendering, out, shown, as_json)
 
@@ -87,8 +95,8 @@ def walk(
     keyframes: Annotated[list[str], typer.Argument(help="Two or more images, words or algebras.")],
     *,
     out: Out,
-    frames: Frames = 48,
-    fps: Fps = 24,
+    frames: Frames = None,
+    fps: Fps = None,
     even: Annotated[
         bool,
         typer.Option("--even", help="Re-time frames to constant visual speed (decodes twice)."),
@@ -100,7 +108,8 @@ def walk(
     """Interpolate between images or words.
 
     Follows great circles. Between images the inverted noise is interpolated too, so that the
-    ends are the images themselves.
+    ends are the images themselves. Where the model of the library has no decoder, shows the
+    nearest real images on the way.
 
     Example: unclip walk cat.png dog.png "a red car" -o walk.mp4
     """
@@ -110,9 +119,14 @@ def walk(
     if len(keyframes) < 2:
         raise QueryError("A walk needs two keyframes or more: unclip walk A B -o walk.mp4")
     check_output(out, video=True)
-    model = model_options.open()
+    model = model_options.open(library)
     shown, settings = open_library(library, model), read_options(settings, model)
-    rendering = edits.interpolate(model, keyframes, frames=frames, fps=fps, settings=settings)
+    if model.decoder is None:
+        save_retrieval(Shown(model, shown, out, as_json, frames, fps), "interpolate", keyframes)
+        return
+    rendering = edits.interpolate(
+        model, keyframes, frames=frames or 48, fps=fps or 24, settings=settings
+    )
     if even:
         rendering = edits.evened(decode_all(rendering))
     save_path(rendering, out, shown, as_json)

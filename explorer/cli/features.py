@@ -114,8 +114,8 @@ def turn(
     ],
     out: Out,
     feature_options: FeatureOptions,
-    frames: Frames = 24,
-    fps: Fps = 12,
+    frames: Frames = None,
+    fps: Fps = None,
     settings: Moving,
     model_options: ModelOptions,
     as_json: Json = False,
@@ -135,7 +135,13 @@ def turn(
     found = feature_options.of(kept)
     model = _model(kept, model_options)
     rendering = edits.turn(
-        model, start, found, turns, frames=frames, fps=fps, settings=read_options(settings, model)
+        model,
+        start,
+        found,
+        turns,
+        frames=frames or 24,
+        fps=fps or 12,
+        settings=read_options(settings, model),
     )
     save_path(rendering, out, kept, as_json)
 

@@ -3,7 +3,7 @@
 import json
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,15 +168,29 @@ class ModelOptions:
 
     trust: Trust = None
 
-    def open(self) -> "Model":
-        """Load the model with the one decoder that was asked for.
+    def open(self, library: Taken | None = None) -> "Model":
+        """Load the model with the one decoder asked for; else that of a library that was named.
 
         Raises:
             QueryError: several decoders came.
         """
+        chosen = self.model_name or self.decoders or self.prior or self.source
+        if library is not None and not library.origin and not chosen:
+            return self._of_library(library)
         if len(self.decoders or ()) > 1:
             raise QueryError("One --decoder is enough here; `unclip decode` compares several.")
         return self.open_each()[0]
+
+    def _of_library(self, taken: Taken) -> "Model":
+        from explorer.library import Library
+        from explorer.models.shared.on_word import named_by
+        from explorer.models.trust import check_named
+
+        trust_folders(self.trust)
+        shown, by = Library.open(taken.folder), f"The library {taken.folder}"
+        with named_by(by, shown.space):  # the library names the model, not the person
+            named = replace(self, model_name=check_named(shown.model, by))
+            return named.open_each()[0]
 
     def open_each(self) -> "list[Model]":
         """Load the model once for every decoder that was asked for."""

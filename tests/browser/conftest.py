@@ -139,10 +139,26 @@ def dashboard(library):
         yield address
 
 
+@pytest.fixture(scope="session")
+def bare_dashboard(bare):
+    """The address of the dashboard over a library whose model has no decoder."""
+    with serving(ROOT / "streamlit_app.py", bare) as address:
+        yield address
+
+
 @pytest.fixture
 def visit(open_window, dashboard):
     """Open a page of the dashboard by its address."""
+    return _going(open_window, dashboard)
 
+
+@pytest.fixture
+def bare_visit(open_window, bare_dashboard):
+    """Open a page of the dashboard where nothing decodes."""
+    return _going(open_window, bare_dashboard)
+
+
+def _going(open_window, dashboard):
     def go(address, **options):
         window = open_window(**options)
         window.goto(f"{dashboard}/{address}")

@@ -26,6 +26,50 @@ def test_words_are_looked_for_decoded_and_followed(visit, open_window, keep):
     assert window.get_by_role("button", name="More like this").count() == 12
 
 
+def test_a_minus_is_typed_and_an_image_is_opened_by_keys(visit, open_window, keep):
+    """The keyboard alone: words, an image, its neighbours, and the address that reopens it."""
+    window = visit("search?k=4")
+    window.get_by_label("Look for: words").focus()
+    window.keyboard.type("cat face - red heart")
+    window.keyboard.press("Enter")
+    offered(window)
+    window.get_by_role("button", name="Open").first.focus()
+    window.keyboard.press("Enter")
+    window.get_by_role("dialog").get_by_text("Nearest others").wait_for()
+    settled(window)
+    keep(window, "search-opened")
+    again = open_window()
+    again.goto(window.url)
+    again.get_by_role("dialog").get_by_text("Nearest others").wait_for()
+    window.keyboard.press("Escape")
+    window.get_by_role("dialog").wait_for(state="detached")
+    window.wait_for_function("!location.search.includes('open=')")
+    window.get_by_role("button", name="Next").focus()
+    window.keyboard.press("Enter")
+    window.wait_for_function("location.search.includes('page=2')")
+
+
+def test_the_address_reopens_what_more_like_this_and_examples_show(visit, open_window):
+    window = visit("walk?walk_frames=4")
+    window.get_by_role("button", name="Show an example").click()
+    offered(window)
+    assert "walk_0=" in window.url and "walk_1=" in window.url
+    window = visit("search?q0=cat&q1=dog&k=4")
+    window.get_by_role("button", name="More like this").first.click()
+    window.wait_for_function("location.search.includes('q0_row=')")
+    offered(window)
+    shown = window.locator("[data-testid=stImage]").all_inner_texts()
+    again = open_window()
+    again.goto(window.url)
+    offered(again)
+    assert again.locator("[data-testid=stImage]").all_inner_texts() == shown
+    assert "q1=" not in window.url
+    window.go_back()
+    window.wait_for_function("location.search.includes('q1=dog')")
+    offered(window)
+    assert window.get_by_label("Look for: words").input_value() == "cat"
+
+
 def test_a_column_narrows_a_search_down_and_hits_are_taken_away(visit):
     window = visit("search?q0=cat+face&columns=style&is_style=flat")
     offered(window)

@@ -109,3 +109,24 @@ def test_pages_fit_a_phone_and_are_dark_where_that_is_wished(visit, keep, addres
     keep(window, f"phone-{address.partition('?')[0]}")
     for part in ("html", "[data-testid=stMain]"):
         assert window.locator(part).evaluate("(element) => element.scrollWidth") <= 390
+
+
+def test_without_a_decoder_a_path_of_real_images_is_scrubbed_and_taken_away(bare_visit, keep):
+    """Slider, strip, video, table and file; no error, and nothing left to wait for."""
+    window = bare_visit(WALK)
+    offered(window)
+    seen = set()
+    for value in ("0", "0.5", "1"):
+        window.locator(".scrub input").fill(value)
+        seen.add(window.locator(".scrub img").get_attribute("src"))
+    assert len(seen) == 3
+    with window.expect_download() as download:
+        window.get_by_role("button", name="Download MP4").click()
+    assert download.value.suggested_filename == "walk.mp4"
+    window.get_by_text("has no decoder").wait_for()
+    assert window.get_by_text("Variations").count() == 0
+    for sign in ("stAlertContentError", "stProgress"):
+        assert window.locator(f"[data-testid={sign}]").count() == 0
+    keep(window, "walk-real")
+    window.get_by_role("tab", name="Table").click()
+    window.locator("[data-testid=stDataFrame]").wait_for()

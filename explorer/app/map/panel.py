@@ -8,7 +8,7 @@ import streamlit as st
 from jaxtyping import Float
 
 from explorer import mean
-from explorer.app import copying, outputs, state
+from explorer.app import copying, outputs, retrieved, state
 from explorer.app.map.layout import (
     distances_to_points,
     layout,
@@ -65,6 +65,9 @@ def show_path(line: tuple[Place, ...]) -> None:
     keyframes = along(line, KEYFRAMES).round(4)
     st.subheader("Along the path")
     points = layout().inverse(keyframes)
+    if not retrieved.decodes():
+        retrieved.along(points, "path", f"places.inverse({keyframes.tolist()})", PLACES)
+        return
     rendering = decoded(interpolate(state.model(), points, frames=FRAMES, fps=FPS))
     if rendering is None:
         return
@@ -125,7 +128,8 @@ def show_region() -> None:
     library = state.library()
     own = library.points(rows)
     middle = mean(own)
-    st.markdown("**Its mean, decoded**")
+    if retrieved.decodes():
+        st.markdown("**Its mean, decoded**")
     slot = st.container()
     st.markdown("**Its most typical images**")
     typical = rows[(own.unit @ middle.unit[0]).argsort()[::-1][:NEIGHBOURS]]
@@ -156,6 +160,9 @@ def _decode(
         lines, python: what gives the point from `library`.
         name: of the file to take away.
     """
+    if not retrieved.decodes():
+        retrieved.say_what_decodes("Real images stand for this point")
+        return
     rendering = decoded(decode(state.model(), point))
     if rendering is None:
         return

@@ -1,12 +1,14 @@
 """Concept axes: the library measured along two text diffs, and any place on them decoded."""
 
+import functools
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from explorer.app import copying, outputs, state
+from explorer.app import copying, examples, outputs, retrieved, state
 from explorer.app.inputs import Input, ask
 from explorer.app.map.scatter import Mark, Scene, scatter
 from explorer.app.pages.frames import example
@@ -16,6 +18,7 @@ from explorer.axes import Axes, Words
 from explorer.edits import decode
 from explorer.images import grid
 from explorer.library import Library
+from explorer.library.sheet import write_sheet
 from explorer.points import Points
 from explorer.sampler import batches
 
@@ -24,12 +27,6 @@ GRID_SIDE = 5  # images along each side
 LARGE, SMALL = 260, 110  # pixels
 NEIGHBOURS = 6
 PLACE = "axes_at"  # in the address
-EXAMPLE = {
-    "axes_x0": "a sad face",
-    "axes_x1": "a happy face",
-    "axes_y0": "a person",
-    "axes_y1": "an animal",
-}
 Places = Float[np.ndarray, "N 2"]
 
 
@@ -49,7 +46,7 @@ def page() -> None:
     with st.container(horizontal=True):
         x, y = _words("x", "left", "right"), _words("y", "below", "above")
     if not (x[1] and y[1] and len(state.library())):
-        example("Type words for each axis: what stands at its two ends.", EXAMPLE)
+        example("Type words for each axis: what stands at its two ends.", _example)
         return
     axes, xy = _measured(state.library(), x, y, state.library().cache_key)
     place = _place(xy)
@@ -57,12 +54,23 @@ def page() -> None:
     with left:
         _map(xy, place, x, y)
     with right:
-        sheet = st.toggle("Decode a grid", key="axes_sheet", bind="query-params")
+        decodes = retrieved.decodes()
+        sheet = st.toggle("Decode a grid" if decodes else "Show a grid", key="axes_sheet",
+                          bind="query-params")  # fmt: skip
+        places = _spread(xy) if sheet else place[None]
+        read = f"axes = ex.Axes.read({'model' if decodes else 'library'}.encoder, {x!r}, {y!r})"
+        if not decodes:
+            _retrieve(axes, xy, places, read)
+            return
         base = _base(ask("Start from", "axes"), xy, place)
         if base is None:
             return
-        places = _spread(xy) if sheet else place[None]
-        _decode(axes, base, places, f"axes = ex.Axes.read(model.encoder, {x!r}, {y!r})")
+        _decode(axes, base, places, read)
+
+
+def _example() -> dict[str, object]:
+    words = [text for text, _ in examples.phrases(4)]
+    return dict(zip(("axes_x0", "axes_x1", "axes_y0", "axes_y1"), words, strict=False))
 
 
 def _words(axis: str, low: str, high: str) -> Words:
@@ -83,12 +91,14 @@ def _measured(_library: Library, x: Words, y: Words, key: str) -> tuple[Axes, Pl
 
 def _place(xy: Places) -> Float[np.ndarray, "2"]:
     """Return where the address points to; the middle of the images where it makes no sense."""
-    try:
-        place = np.array([float(part) for part in st.query_params.get(PLACE, "").split(",")])
-    except ValueError:
-        place = np.zeros(0)
-    fits = place.shape == (2,) and (np.abs(place) <= 1).all()
-    return place if fits else np.median(xy, axis=0).round(4)
+    text, middle = st.query_params.get(PLACE, ""), np.median(xy, axis=0).round(4)
+    with suppress(ValueError):
+        place = np.array([float(part) for part in text.split(",")])
+        if place.shape == (2,) and (np.abs(place) <= 1).all():
+            return place
+    if text:
+        outputs.unknown(PLACE, text, "two numbers from -1 to 1, with a comma between them")
+    return middle
 
 
 def _spread(xy: Places) -> Places:
@@ -150,3 +160,41 @@ def _decode(axes: Axes, base: Base, places: Places, read: str) -> None:
     edit = copying.call("decode", copying.Code(f"axes.at(base, {places.tolist()})"))
     python = copying.python(f"base = {base.python}", read, f"{edit}.save({name!r})")
     outputs.offer_replay(name, rendering, python, base.note)
+
+
+def _retrieve(axes: Axes, xy: Places, places: Places, read: str) -> None:
+    """Show the real images that lie nearest to each place on the axes, where nothing decodes.
+
+    Args:
+        read: Python that makes the axes.
+    """
+    retrieved.say_what_decodes()
+    if len(places) == 1:
+        far = ((xy - places[0]) ** 2).sum(axis=1)
+        rows = far.argsort(kind="stable")[:NEIGHBOURS]
+        python = f"rows = ((xy - {places[0].tolist()}) ** 2).sum(axis=1).argsort()[:{len(rows)}]"
+        st.markdown("**Real images at this place**")
+    else:
+        rows, python = axes.rows_at(xy, places), f"rows = axes.rows_at(xy, {places.tolist()})"
+        st.caption("From left to right, and from below to above; each image once.")
+    columns = 3 if len(places) == 1 else GRID_SIDE
+    words = [state.caption(int(row)) for row in rows]
+    for start in range(0, len(rows), columns):
+        for column, row in zip(st.columns(columns), rows[start : start + columns], strict=False):
+            with column:
+                outputs.show(state.thumbnail(int(row)), words[list(rows).index(row)])
+    _offer_rows(rows, words, read, python)
+
+
+def _offer_rows(rows: Int[np.ndarray, " N"], words: list[str], read: str, python: str) -> None:
+    library = state.library()
+    names = [str(name) for name in library.rows["item"].iloc[rows]]
+    lines = ["import explorer as ex", copying.library_line(), read,
+             "xy = axes.coordinates(library.points())", python,
+             "print(library.rows.iloc[rows])"]  # fmt: skip
+    with st.container(horizontal=True):
+        write = functools.partial(write_sheet, library.open_image, rows, names, words)
+        st.download_button("Download PNG", functools.partial(outputs.content_of, "axes.png", write),
+                           "axes.png", on_click="ignore")  # fmt: skip
+        with st.popover("Copy as Python"):
+            st.code("\n".join(lines), "python")

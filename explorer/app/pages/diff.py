@@ -1,12 +1,13 @@
 """Text diff: an image changed by words, as far as a slider says."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from explorer import edits
-from explorer.app import copying, outputs, state
-from explorer.app.inputs import WORDS, Input, ask
+from explorer.app import copying, examples, outputs, retrieved, state
+from explorer.app.inputs import Input, ask
 from explorer.app.pages.frames import (
     Timing,
     command_options,
@@ -14,23 +15,19 @@ from explorer.app.pages.frames import (
     example,
     offer,
     path_fields,
+    retrieval_fields,
     strip,
 )
 from explorer.app.server.decoding import decoded, planned
 from explorer.app.widgets.scrub import scrub
 from explorer.rendering import Rendering, decoder_of
+from explorer.retrieval import Retrieval
 from explorer.settings import Settings
 
 PREVIEW_FRAMES = 17  # places of the slider that are decoded roughly beforehand
 PREVIEW_STEPS = 4
 FRACTION = 0.5  # of the angle to the target caption, at first
 NOISES = ("The first frame is the image itself.", "Drawn from the seed.")
-EXAMPLE = {
-    "diff_kind": WORDS,
-    "diff": "cat face",
-    "diff_from": "cat face",
-    "diff_to": "dog face",
-}
 
 
 @dataclass(frozen=True)
@@ -80,12 +77,50 @@ def page() -> None:
         before = st.text_input("Current caption", key="diff_from", bind="query-params",
                                help="Without one, it rotates to the target alone.")  # fmt: skip
         after = st.text_input("Target caption", key="diff_to", bind="query-params")
-        timing, settings = path_fields("diff", 12, NOISES)
+        decodes = retrieved.decodes()
+        timing, settings = path_fields("diff", 12, NOISES) if decodes else retrieval_fields("diff")
+        turn = FRACTION if decodes else _turn_field()
     with right:
-        if start and after.strip():
+        if start and after.strip() and not decodes:
+            change = Change(start, before.strip() or None, after.strip(), timing, settings)
+            _retrieve(change, turn)
+        elif start and after.strip():
             _show(Change(start, before.strip() or None, after.strip(), timing, settings))
         else:
-            example("Choose an image or words to start from, and type a target caption.", EXAMPLE)
+            example("Choose an image or words to start from, and type a target caption.", _example)
+
+
+def _example() -> dict[str, object]:
+    first, second = examples.pair()
+    words = {"diff_from": first[0], "diff_to": second[0]}
+    return examples.start("diff", first) | words
+
+
+def _turn_field() -> float:
+    return st.slider("Fraction of the angle", 0.0, 1.0, FRACTION, 0.01, key="diff_turn",
+                     bind="query-params")  # fmt: skip
+
+
+def _retrieve(change: Change, fraction: float) -> None:
+    """Show the real images along the change."""
+    timing, before = change.timing, change.before
+    images = retrieved.found(
+        lambda: Retrieval.text_diff(
+            state.library(), change.start.query, before=before, after=change.after,
+            fraction=fraction, count=timing.frames, fps=timing.fps,
+            encoder=state.model().encoder,
+        ),
+        change,
+        fraction,
+    )  # fmt: skip
+    if images is None:
+        return
+    python = copying.retrieve("text_diff", change.start.text, before=before, after=change.after,
+                              fraction=fraction, count=timing.frames, fps=timing.fps)  # fmt: skip
+    words = ["--from", before] if before else []
+    command = ["unclip", "diff", change.start.text, *words, "--to", change.after]
+    command += ["--fraction", str(fraction), *timing.options()]
+    retrieved.show(images, "diff", python, command, [change.start])
 
 
 def _show(change: Change) -> None:
@@ -141,11 +176,12 @@ def _slide(whole: Rendering, last: Rendering, fraction: float) -> Rendering | No
 
 def _fraction() -> float:
     """Read from the address how far to rotate, as a part of the whole angle."""
-    try:
-        fraction = float(st.query_params.get("diff_turn", FRACTION))
-    except ValueError:
-        return FRACTION
-    return fraction if 0 <= fraction <= 1 else FRACTION
+    text = st.query_params.get("diff_turn", str(FRACTION))
+    with suppress(ValueError):
+        if 0 <= (fraction := float(text)) <= 1:
+            return fraction
+    outputs.unknown("diff_turn", text, "a number from 0 to 1")
+    return FRACTION
 
 
 def _offer_last(change: Change, last: Rendering, fraction: float) -> None:

@@ -2,15 +2,15 @@
 and the files to take away.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
-from explorer.app import copying, outputs, state
-from explorer.app.inputs import Input
+from explorer.app import copying, outputs, retrieved, state
+from explorer.app.inputs import Input, fill
 from explorer.app.server.decoding import embedded
 from explorer.metrics import steadiness
 from explorer.rendering import NEIGHBOURS, STRIP_COLUMNS, Rendering
@@ -26,6 +26,10 @@ class Timing:
 
     frames: int
     fps: int
+
+    def options(self) -> list[str]:
+        """Return the same as words of a command."""
+        return ["--frames", str(self.frames), "--fps", str(self.fps)]
 
 
 def path_fields(key: str, frames: int, noises: tuple[str, str]) -> tuple[Timing, Settings]:
@@ -45,17 +49,22 @@ def path_fields(key: str, frames: int, noises: tuple[str, str]) -> tuple[Timing,
     return Timing(count, fps), choice
 
 
+def retrieval_fields(key: str) -> tuple[Timing, Settings]:
+    """Show the fields of a path of real images, which has no noise and no seed."""
+    return Timing(*retrieved.fields(key)), Settings()
+
+
 def command_options(timing: Timing, settings: Settings) -> list[str]:
     """Return the same as words of a command."""
-    named = {"--frames": timing.frames, "--fps": timing.fps, "--seed": settings.seed}
-    options = [word for name, value in named.items() for word in (name, str(value))]
+    options = [*timing.options(), "--seed", str(settings.seed)]
     return [*options, "--noise-from", "seed"] if settings.noise == "seed" else options
 
 
-def example(text: str, values: Mapping[str, object]) -> None:
-    """Say what a page waits for, with a button that fills its fields."""
+def example(text: str, values: Callable[[], Mapping[str, object]]) -> None:
+    """Say what a page waits for, with a button that fills its fields by what fits the library."""
     st.info(text)
-    st.button("Show an example", on_click=st.session_state.update, args=(values,))
+    if len(state.library()) > 1:
+        st.button("Show an example", on_click=lambda: fill(values()))
 
 
 def strip(rendering: Rendering) -> None:

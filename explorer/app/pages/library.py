@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.app import outputs, state
+from explorer.app import browsing, outputs, state
 from explorer.app.server.uploads import Upload, uploaded
 from explorer.files import make_folder, write_file
 from explorer.library import Library
@@ -16,7 +16,6 @@ from explorer.library.presence import VERIFY_SECONDS
 if TYPE_CHECKING:
     import pandas as pd
 
-SAMPLE_IMAGES = 12  # spread over the library
 DONE = "added"  # of the session: what was done last
 
 
@@ -29,16 +28,18 @@ def page() -> None:
         f"{outputs.escaped(library.folder.name)} holds the points of {len(library):,} images."
     )
     _numbers(info)
-    step = max(1, len(library) // SAMPLE_IMAGES)
-    rows = range(0, len(library), step)[:SAMPLE_IMAGES]
-    outputs.tiles([state.thumbnail(row) for row in rows], [state.caption(row) for row in rows])
+    if len(library):
+        st.subheader("Images")
+        browsing.browse()
     with st.expander("All statistics"):
         st.json({name: value for name, value in info.items() if name != "warnings"})
     _errors(library)
+    _left_out(library)
     if state.config().read_only:
         st.info("This dashboard is read-only: others than its owner can see it.")
     else:
         _add(library, info["sources"])
+        _forget(library)
     _verify(library)
 
 
@@ -59,6 +60,28 @@ def _errors(library: Library) -> None:
     if len(library.errors):
         st.subheader("Unreadable files")
         st.dataframe(library.errors, hide_index=True)
+
+
+def _left_out(library: Library) -> None:
+    """Say which files of its folders are not read, by suffix."""
+    if library.left_out:
+        st.subheader("Files that are not read")
+        table = [{"suffix": name, "files": count} for name, count in library.left_out.items()]
+        st.dataframe(table, hide_index=True)
+
+
+def _forget(library: Library) -> None:
+    """Remove the rows of a source; its images stay where they are."""
+    if not library.sources:
+        return
+    st.subheader("Forget")
+    st.caption("Removes the rows of a source from the library. The images are not touched.")
+    source = st.selectbox("Source", list(library.sources), None, key="source",
+                          placeholder="choose one")  # fmt: skip
+    if source and st.button("Forget this source"):
+        gone = Library.open(library.folder).forget(source)
+        st.session_state[DONE] = f"Forgot {gone:,} images of {outputs.escaped(source)}."
+        st.rerun()
 
 
 def _add(library: Library, sources: Sequence[str]) -> None:

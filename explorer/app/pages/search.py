@@ -8,18 +8,18 @@ import numpy as np
 import streamlit as st
 
 from explorer import edits
-from explorer.app import copying, outputs, state
-from explorer.app.inputs import Input, ask, take
+from explorer.app import browsing, copying, examples, outputs, retrieved, state
+from explorer.app.inputs import Input, ask, fill, take
+from explorer.app.pages import hit
 from explorer.app.server.decoding import decoded, planned
 from explorer.library import Hits
 from explorer.library.searching import MinScore
-from explorer.query import Query
+from explorer.query import Query, Term, words_of
 from explorer.settings import Settings
 
 MAX_TERMS = 5
 BINS = 20
 HISTOGRAM_HITS = 1000  # hits that the histogram counts
-MAX_FILTER_VALUES = 200  # of a column, to choose from
 NO_MATCH = (
     "Nothing here matches, or filters leave it out. To see the nearest images all the same, switch "
     "off “Only what matches”."
@@ -46,17 +46,31 @@ def page() -> None:
             count = st.slider("Number of images", 4, 60, 12, key="k", bind="query-params")
             least = st.slider("Lowest score", -1.0, 1.0, -1.0, 0.01, key="least",
                               bind="query-params")  # fmt: skip
-            where = _filters()
-        drawing = st.toggle("Decode this query", key="decode", bind="query-params")
+            where = browsing.filters()
+        drawing = retrieved.decodes() and st.toggle(
+            "Decode this query", key="decode", bind="query-params"
+        )
     with right:
         if not terms:
-            st.info("Type words, or choose an image. A weight below zero subtracts.")
+            _examples()
             return
         above = st.container()
         _results(terms, count, least, where, auto)
         if drawing:  # last, since it takes longest
             with above:
                 _decode(terms)
+
+
+def _examples() -> None:
+    """Say what can be typed, with queries that this library has images for."""
+    st.info("Type words, or choose an image: `cat - night` subtracts, `2:cat + sun` adds.")
+    found = [text for text, _ in examples.phrases(4)] if len(state.library()) else []
+    if len(found) < 2:
+        return
+    st.caption("For example")
+    with st.container(horizontal=True):
+        for text in (*found, f"{found[0]} - {found[1]}"):
+            st.button(text, key=f"example-{text}", on_click=fill, args=({"q0": text},))
 
 
 def query_of(terms: Terms) -> Query:
@@ -75,22 +89,22 @@ def _terms() -> list[tuple[Input, float]]:
         weight = st.slider(f"Weight of term {i + 1}", -2.0, 2.0, 1.0, 0.25, key=f"w{i}",
                            bind="query-params")  # fmt: skip
         if weight:
-            terms.append((asked, weight))
+            terms += _signed(asked, weight)
+    if terms:
+        avoid = st.text_input("Text to avoid", key="avoid", bind="query-params",
+                              placeholder="words").strip()  # fmt: skip
+        terms += _signed(Input(Term(avoid), avoid), -1.0) if avoid else []
     return terms
 
 
-def _filters() -> dict[str, list[Any]]:
-    """Return the wanted values of columns that the person chooses."""
-    rows, where = state.library().rows, {}
-    columns = st.multiselect("Filter by columns", state.library().columns, key="columns",
-                             bind="query-params")  # fmt: skip
-    for name in columns:
-        values = rows[name].value_counts().index[:MAX_FILTER_VALUES]
-        wanted = st.multiselect(f"… {outputs.escaped(name)} is one of", list(map(str, values)),
-                                key=f"is_{name}", bind="query-params")  # fmt: skip
-        if wanted:
-            where[name] = wanted
-    return where
+def _signed(asked: Input, weight: float) -> list[tuple[Input, float]]:
+    """Read what was typed as a query: `- red heart` subtracts, `2:cat` counts twice."""
+    if asked.term.is_image:
+        return [(asked, weight)]
+    return [
+        (Input(replace(term, weight=1.0), term.text), weight * term.weight)
+        for term in words_of(asked.term.text)
+    ]
 
 
 def _results(
@@ -100,15 +114,21 @@ def _results(
     point = query.points(state.model().encoder)
     lowest: MinScore = "auto" if auto else None
     ranked = library.search(point, max(HISTOGRAM_HITS, count), where=where, min_score=lowest)
-    k = min(count, int((ranked.scores >= least).sum()))
+    enough = int((ranked.scores >= least).sum())
+    page = browsing.page_number(-(-enough // count))
+    k = min(page * count, enough)
     if not k:
         st.info(NO_MATCH if auto and not ranked.matching else NONE_SCORES)
         return
     if ranked.verdict:
         shown = f"; the best {k:,} are shown" if k < (ranked.matching or 0) else ""
+        shown = f"; {(page - 1) * count + 1:,} to {k:,} are shown" if page > 1 else shown
         st.caption(f"{ranked.verdict[0].upper()}{ranked.verdict[1:]}{shown}.")
     hits = library.search(point, k, where=where, min_score=lowest)
-    outputs.found(hits, ("More like this", _more))
+    first = (page - 1) * count
+    outputs.found(hits, ("More like this", _more), since=first, opens=hit.open_row)
+    browsing.turn_pages(page, -(-enough // count))
+    hit.show_opened()
     _offer_hits(terms, hits, where, auto)
     with st.expander("Scores and table", key="scores", bind="query-params") as details:
         if details.open:
@@ -119,10 +139,10 @@ def _results(
 def _more(row: int) -> None:
     """Look for one image of the library alone; runs before the next script."""
     take("q0", row)
-    st.session_state["w0"] = 1.0
+    st.query_params.pop("page", None)
+    st.session_state.update({"w0": 1.0, "avoid": ""})
     for i in range(1, MAX_TERMS):
-        st.session_state[f"q{i}"] = ""
-        st.session_state[f"q{i}_kind"] = "words"
+        st.session_state.update({f"q{i}": "", f"q{i}_kind": "words"})
 
 
 def _histogram(scores: np.ndarray, least: float) -> None:

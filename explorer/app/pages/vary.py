@@ -7,7 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from explorer import edits
-from explorer.app import copying, outputs, state
+from explorer.app import copying, outputs, retrieved, state
 from explorer.app.inputs import Input, ask, take
 from explorer.app.server.decoding import decoded, planned
 from explorer.app.widgets.brush import brush, drawn, from_text, to_text
@@ -48,6 +48,9 @@ def page() -> None:
     """Ask for an image and what to do with it, then do it."""
     st.title("Variations")
     st.caption("Decodes an image again in other ways, or replaces a part of it.")
+    if not retrieved.decodes():
+        retrieved.say_what_decodes("Nothing can be decoded here")
+        return
     left, right = st.columns([1, 2], gap="large")
     with left:
         of = ask("Image", "vary")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from explorer import edits
-from explorer.app import copying, state
-from explorer.app.inputs import WORDS, Input, ask
+from explorer.app import copying, examples, retrieved, state
+from explorer.app.inputs import Input, ask
 from explorer.app.pages.frames import (
     Timing,
     command_options,
@@ -15,11 +15,13 @@ from explorer.app.pages.frames import (
     example,
     offer,
     path_fields,
+    retrieval_fields,
     strip,
 )
 from explorer.app.server.decoding import decoded, key_of, planned
 from explorer.app.widgets.scrub import scrub
 from explorer.rendering import Rendering
+from explorer.retrieval import Retrieval
 from explorer.settings import Settings
 
 MAX_KEYFRAMES = 6
@@ -27,12 +29,6 @@ NOISES = (
     "Interpolated as the points are: the ends are the images themselves.",
     "Drawn from the seed.",
 )
-EXAMPLE = {
-    "walk_0_kind": WORDS,
-    "walk_0": "cat face",
-    "walk_1_kind": WORDS,
-    "walk_1": "dog face",
-}
 
 
 @dataclass(frozen=True)
@@ -64,15 +60,24 @@ def page() -> None:
     left, right = st.columns([1, 2], gap="large")
     with left:
         keyframes = _keyframes()
-        timing, settings = path_fields("walk", 24, NOISES)
-        even = st.toggle("Even pace", key="walk_even", bind="query-params",
+        decodes = retrieved.decodes()
+        timing, settings = path_fields("walk", 24, NOISES) if decodes else retrieval_fields("walk")
+        even = decodes and st.toggle("Even pace", key="walk_even", bind="query-params",
                          help="Re-time frames to constant visual speed (decodes twice)."
                          )  # fmt: skip
     with right:
-        if len(keyframes) > 1:
-            _show(Walk(tuple(keyframes), timing, settings), even)
+        walk = Walk(tuple(keyframes), timing, settings)
+        if len(keyframes) > 1 and not decodes:
+            _retrieve(walk)
+        elif len(keyframes) > 1:
+            _show(walk, even)
         else:
-            example("A walk needs two keyframes or more.", EXAMPLE)
+            example("A walk needs two keyframes or more.", _example)
+
+
+def _example() -> dict[str, object]:
+    first, second = examples.pair()
+    return examples.start("walk_0", first) | examples.start("walk_1", second)
 
 
 def _keyframes() -> list[Input]:
@@ -84,6 +89,24 @@ def _keyframes() -> list[Input]:
             break
         keyframes.append(given)
     return keyframes
+
+
+def _retrieve(walk: Walk) -> None:
+    """Show the real images along the walk."""
+    timing = walk.timing
+    images = retrieved.found(
+        lambda: Retrieval.interpolate(
+            state.library(), [each.query for each in walk.keyframes], count=timing.frames,
+            fps=timing.fps, encoder=state.model().encoder,
+        ),
+        walk,
+    )  # fmt: skip
+    if images is None:
+        return
+    texts = [each.text for each in walk.keyframes]
+    python = copying.retrieve("interpolate", texts, count=timing.frames, fps=timing.fps)
+    command = ["unclip", "walk", *texts, *timing.options()]
+    retrieved.show(images, "walk", python, command, walk.keyframes)
 
 
 def _show(walk: Walk, even: bool) -> None:

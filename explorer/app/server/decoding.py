@@ -144,13 +144,17 @@ def once(asked: str, work: Callable[[], Work[T]], total: int, doing: str) -> T |
     with place.container():
         bar = st.progress(0.0, doing)
         st.button("Cancel", key=f"cancel-{key}", on_click=_note, args=(key,))
-    with _our_turn(cache, lambda others: bar.progress(0.0, busy(others))):
-        result = cache.get(key)
-        if result is None:
-            result = _run(work, total, doing, bar)
-            if not cache.size:
-                settle()  # the first decoding imports much
-            cache.put(key, result)
+    try:
+        with _our_turn(cache, lambda others: bar.progress(0.0, busy(others))):
+            result = cache.get(key)
+            if result is None:
+                result = _run(work, total, doing, bar)
+                if not cache.size:
+                    settle()  # the first decoding imports much
+                cache.put(key, result)
+    except Exception:  # what failed is not under way
+        place.empty()
+        raise
     place.empty()
     return result
 

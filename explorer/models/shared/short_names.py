@@ -144,3 +144,22 @@ def no_decoder(name: str) -> str:
         "them, take vit-l-14-openai (decoded by kandinsky-2.1) or vit-bigg-14 (by kandinsky-2.2), "
         "or train a bridge to one of these, or a decoder: `unclip train --help`."
     )
+
+
+def ways_to_decode(name: str, library: str) -> str:
+    """Return the end of a sentence: the commands that let a CLIP's library be decoded.
+
+    Args:
+        library: its folder, as it is to be typed.
+
+    >>> ways_to_decode("vit-b-32", "photos.lib").partition(", or")[0]
+    'train a bridge to a released decoder: `unclip train bridge photos.lib --to kandinsky-2.2`'
+    """
+    short = SHORT_NAMES.get(name.lower()) or short_of(name)
+    if short and short.decoders:
+        return f"add a released decoder: `--decoder {short.decoders[0]}`"
+    return (
+        "train a bridge to a released decoder: `unclip train bridge "
+        f"{library} --to kandinsky-2.2`, or a decoder of your own: "
+        f"`unclip train decoder {library} -o mine`, then `--decoder mine`"
+    )
