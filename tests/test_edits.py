@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from explorer import edits, geometry
+from explorer.edits import swapping
 from explorer.errors import ImageError, QueryError, SideMismatch, UnknownModel
 from explorer.images import open_image
 from explorer.points import Points
@@ -108,6 +109,41 @@ def test_a_text_diff_rotates_by_a_fraction_of_the_angle(pocket, cat):
     whole = geometry.angle(diff.points[0], direction)[0]
     assert geometry.angle(diff.points[0], diff.points[2])[0] == pytest.approx(0.3 * whole, abs=1e-3)
     assert diff.recipe.ends.labels == ("cat face", "dog face")
+
+
+def test_a_text_diff_through_the_prior_ends_among_images_of_the_target(pocket, cat):
+    given = {"before": "cat face", "after": "dog face", "frames": 2, "settings": FAST}
+    turned, swapped, half = (
+        edits.text_diff(pocket, cat, **given, **how).points
+        for how in ({}, {"through_prior": True}, {"through_prior": True, "fraction": 0.5})
+    )
+    assert geometry.angle(turned[0], swapped[0])[0] < 1e-3
+    assert np.linalg.norm(swapped.vectors, axis=1) == pytest.approx(
+        np.linalg.norm(turned.vectors[0]), rel=1e-3
+    )
+    images = pocket.prior.sample(["dog face"], seed=9)
+    near = [geometry.angle(path[1], images)[0] for path in (swapped, half, turned)]
+    assert near == sorted(near)
+    whole, part = (geometry.angle(path[0], path[1])[0] for path in (swapped, half))
+    assert part == pytest.approx(whole / 2, abs=1e-3)
+
+
+def test_the_same_caption_swapped_for_itself_keeps_half_of_the_image(pocket, cat):
+    point = pocket.encoder.encode_images([open_image(cat)])
+    same = swapping.swapped(pocket, point, "cat face", "cat face")
+    drawn = [
+        pocket.prior.sample(["cat face"], seed=seed, candidates=1).vectors for seed in range(4)
+    ]
+    middle = replace(point, vectors=(np.mean(drawn, axis=0) + point.vectors) / 2)
+    assert geometry.angle(same, middle)[0] < 1e-3
+
+
+def test_a_text_diff_through_the_prior_needs_both_captions_and_a_prior(pocket, cat):
+    with pytest.raises(QueryError, match="--from"):
+        edits.text_diff(pocket, cat, after="dog face", through_prior=True)
+    bare = replace(pocket, prior=None)
+    with pytest.raises(UnknownModel, match="no prior"):
+        edits.text_diff(bare, cat, before="cat face", after="dog face", through_prior=True)
 
 
 def test_an_interpolation_ends_with_its_images(pocket, cat, sample):

@@ -12,7 +12,6 @@ from explorer.cli.options import (
     Out,
     Trust,
     decode_all,
-    numbers,
     open_library,
     opened,
     read_options,
@@ -21,6 +20,7 @@ from explorer.cli.options import (
 )
 from explorer.cli.output import command, report
 from explorer.cli.retrieving import Shown, save_retrieval
+from explorer.cli.values import numbers
 from explorer.errors import QueryError
 from explorer.recipe_checks import LIMIT
 from explorer.settings import Settings
@@ -42,6 +42,21 @@ Moving = Annotated[
     Settings,
     settings_options("steps", "guidance", "eta", "solver", "seed", "noise", "preview", "options"),
 ]
+Fraction = Annotated[
+    float | None,
+    typer.Option(
+        help="How far to rotate, as a part of the whole angle: 0.5. Through the prior, as a part "
+        "of the way: 1."
+    ),
+]
+ThroughPrior = Annotated[
+    bool,
+    typer.Option(
+        "--through-prior",
+        help="Go to where the prior places images of the target caption; needs --from. It "
+        "arrives oftener than a rotation.",
+    ),
+]
 Painting = Annotated[
     Settings, settings_options("steps", "guidance", "eta", "solver", "seed", "preview", "options")
 ]
@@ -57,9 +72,8 @@ def diff(
     before: Annotated[
         str | None, typer.Option("--from", help="Caption of what it shows now; optional.")
     ] = None,
-    fraction: Annotated[
-        float, typer.Option(help="How far to rotate, as a part of the whole angle.")
-    ] = 0.5,
+    fraction: Fraction = None,
+    through_prior: ThroughPrior = False,
     frames: Frames = None,
     fps: Fps = None,
     settings: Moving,
@@ -78,14 +92,14 @@ def diff(
     check_output(out, video=True)
     model = model_options.open(library)
     shown, settings = open_library(library, model), read_options(settings, model)
-    asked: dict[str, Any] = {"after": after, "before": before, "fraction": fraction}
+    asked: dict[str, Any] = {"after": after, "before": before}
     if model.decoder is None:
+        asked["fraction"] = 0.5 if fraction is None else fraction
         of = Shown(model, shown, out, as_json, frames, fps)
         save_retrieval(of, "text_diff", start, **asked)
         return
-    rendering = edits.text_diff(
-        model, start, **asked, frames=frames or 24, fps=fps or 12, settings=settings
-    )
+    asked |= {"fraction": fraction, "through_prior": through_prior, "settings": settings}
+    rendering = edits.text_diff(model, start, **asked, frames=frames or 24, fps=fps or 12)
     save_path(rendering, out, shown, as_json)
 
 

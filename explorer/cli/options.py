@@ -1,6 +1,5 @@
 """Options that several commands share: settings of decoding, which model, where to write."""
 
-import json
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ import typer
 
 from explorer.cli.library_option import VARIABLE, Taken, library_option
 from explorer.cli.output import OptionGroup, progress, say
+from explorer.cli.values import value_of
 from explorer.errors import QueryError
 from explorer.settings import Settings
 
@@ -224,41 +224,6 @@ class ModelOptions:
         by = f"The folder {part}"  # a file in it names the model, not the person
         home = check_named(home, by)
         return home, named_by(by, space_of(FilePath(str(part))))
-
-
-def value_of(name: str, text: str, model: "Model") -> Any:
-    """Read an option's value: an image, a point, a size, words, or a number as JSON writes it.
-
-    Raises:
-        ExplorerError: an image, point or size cannot be read.
-    """
-    from explorer.images import open_image
-    from explorer.query import Query
-
-    if name == "hint":
-        return open_image(text)
-    if name == "negative":
-        return Query.parse(text).decodable(model.encoder, model.prior)
-    if name == "image_size":
-        return tuple(numbers(text, 2, "WIDTHxHEIGHT", sign="x"))
-    if name in ("prompt", "negative_prompt"):
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
-def numbers(text: str, count: int, form: str, sign: str = ",") -> list[int]:
-    """Read `count` whole numbers.
-
-    Raises:
-        QueryError: it is of another form.
-    """
-    parts = text.split(sign)
-    if len(parts) != count or not all(part.strip().isdecimal() for part in parts):
-        raise QueryError(f"{text!r} is not of the form {form}, in whole numbers.")
-    return [int(part) for part in parts]
 
 
 def decode_all(rendering: "Rendering") -> "Rendering":

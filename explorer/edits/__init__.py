@@ -26,6 +26,7 @@ from explorer.edits.keyframes import (
 )
 from explorer.edits.making import rendering_of, seeded
 from explorer.edits.replaying import from_recipe, replay
+from explorer.edits.swapping import towards_prior, towards_text
 from explorer.edits.turning import turn
 from explorer.errors import QueryError
 from explorer.masks import Mask
@@ -123,7 +124,8 @@ def text_diff(
     *,
     after: str,
     before: str | None = None,
-    fraction: float = 0.5,
+    fraction: float | None = None,
+    through_prior: bool = False,
     frames: int = 24,
     fps: float = 12.0,
     settings: Settings = DEFAULT,
@@ -135,24 +137,24 @@ def text_diff(
     Args:
         after: the target caption.
         before: the caption of what it is now; None rotates towards `after` alone.
-        fraction: how far, as a part of the angle between the point and the text diff.
+        fraction: how far, as a part of the angle to the text diff (None: 0.5), or of the way
+            through the prior (None: 1).
+        through_prior: go to where the prior places images of `after`; see `swapping.swapped`.
         settings: noise="seed" starts from the seed even where an image is given.
 
     Source: Ramesh et al. 2022, section 3.3.
     """
     (begin,) = keyframes_of(model, start, settings, exactly=1)
-    texts = model.encoder.encode_text([before or "", after])
-    direction = geometry.text_diff(texts[0] if before else None, texts[1])
-    ends = Points.concat([texts[0].as_image() if before else begin.point, texts[1].as_image()])
+    aim = towards_prior if through_prior else towards_text
+    points, ends, how = aim(model, begin.point, (before, after), fraction)
     return rendering_of(
         model,
-        Points.concat([begin.point, direction.as_image()]),
+        points,
         noise_of(model, [begin], settings),
         settings,
-        way="rotate",
+        **how,
         count=frames,
         fps=float(fps),
-        radians=fraction * float(geometry.angle(begin.point, direction)[0]),
         ends=ends,
         title=f"{begin.point.labels[0]}: {before or ''} → {after}",
     )
