@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from explorer.training.decoder_network import Examples
+from explorer.training.examples import Examples
 
 MIXED_IMAGES = 20_000
 MIXED_SHARE = 0.25  # of the images of a training step

@@ -16,8 +16,9 @@ from explorer.models.shared.painter import Painter
 from explorer.models.shared.patch_decoder import GRID, UNET, load_normalizer
 from explorer.training import decoder_network
 from explorer.training.checkpoints import write_manifest
-from explorer.training.decoder_network import DROP_SHARE, SCHEDULER, Networks, statistics
+from explorer.training.decoder_network import DROP_SHARE, Networks, statistics
 from explorer.training.loop import Interrupt
+from explorer.training.noise_schedule import SCHEDULER
 from pocket import clip, painting, styles
 from pocket.longer import Endless
 from pocket.train import DEFAULTS, embed, load_clip

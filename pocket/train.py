@@ -14,7 +14,8 @@ from jaxtyping import Float, UInt8
 from explorer.models.pocket import FOLDER, MANIFEST
 from explorer.training import decoder_network, prior_network
 from explorer.training.checkpoints import write_manifest
-from explorer.training.decoder_network import Examples, Networks
+from explorer.training.decoder_network import Networks
+from explorer.training.examples import Examples
 from explorer.training.loop import Plan, autocast
 from explorer.training.prior_network import Captioned, Reader
 from pocket import captions, clip, data, tuning, words

@@ -56,7 +56,10 @@ def decoder(
     library: Folder,
     *,
     out: Out,
-    size: Annotated[int, typer.Option(help="Image size in pixels: 32, 64 or 128.")] = 64,
+    size: Annotated[
+        int, typer.Option(help="Image size in pixels: 32, 64 or 128; a codec has its own.")
+    ] = 64,
+    codec: Annotated[str, typer.Option(help="rae or rae:FOLDER: decode to its tokens.")] = "",
     minutes: Annotated[float, HOW_LONG] = 30,
     start: Annotated[
         str | None,
@@ -79,18 +82,24 @@ def decoder(
     from explorer.training.loop import Interrupt
 
     kept, interrupt = opened(library), Interrupt()
-    start = start or ("pocket" if size == 64 else "none")
-    design = decoder.Design(size, start, images, draft=draft)
+    start = start or ("pocket" if size == 64 and not codec else "none")
+    design = decoder.Design(size, start, images, draft=draft, codec=codec)
     plan = training.plan(minutes)
     made = decoder.train(kept, out, design, plan, resume=training.resume, interrupt=interrupt)
-    lines = [f"{out}: a decoder for {made['space']['name']}"]
-    if score := made["held_out"]:
-        lines += [
-            f"  round trip of {score['images']} held-out images: {score['round_trip']:.3f} "
-            f"(chance {score['chance']:.3f}), found first: {score['found_first']:.0%}"
-        ]
+    lines = [f"{out}: a decoder for {made['space']['name']}", *_decoder_lines(made)]
     lines += [f"  try it: unclip decode IMAGE --decoder {out} -o decoded.png"]
     _finish(out, made, as_json, lines, interrupt.asked)
+
+
+def _decoder_lines(made: dict[str, Any]) -> list[str]:
+    """Say how well a decoder does on held-out images, if that was measured."""
+    if not (score := made["held_out"]):
+        return []
+    alone = f"; the codec alone: {made['codec']['round_trip']:.3f}" if "codec" in made else ""
+    return [
+        f"  round trip of {score['images']} held-out images: {score['round_trip']:.3f} "
+        f"(chance {score['chance']:.3f}{alone}), found first: {score['found_first']:.0%}"
+    ]
 
 
 @app.command(cls=LibraryCommand)

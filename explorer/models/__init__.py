@@ -12,6 +12,7 @@
     ip_adapter           IP-Adapter on Stable Diffusion 1.5: encoder, decoder
     ip_adapter_sdxl      IP-Adapter on SDXL: encoder, decoder
     flux_ip_adapter      IP-Adapter on FLUX.1: encoder, decoder
+    rae                  DINOv2 as an encoder, and as a codec of images for `unclip train decoder`
     trust                which folders data may name
     trained              decoders, priors and bridges that `unclip train` wrote
     shared/              what several families use
@@ -55,6 +56,7 @@ MODELS = {
     "ip-adapter-sd15": "explorer.models.ip_adapter",
     "ip-adapter-sdxl": "explorer.models.ip_adapter_sdxl",
     "flux-ip-adapter": "explorer.models.flux_ip_adapter",
+    "rae": "explorer.models.rae",
 }
 
 

@@ -18,6 +18,7 @@ from explorer.encoder import Encoder
 from explorer.errors import ExplorerError, UnknownModel, WeightsMissing
 from explorer.models import Model, load
 from explorer.models.openclip import OpenClipEncoder
+from explorer.models.rae import RaeCodec, codec_of
 from explorer.models.shared.manifest import read_manifest
 from explorer.models.shared.on_word import named_by
 from explorer.models.shared.patch_decoder import PatchDecoder
@@ -74,7 +75,28 @@ def load_decoder(folder: FilePath, device: Device | str) -> Decoder:
         return BridgedDecoder(decoder, bridge)
     manifest = read_manifest(folder / DECODER, _REMEDY.format("decoder"))
     with _explained(folder / DECODER):
-        return PatchDecoder(folder, Space(**manifest["space"]), manifest, device)
+        codec = _codec(folder, manifest, device)
+        return PatchDecoder(folder, Space(**manifest["space"]), manifest, device, codec)
+
+
+def _codec(folder: FilePath, manifest: dict[str, Any], device: Device | str) -> RaeCodec | None:
+    """Load the codec that a decoder was trained on, on the word of its manifest: no download.
+
+    Raises:
+        WeightsMissing: its weights are not here, or are others.
+    """
+    if "codec" not in manifest:
+        return None
+    name, fingerprint = manifest["codec"]["model"], manifest["codec"]["sha256"]
+    by = f"The decoder {folder}"
+    with named_by(by):
+        codec = codec_of(check_named(name, by), device)
+    if codec.fingerprint != fingerprint:
+        raise WeightsMissing(
+            f"{by} was trained on weights of {name} with the checksum {fingerprint[:8]}, but those "
+            f"on this machine have {codec.fingerprint[:8]}. Take those, or train it again."
+        )
+    return codec
 
 
 def load_prior(folder: FilePath, encoder: Encoder, device: Device | str = "auto") -> Prior:

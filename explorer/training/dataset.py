@@ -19,7 +19,7 @@ from explorer.files import write_file, writing_stream
 from explorer.library import Library
 from explorer.models.shared.patch_decoder import as_seen
 from explorer.training.checkpoints import explained
-from explorer.training.decoder_network import Examples
+from explorer.training.examples import Examples
 from explorer.training.run_folder import (
     check_count,
     chosen_rows,

@@ -9,12 +9,13 @@ import io
 import sys
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from explorer.errors import QueryError
@@ -24,14 +25,17 @@ from explorer.library import Library
 from explorer.metrics import cosines, recall
 from explorer.models import Model, load
 from explorer.models.pocket import FOLDER as POCKET
+from explorer.models.rae import RaeCodec, codec_of
 from explorer.models.shared.preprocess import Preprocess
 from explorer.models.trained import DECODER, load_decoder, space_of
+from explorer.models.trust import remember_named
 from explorer.points import Points, Space
 from explorer.training import decoder_network
 from explorer.training.checkpoints import explained, removed_on_failure, write_manifest
 from explorer.training.dataset import read_examples
-from explorer.training.decoder_network import Examples, Networks
+from explorer.training.decoder_network import Networks
 from explorer.training.draft import Looks
+from explorer.training.examples import Examples
 from explorer.training.loop import Interrupt, Plan, Run
 from explorer.training.run_folder import begin, claim, model_of, no_time_left, recipe_of
 from explorer.training.starting import start_from
@@ -51,19 +55,22 @@ class Design:
         start: whose weights the networks start from: "pocket", "none", or the folder of a decoder
             that was trained before, as of one of 64 pixels for one of 128.
         images: the maximum number of images to train on.
-        widths: of the UNet.
+        widths: of the UNet; None fits them to the codec.
         draft: the network that drafts the image. "plain" is cheap, its error squared; "painter" is
             larger, held against edges and features too, and corrected by the UNet.
+        codec: "rae" or "rae:FOLDER": the decoder gives its tokens, and images are of its size; it
+            starts from "none", with the draft "plain". "" trains on patches of pixels.
 
     Raises:
-        QueryError: there is no such size, start or draft.
+        QueryError: there is no such size, start or draft, or none for a codec.
     """
 
     size: int = 64
     start: str = "pocket"
     images: int = 50_000
-    widths: tuple[int, int] = decoder_network.WIDTHS
+    widths: tuple[int, int] | None = None
     draft: str = "plain"
+    codec: str = ""
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -75,6 +82,11 @@ class Design:
             )
         if self.draft not in decoder_network.DRAFT_BATCH:
             raise QueryError(f'A draft is "plain" or "painter", not {self.draft!r}.')
+        if self.codec and (self.start, self.draft) != ("none", "plain"):
+            raise QueryError(
+                'A decoder of a codec\'s tokens starts from "none" with the draft "plain", not '
+                f"from {self.start!r} with {self.draft!r}."
+            )
 
     def begin(self, networks: Networks, space: Space) -> None:
         """Give networks for points of a space the weights that they start from; say how many."""
@@ -103,18 +115,19 @@ def train(
         TrainingError: the disk is full, or the loss is not finite; what was saved is whole.
     """
     model = model_of(library, plan.device)
-    fixed = asdict(design) | {"widths": list(design.widths), "seed": plan.seed}
-    fixed["space"] = library.space.fingerprint
-    work = claim(folder, fixed, resume)
-    framing = _framing(model)
-    examples, skipped = read_examples(library, work, design.size, design.images, plan.seed, framing)
+    codec, size, widths = _codec(design, plan)
+    fixed = asdict(design) | {"widths": list(widths), "codec": codec and codec.fingerprint}
+    fixed |= {"seed": plan.seed, "space": library.space.fingerprint}
+    work, framing = claim(folder, fixed, resume), _framing(model)
+    examples, skipped = read_examples(library, work, size, design.images, plan.seed, framing)
+    examples = replace(examples, codec=codec)
     begin(work, fixed)
     looks = Looks.of_folder(POCKET, plan.device) if design.draft == "painter" else None
-    networks = Networks.fresh(examples, plan, design.widths, design.draft, looks)
+    networks = Networks.fresh(examples, plan, widths, design.draft, looks)
     design.begin(networks, model.space)
-    told = {"size": design.size, "start": design.start, "images": len(examples.pixels)}
+    told = {"size": size, "start": design.start, "images": len(examples.pixels)}
     recipe = recipe_of(library, plan, **told, skipped=skipped)
-    output = Output(folder, model, examples, recipe, framing, design.draft)
+    output = Output(folder, model, examples, recipe, framing, design.draft, codec)
     run, due = None, -np.inf
     with interrupt or nullcontext():
         for run in decoder_network.train(examples, networks, work, plan, interrupt):
@@ -125,6 +138,15 @@ def train(
     if run is None:
         raise no_time_left(folder, plan)
     return output.write(networks, run, measure=not (interrupt and interrupt.asked))
+
+
+def _codec(design: Design, plan: Plan) -> tuple[RaeCodec | None, int, tuple[int, int]]:
+    """Return the codec, the side of its images and the widths of the UNet."""
+    if not design.codec:
+        return None, design.size, design.widths or decoder_network.WIDTHS
+    codec = codec_of(design.codec, plan.device)
+    widths = design.widths or decoder_network.widths_of(codec.latent_shape[0])
+    return codec, codec.side, widths
 
 
 def _pause(plan: Plan, took: float) -> float:
@@ -142,6 +164,19 @@ def _framing(model: Model) -> dict[str, Any]:
     return {name: getattr(seen, name) for name in names} if isinstance(seen, Preprocess) else {}
 
 
+def _through(
+    codec: RaeCodec, pixels: UInt8[np.ndarray, "N H W C"], device: str
+) -> list[Image.Image]:
+    """Return images as the codec gives them back: no decoder of its tokens can do better."""
+    import torch
+
+    with torch.inference_mode():
+        rows = torch.tensor(pixels, device=device).permute(0, 3, 1, 2).float() / 255
+        levels = torch.cat([codec.decode(codec.encode(row)) for row in rows.split(1)])
+        arrays = levels.clamp(0, 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(array) for array in arrays]
+
+
 class Output:
     """The output folder: decoder, sheets and scores."""
 
@@ -153,6 +188,7 @@ class Output:
         recipe: dict[str, Any],
         framing: dict[str, Any],
         draft: str = "plain",
+        codec: RaeCodec | None = None,
     ) -> None:
         self.folder, self.model = folder, model
         held_out = np.flatnonzero(examples.weights == 0)
@@ -172,6 +208,14 @@ class Output:
             "training": recipe,
             "held_out": {},
         }
+        self.through: list[Image.Image] = []
+        if codec:
+            remember_named(codec.name)  # the decoder names it
+            self.through = _through(codec, examples.pixels[rows], recipe["device"])
+            best = np.median(cosines(model.encoder.encode_images(self.through), self.points))
+            told = {"model": codec.name, "sha256": codec.fingerprint}
+            self.manifest["codec"] = told | {"round_trip": round(float(best), 4)}
+            self.manifest["steps"] = decoder_network.STEPS_OF_TOKENS
 
     def write(self, networks: Networks, run: Run, *, measure: bool) -> dict[str, Any]:
         """Replace the decoder in the folder by these networks; return the manifest.
@@ -234,11 +278,14 @@ class Output:
         write_file(file, before + added.getvalue().encode())
 
     def _write_sheet(self, decodes: list[Image.Image]) -> None:
-        """Write held-out images, and under each row of them their decodes."""
+        """Write held-out images, and under each row of them their decodes.
+
+        Between the two stands what a codec alone makes of the images.
+        """
         tiles: list[Image.Image] = []
         for start in range(0, len(decodes), SHEET_COLUMNS):
             part = slice(start, start + SHEET_COLUMNS)
-            tiles += [*self.originals[part], *decodes[part]]
+            tiles += [*self.originals[part], *self.through[part], *decodes[part]]
         sheets = self.folder / "samples"
         make_folder(sheets)
         number = 1 + max((int(file.stem) for file in sheets.glob("[0-9]*.png")), default=0)

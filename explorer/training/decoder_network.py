@@ -6,12 +6,12 @@ come from.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from explorer.files import make_folder, write_file
 from explorer.models.shared.patch_decoder import (
@@ -25,7 +25,9 @@ from explorer.models.shared.patch_decoder import (
 from explorer.training import draft as draft_losses
 from explorer.training.checkpoints import write_tensors
 from explorer.training.draft import Looks
+from explorer.training.examples import Examples
 from explorer.training.loop import Interrupt, Plan, Run, autocast
+from explorer.training.noise_schedule import SCHEDULER, schedule_of_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -38,59 +40,17 @@ DRAFT_SHARE = {"plain": 0.2, "painter": 0.5}  # of the minutes
 DROP_SHARE = 0.1  # how often the point is left out, for guidance
 MAX_SHIFT = 0.3  # of a point, in deviations: the decoder must work between points
 DEFAULTS = {"steps": 8, "guidance": 1.5, "solver": "dpm"}  # of a new decoder
-SCHEDULER = {
-    "_class_name": "DDIMScheduler",
-    "num_train_timesteps": 1000,
-    "beta_schedule": "squaredcos_cap_v2",
-    "prediction_type": "sample",
-    "timestep_spacing": "trailing",
-    "steps_offset": 0,
-    "set_alpha_to_one": True,
-    "clip_sample": True,
-    "clip_sample_range": 1.0,
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """Images with their raw points, and how often each is drawn.
-
-    Args:
-        weights: sum to one; 0 is an image that is held out.
-    """
-
-    pixels: UInt8[np.ndarray, "N H W C"]
-    points: Float[np.ndarray, "N D"]
-    weights: Float[np.ndarray, " N"]
-
-    def draw(self, count: int, step: int, plan: Plan) -> "tuple[torch.Tensor, torch.Tensor]":
-        """Draw latents and points of `count` images, or of all; the step sets the seeds."""
-        import torch
-        from torch.nn.functional import pixel_unshuffle
-
-        rng = np.random.default_rng([plan.seed, step])
-        torch.manual_seed(int(rng.integers(2**31)))
-        rows = draw_rows(self.weights, count, rng)
-        pixels = torch.from_numpy(self.pixels[rows]).to(plan.device).permute(0, 3, 1, 2)
-        scaled = pixels.float() / 127.5 - 1
-        latents = pixel_unshuffle(scaled, self.pixels.shape[1] // GRID)
-        latents = latents.contiguous(memory_format=torch.channels_last)
-        return latents, torch.from_numpy(self.points[rows]).to(plan.device)
-
-
-def draw_rows(weights: Float[np.ndarray, " N"], count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw `count` rows, or all that have a weight, without repeating one."""
-    count = min(count, int(np.count_nonzero(weights)))
-    return rng.choice(len(weights), count, replace=False, p=weights)
+STEPS_OF_TOKENS = 25
 
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """The parts of a decoder: a UNet, the draft it is given, and the statistics of points.
+    """The parts of a decoder: a UNet, the draft it is given, the statistics of points, a schedule.
 
     Args:
         kind: of the draft; see `make_draft`.
         looks: what the draft's images are held against, beside pixels; None: the squared error.
+        scheduler: the config of the noise schedule.
     """
 
     unet: Any
@@ -98,13 +58,14 @@ class Networks:
     normalizer: Any
     kind: str = "plain"
     looks: Looks | None = None
+    scheduler: dict[str, Any] = field(default_factory=lambda: SCHEDULER)
 
     @classmethod
     def fresh(
         cls,
         examples: Examples,
         plan: Plan,
-        widths: tuple[int, int] = WIDTHS,
+        widths: tuple[int, int] | None = None,
         kind: str = "plain",
         looks: Looks | None = None,
     ) -> "Networks":
@@ -112,9 +73,10 @@ class Networks:
         import torch
 
         torch.manual_seed(plan.seed)
-        size, dimension = examples.pixels.shape[1], examples.points.shape[1]
-        channels = 3 * (size // GRID) ** 2
-        network: Any = unet(dimension, channels, widths)
+        shape, dimension = examples.latent_shape, examples.points.shape[1]
+        channels = shape[0]
+        usual = widths_of(channels) if examples.codec else WIDTHS
+        network: Any = unet(dimension, channels, widths or usual)
         draft: Any = make_draft(dimension, channels, kind)
         if kind in CORRECTED:
             torch.nn.init.zeros_(network.conv_out.weight)
@@ -125,6 +87,7 @@ class Networks:
             statistics(examples.points[examples.weights > 0]).to(plan.device),
             kind,
             looks,
+            schedule_of_tokens(shape) if examples.codec else SCHEDULER,
         )
 
     def save(self, folder: FilePath) -> None:
@@ -136,8 +99,19 @@ class Networks:
         self.normalizer.save_config(folder / "image_normalizer")
         write_tensors(folder / NORMALIZER, self.normalizer.state_dict())
         make_folder(folder / "scheduler")
-        config = json.dumps(SCHEDULER, indent=2) + "\n"
+        config = json.dumps(self.scheduler, indent=2) + "\n"
         write_file(folder / "scheduler/scheduler_config.json", config.encode())
+
+
+def widths_of(channels: int) -> tuple[int, int]:
+    """Return the channels at the UNet's two resolutions for tokens: no fewer than these have.
+
+    Source: Zheng et al. 2025 (RAE), section 4.1: a narrower network cannot tell noise from tokens.
+
+    >>> widths_of(128), widths_of(768)
+    ((128, 192), (768, 768))
+    """
+    return max(WIDTHS[0], channels), max(WIDTHS[1], channels)
 
 
 def unet(dimension: int, channels: int, widths: tuple[int, int]) -> Any:
@@ -208,6 +182,8 @@ def _train_draft(
     import torch
     from torch.nn.functional import pixel_shuffle
 
+    # tokens are computed anew for each step
+    count = BATCH if examples.codec else DRAFT_BATCH[networks.kind]
     run = Run(
         work, "draft", {"draft": networks.draft},
         minutes=DRAFT_SHARE[networks.kind] * plan.minutes,
@@ -216,7 +192,7 @@ def _train_draft(
     )  # fmt: skip
     patch = examples.pixels.shape[1] // GRID
     for step in run:
-        latents, z = examples.draw(plan.batch or DRAFT_BATCH[networks.kind], step, plan)
+        latents, z = examples.draw(plan.batch or count, step, plan)
         z = networks.normalizer.scale(z)
         z = z + MAX_SHIFT * torch.rand(len(z), 1, device=z.device) * torch.randn_like(z)
         with autocast(plan.device):
@@ -240,7 +216,7 @@ def _train_unet(
     import torch
     from diffusers import DDIMScheduler
 
-    alphas = DDIMScheduler.from_config(SCHEDULER).alphas_cumprod.to(plan.device)
+    alphas = DDIMScheduler.from_config(networks.scheduler).alphas_cumprod.to(plan.device)
     run = Run(
         work, "unet", {"unet": networks.unet},
         minutes=(1 - DRAFT_SHARE[networks.kind]) * plan.minutes,
@@ -252,7 +228,9 @@ def _train_unet(
         with torch.no_grad():
             draft = networks.draft(z)
         base = draft if networks.kind in CORRECTED else torch.zeros_like(draft)
-        run.update(loss(networks.unet, latents, (z, draft, base), alphas, plan.device))
+        velocity = networks.scheduler["prediction_type"] == "v_prediction"
+        inputs = (z, draft, base)
+        run.update(loss(networks.unet, latents, inputs, alphas, plan.device, velocity=velocity))
         yield run
     run.adopt_average()
 
@@ -263,6 +241,8 @@ def loss(
     inputs: "tuple[torch.Tensor, torch.Tensor, torch.Tensor]",
     alphas: "torch.Tensor",
     device: str,
+    *,
+    velocity: bool = False,
 ) -> "torch.Tensor":
     """Return the squared error of x_0 at random levels, weighted by 1 + min(SNR, 5).
 
@@ -272,6 +252,7 @@ def loss(
 
     Args:
         inputs: standardised points (N D), their drafts (N C h w), and what the output is added to.
+        velocity: the network predicts v, as wide ones can; x_0 follows from it.
 
     Source: Li & He 2025 (predict the image); the bound, Hang et al. 2023 (min-SNR).
     """
@@ -284,9 +265,12 @@ def loss(
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
     with autocast(device):
         output = network(torch.cat([noisy, draft], 1), t, None, class_labels=z).sample
+    estimate = output.float()
+    if velocity:
+        estimate = alpha.sqrt() * noisy - (1 - alpha).sqrt() * estimate
     snr = alpha / (1 - alpha)
     weight = 1 + snr.clamp(max=5)
-    return (weight * (output.float() + base - latents).square()).mean()
+    return (weight * (estimate + base - latents).square()).mean()
 
 
 def perturbed(z: "torch.Tensor", normalizer: Any) -> "torch.Tensor":

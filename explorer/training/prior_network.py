@@ -13,7 +13,8 @@ from jaxtyping import Float
 
 from explorer.models.shared.token_prior import PRIOR, PRIOR_SCHEDULE, token_states
 from explorer.training.checkpoints import write_tensors
-from explorer.training.decoder_network import deviation, draw_rows
+from explorer.training.decoder_network import deviation
+from explorer.training.examples import draw_rows
 from explorer.training.loop import Interrupt, Plan, Run, autocast
 
 if TYPE_CHECKING:

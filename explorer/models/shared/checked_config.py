@@ -245,15 +245,15 @@ def check_tokenizer(folder: FilePath) -> None:
             )
 
 
-def read_json(file: FilePath) -> dict[str, Any]:
-    """Read a JSON object that somebody else wrote.
+def read_json(file: FilePath, most: int = MOST_BYTES) -> dict[str, Any]:
+    """Read a JSON object of at most `most` bytes that somebody else wrote.
 
     Raises:
         WeightsMissing: the file is missing, too large, nested too deeply, or no JSON object.
     """
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
+        if file.stat().st_size > most:
+            raise ValueError(f"it is larger than {most:,} bytes")
         values = json.loads(file.read_text("utf-8"))
         if isinstance(values, dict):
             return values

@@ -12,7 +12,7 @@ from typing import Any
 
 from explorer.device import Device
 from explorer.errors import WeightsMissing
-from explorer.models.shared.checked_config import check_network, read_json
+from explorer.models.shared.checked_config import MOST_BYTES, check_network, read_json
 
 HALF = re.compile(r"\.(fp16|bf16)\.")  # in the names of files of half precision
 MISMATCH = (
@@ -22,13 +22,16 @@ MISMATCH = (
 """What a network raises whose weights or configuration are not its own."""
 
 
-def read_config(file: FilePath) -> dict[str, Any]:
+def read_config(file: FilePath, most: int = MOST_BYTES) -> dict[str, Any]:
     """Read a JSON file of a checkpoint: the configuration of a network or a scheduler.
+
+    Args:
+        most: bytes that it may have.
 
     Raises:
         WeightsMissing: it does not exist, or is not a JSON object.
     """
-    config = read_json(file)
+    config = read_json(file, most)
     check_network(config, file)
     return config
 

@@ -1,13 +1,15 @@
 """Patch decoder: a small unCLIP decoder on an image's patches, of pocket and of `unclip train`.
 
-Its folder has `unet/`, `draft/`, `image_normalizer/` and `scheduler/`, in diffusers' layout where
-there is one, and a manifest with defaults.
+Patches are pixels, or the tokens of another codec. Its folder has `unet/`, `draft/`,
+`image_normalizer/` and `scheduler/`, in diffusers' layout where there is one, and a manifest with
+defaults.
 """
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -31,14 +33,60 @@ CORRECTED = ("painter",)  # kinds of drafts that the UNet corrects; it gives the
 GRID = 16  # patches per side of a latent, so that a larger image takes little longer
 
 
+class Codec(Protocol):
+    """Images as latents, and back."""
+
+    latent_shape: tuple[int, int, int]  # C h w
+    side: int  # of its images in pixels
+
+    def encode(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        """Return latents N C h w for pixels N 3 side side, from 0 to 1."""
+
+    def decode(self, latents: "torch.Tensor") -> "torch.Tensor":
+        """Return levels N 3 side side, about 0 to 255, for latents N C h w."""
+
+
+class StoredCodec(Codec, Protocol):
+    """A codec with weights of its own."""
+
+    name: str  # as for `load`
+    fingerprint: str
+
+
+class PatchCodec:
+    """The codec without weights: a latent is the image in [-1, 1], patches folded into channels.
+
+    >>> PatchCodec(64).latent_shape
+    (48, 16, 16)
+    """
+
+    def __init__(self, side: int) -> None:
+        self.side, self._patch = side, side // GRID
+        self.latent_shape = (3 * self._patch**2, GRID, GRID)
+
+    def encode(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        from torch.nn.functional import pixel_unshuffle
+
+        return pixel_unshuffle(pixels * 2 - 1, self._patch)
+
+    def decode(self, latents: "torch.Tensor") -> "torch.Tensor":
+        from torch.nn.functional import pixel_shuffle
+
+        return (pixel_shuffle(latents, self._patch) + 1) * 127.5
+
+
 class PatchDecoder(Decoder):
     """A UNet on the patches of an image, conditioned on the point and on a draft image.
 
     The UNet reads the point through the time embedding, as in the paper, and a draft computed from
     it as further channels.
 
-    The codec has no weights: a latent is the image in [-1, 1] with each patch folded into
-    channels, 48×16×16 for 64×64 pixels.
+    Args:
+        codec: None: the image in [-1, 1] with each patch folded into channels, 48×16×16 for 64×64
+            pixels.
+
+    Raises:
+        WeightsMissing: it was not trained on this codec.
     """
 
     on: Device
@@ -49,6 +97,7 @@ class PatchDecoder(Decoder):
         space: Space,
         manifest: dict[str, Any],
         device: Device | str = "cpu",
+        codec: StoredCodec | None = None,
     ) -> None:
         self.space, self.model, self._folder = space, manifest["model"], folder
         self.on = Device.of(device)
@@ -62,10 +111,18 @@ class PatchDecoder(Decoder):
         self.fingerprint = manifest["sha256"][UNET]
         config = read_config(folder / "unet/config.json")
         cells, channels = config["sample_size"], config["out_channels"]
-        self._patch = round((channels // 3) ** 0.5)
         self.latent_shape = (channels, cells, cells)
-        self.image_size = (cells * self._patch, cells * self._patch)
-        self._preprocess = as_seen(self.image_size[0], manifest.get("preprocess", {}))
+        self._codec: Codec = codec or PatchCodec(cells * round((channels // 3) ** 0.5))
+        if codec is not None:
+            both = f"{self.fingerprint} {codec.fingerprint}"
+            self.fingerprint = hashlib.sha256(both.encode()).hexdigest()
+        if self._codec.latent_shape != self.latent_shape:
+            raise WeightsMissing(
+                f"{folder} decodes to {self.latent_shape} numbers, but its codec has "
+                f"{self._codec.latent_shape}. Train it again on this codec."
+            )
+        self.image_size = (self._codec.side, self._codec.side)
+        self._preprocess = as_seen(self._codec.side, manifest.get("preprocess", {}))
 
     @property
     def _unet(self) -> Any:
@@ -119,15 +176,12 @@ class PatchDecoder(Decoder):
 
     def to_latent(self, images: Sequence[Image.Image]) -> "torch.Tensor":
         import torch
-        from torch.nn.functional import pixel_unshuffle
 
         pixels = np.stack([self._preprocess(image.convert("RGB")) for image in images])
-        return pixel_unshuffle(torch.from_numpy(pixels).to(self.device) * 2 - 1, self._patch)
+        return self._codec.encode(torch.from_numpy(pixels).to(self.device))
 
     def to_image(self, latents: "torch.Tensor") -> list[Image.Image]:
-        from torch.nn.functional import pixel_shuffle
-
-        pixels = ((pixel_shuffle(latents, self._patch) + 1) * 127.5).clamp(0, 255).round().byte()
+        pixels = self._codec.decode(latents).clamp(0, 255).round().byte()
         return [Image.fromarray(array) for array in pixels.permute(0, 2, 3, 1).cpu().numpy()]
 
 

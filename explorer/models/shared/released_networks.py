@@ -10,6 +10,7 @@ from explorer.models.shared.released_shapes import (
     FLUX_VAE,
     KARLO,
     MOVQ,
+    RAE,
     SD_1,
     SD_2,
     SDXL,
@@ -199,6 +200,36 @@ def _flux_ip_adapter() -> Family:
     )
 
 
+def _rae() -> Family:
+    """A decoder that was trained on it, for points of 768 dimensions, without their encoder."""
+    tokens = (768, 16, 16)
+    config = {
+        "sample_size": 16,
+        "in_channels": 2 * 768,
+        "out_channels": 768,
+        "block_out_channels": (768, 768),
+        "layers_per_block": 1,
+        "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
+        "mid_block_type": "UNetMidBlock2D",
+        "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
+        "class_embed_type": "projection",
+        "projection_class_embeddings_input_dim": 768,
+        "resnet_time_scale_shift": "scale_shift",
+        "attention_head_dim": 32,
+        "cross_attention_dim": 768,
+    }
+    conditions = {"encoder_hidden_states": None, "class_labels": (768,)}
+    return Family(
+        256,
+        (
+            unet(config, 25, conditions, stored=0),
+            Network(
+                "autoencoder", "AutoencoderRAE", RAE, {"latents": tokens}, "decode", half=False
+            ),
+        ),
+    )
+
+
 FAMILIES: dict[str, Callable[[], Family]] = {  # names of MODELS
     "kandinsky-2.2": _kandinsky_2_2,
     "kandinsky-2.1": _kandinsky_2_1,
@@ -210,4 +241,5 @@ FAMILIES: dict[str, Callable[[], Family]] = {  # names of MODELS
     "ip-adapter-sd15": _ip_adapter,
     "ip-adapter-sdxl": _ip_adapter_sdxl,
     "flux-ip-adapter": _flux_ip_adapter,
+    "rae": _rae,
 }

@@ -11,7 +11,8 @@ Configurations are those of the releases as far as shapes depend on them. Their 
   `sd_xl_base.yaml`; IP-Adapter: four tokens of the point at every cross-attention (Ye et al. 2023);
 - FLUX.1 [dev]: diffusers' defaults, and `scripts/convert_flux_to_diffusers.py`; its autoencoder:
   black-forest-labs/flux, `util.py`; T5 v1.1 XXL: google-research/t5x, `t5_1_1/xxl.gin`;
-- XLM-RoBERTa large: Conneau et al. 2020.
+- XLM-RoBERTa large: Conneau et al. 2020;
+- RAE: diffusers, `scripts/convert_rae_to_diffusers.py`; its UNet is that of `unclip train`.
 That they add up to the sizes of the repositories is tested.
 """
 
@@ -225,6 +226,20 @@ XLM_ROBERTA = {
     "vocab_size": 250002,
     "max_position_embeddings": 514,
     "type_vocab_size": 1,
+}
+
+
+RAE = {  # DINOv2-base with registers, and a decoder of 28 layers
+    "encoder_type": "dinov2",
+    "encoder_hidden_size": 768,
+    "encoder_patch_size": 14,
+    "encoder_num_hidden_layers": 12,
+    "encoder_input_size": 224,
+    "decoder_hidden_size": 1152,
+    "decoder_intermediate_size": 4096,
+    "decoder_num_attention_heads": 16,
+    "decoder_num_hidden_layers": 28,
+    "patch_size": 16,
 }
 
 
