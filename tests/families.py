@@ -9,6 +9,7 @@ import tiny_ip_adapter
 import tiny_kandinsky
 import tiny_kandinsky_2_1
 import tiny_karlo
+import tiny_rae
 import tiny_stable
 import tiny_stable_cascade
 
@@ -28,3 +29,4 @@ SIZES = {  # of those that would decode images of 1024 pixels
     "stable-cascade": (256, 256),
     "flux-ip-adapter": (16, 16),
 }
+BY_TRAINING = {"rae": tiny_rae.tiny_model}  # gives a model with a decoder made for it

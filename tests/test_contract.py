@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from families import SIZES, WRITERS
+from families import BY_TRAINING, SIZES, WRITERS
 from PIL import Image, ImageDraw
 from test_models import write_folder
 from tiny_trained import tiny_trained
@@ -36,7 +36,13 @@ TRAINED = {"trained-64": 64, "trained-128": 128}  # as `unclip train decoder` wr
 
 @pytest.fixture(
     scope="session",
-    params=["pocket", *WRITERS, *TRAINED, *(f"{name} over a bridge" for name in OVER_A_BRIDGE)],
+    params=[
+        "pocket",
+        *WRITERS,
+        *TRAINED,
+        *BY_TRAINING,
+        *(f"{name} over a bridge" for name in OVER_A_BRIDGE),
+    ],
 )
 def complete(request, tmp_path_factory):
     """A model with a decoder."""
@@ -46,6 +52,8 @@ def complete(request, tmp_path_factory):
         tiny = load(f"openclip:{write_folder(place / 'tiny')}", device="cpu")
         folder = tiny_trained(place / name, tiny.space, TRAINED[name])
         return replace(tiny, decoder=load_decoder(folder, "cpu"))
+    if name in BY_TRAINING:
+        return BY_TRAINING[name](place)
     source = None if name == "pocket" else WRITERS[name](place / name)
     model = load(name, device="cpu", source=source)
     if name in SIZES:
@@ -88,7 +96,7 @@ def latents(steps):
 
 def test_every_model_with_a_decoder_is_here():
     with_decoder = {name for name in MODELS if name not in ("openclip", "pocket")}
-    assert set(WRITERS) == with_decoder
+    assert {*WRITERS, *BY_TRAINING} == with_decoder
 
 
 def test_the_prior_carries_each_text_over_by_itself(complete):

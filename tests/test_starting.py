@@ -11,7 +11,8 @@ from explorer.models.trained import load_decoder
 from explorer.points import Points, Space
 from explorer.settings import Settings
 from explorer.training.decoder import Design
-from explorer.training.decoder_network import Examples, Networks
+from explorer.training.decoder_network import Networks
+from explorer.training.examples import Examples
 from explorer.training.loop import Plan
 from explorer.training.starting import start_from
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 import typer.main
 from test_models import write_folder
+from tiny_rae import tiny_rae
 from typer.testing import CliRunner
 
 from explorer.cli import unclip
@@ -31,7 +32,8 @@ from explorer.training import decoder as decoder_training
 from explorer.training import decoder_network
 from explorer.training import prior as prior_training
 from explorer.training.decoder import Design
-from explorer.training.decoder_network import Examples, Networks
+from explorer.training.decoder_network import Networks
+from explorer.training.examples import Examples, draw_rows
 from explorer.training.loop import Interrupt, Plan
 from explorer.training.run_folder import held_out, row_weights
 from explorer.training.starting import start_from
@@ -366,7 +368,7 @@ def test_one_image_in_twenty_is_held_out_and_never_drawn():
     assert held_out(hashes[:64]).sum() == 16
     weights = row_weights(out)
     assert not weights[out].any() and weights.sum() == pytest.approx(1)
-    rows = decoder_network.draw_rows(weights, 10_000, np.random.default_rng(0))
+    rows = draw_rows(weights, 10_000, np.random.default_rng(0))
     assert sorted(rows) == list(np.flatnonzero(~out))
 
 
@@ -417,3 +419,20 @@ def test_every_option_of_a_training_is_explained_and_none_like_another(name):
     helps = {parameter.name: parameter.help for parameter in command.params}
     assert all(helps.values()) and len(set(helps.values())) == len(helps), helps
     assert f"unclip train {name}" in command.help
+
+
+def test_a_decoder_is_trained_to_the_tokens_of_a_codec_and_goes_on(library, tmp_path):
+    name = f"rae:{tmp_path / 'rae'}"
+    tiny_rae(tmp_path / "rae")
+    design, folder = Design(start="none", widths=(32, 64), codec=name), tmp_path / "tokens"
+    decoder_training.train(library, folder, design, plan(1))
+    told = decoder_training.train(library, folder, design, plan(2), resume=True)
+    assert (told["training"]["step"], told["training"]["size"]) == (2, 64)
+    assert told["codec"]["model"] == name
+    assert {"round_trip", "chance"} <= set(told["held_out"])
+    decoder = decoder_training.load_decoder(folder, "cpu")
+    assert decoder.latent_shape == (64, 16, 16)
+    with pytest.raises(QueryError, match="codec = "):
+        decoder_training.train(library, folder, SMALL, plan(3), resume=True)
+    with pytest.raises(QueryError, match='starts from "none"'):
+        Design(codec=name)

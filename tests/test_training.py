@@ -13,7 +13,7 @@ from explorer.errors import TrainingError
 from explorer.models import load
 from explorer.models.shared.patch_decoder import load_normalizer
 from explorer.settings import Settings
-from explorer.training.decoder_network import Examples
+from explorer.training.examples import Examples
 from explorer.training.loop import Plan, Run
 from explorer.training.prior_network import Reader
 from pocket import clip, data, train

@@ -8,7 +8,8 @@ import torch
 from explorer.models.trained import DECODER
 from explorer.training import decoder_network
 from explorer.training.checkpoints import write_manifest
-from explorer.training.decoder_network import Examples, Networks
+from explorer.training.decoder_network import Networks
+from explorer.training.examples import Examples
 from explorer.training.loop import Plan
 
 
