@@ -74,13 +74,14 @@ class Projection:
         Fewer than 6 points are projected on their two principal axes instead. Of more than 30,000,
         a random 20,000 are fitted, and the others are placed among the nearest of these. The seed
         fixes this choice and UMAP's draws: the same points and seed give the same map on one
-        machine, so UMAP runs in one thread. Importing UMAP takes seconds.
+        machine, so UMAP runs in one thread. Importing UMAP takes seconds, and the first map of an
+        installation 10 more, as its functions are compiled.
 
         Args:
             neighbours: of each point in UMAP's graph, at most N - 1; many preserve the global
                 structure, few the local.
             min_dist: minimum distance of points on the map, 0 to 1.
-            epochs: of UMAP's optimisation; None takes 500 below 10,000 points, else 200.
+            epochs: of UMAP's optimisation; None takes 500 up to 10,000 points, else 100.
 
         Raises:
             ValueError: neighbours is below 2.
