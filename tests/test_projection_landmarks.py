@@ -45,6 +45,15 @@ def test_points_have_places_of_their_own(maps):
     assert len(np.unique(maps[2].xy, axis=0)) == 1200
 
 
+def test_a_graph_found_in_lists_gives_a_map_as_good_and_the_same_again(maps, monkeypatch):
+    points, whole, *_ = maps
+    monkeypatch.setattr(fitting, "FEW_POINTS", 1000)
+    monkeypatch.setattr(fitting, "LISTS", 24)
+    first, again = (Projection.fit(points, **QUICK) for _ in range(2))
+    found = [trustworthiness(points.unit, m.xy, n_neighbors=10) for m in (whole, first)]
+    assert found[1] > found[0] - 0.01 and np.array_equal(first.xy, again.xy)
+
+
 def test_a_point_between_two_clusters_lies_in_one():
     xy = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1], [50, 50], [50, 51], [51, 50]], np.float32)
     (place,) = among(xy, np.full((1, 7), 0.9, np.float32), np.arange(7)[None])
