@@ -163,3 +163,26 @@ def test_a_lowest_score_counts_all_rows(library):
     scores = library.points().unit @ query().unit[0]
     assert library.search(query(), min_score=0.5).matching == (scores >= 0.5).sum()
     assert len(library.search(query(), min_score="auto")) >= 0
+
+
+def test_an_index_is_built_and_grown_before_a_search_asks_for_it(library, tmp_path, builds):
+    assert library.update_index() and builds == [ROWS] and not library.update_index()
+    opened = Library.open(library.folder)
+    assert opened.info()["index_recall"] >= approximate.PROMISE and not opened.update_index()
+    put(opened, tmp_path, "few.npy", crowds(search_index.SAVED_GROWTH - 1, seed=11))
+    assert not opened.update_index()
+    put(opened, tmp_path, "second.npy", crowds(1, seed=12))
+    assert opened.update_index() and not Library.open(library.folder).update_index()
+    assert builds == [ROWS]
+
+
+def test_an_interrupted_build_leaves_nothing_and_loses_no_row(library, monkeypatch):
+    def interrupted(source):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(search_index, "build", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            library.update_index()
+    assert not (library.cache_folder / search_index.NAME).exists()
+    assert len(Library.open(library.folder)) == ROWS and library.update_index()

@@ -6,7 +6,7 @@ from sklearn.manifold import trustworthiness
 
 from explorer.points import Points, Space
 from explorer.projection import Projection, fitting
-from explorer.projection.fitting import among
+from explorer.projection.fitting import Lists, among, exact
 
 SPACE = Space("toy", 24, "0f")
 QUICK = {"epochs": 60, "neighbours": 10}
@@ -45,6 +45,15 @@ def test_points_have_places_of_their_own(maps):
     assert len(np.unique(maps[2].xy, axis=0)) == 1200
 
 
+def test_a_graph_found_in_lists_gives_a_map_as_good_and_the_same_again(maps, monkeypatch):
+    points, whole, *_ = maps
+    monkeypatch.setattr(fitting, "FEW_POINTS", 1000)
+    monkeypatch.setattr(fitting, "LISTS", 24)
+    first, again = (Projection.fit(points, **QUICK) for _ in range(2))
+    found = [trustworthiness(points.unit, m.xy, n_neighbors=10) for m in (whole, first)]
+    assert found[1] > found[0] - 0.01 and np.array_equal(first.xy, again.xy)
+
+
 def test_a_point_between_two_clusters_lies_in_one():
     xy = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1], [50, 50], [50, 51], [51, 50]], np.float32)
     (place,) = among(xy, np.full((1, 7), 0.9, np.float32), np.arange(7)[None])
@@ -57,3 +66,30 @@ def test_the_order_of_neighbours_does_not_matter():
     cosines, order = rng.uniform(0.5, 0.9, (1, 15)).astype(np.float32), rng.permutation(15)
     first, second = among(xy, cosines, rows), among(xy, cosines[:, order], rows[:, order])
     assert np.allclose(first, second, atol=1e-6)
+
+
+def test_many_points_are_searched_in_lists_and_keep_their_places(maps, monkeypatch):
+    points, whole, *_ = maps
+    monkeypatch.setattr(fitting, "FEW_POINTS", 1000)
+    monkeypatch.setattr(fitting, "LISTS", 24)
+    listed = Projection(points, whole.xy)
+    assert np.abs(listed.transform(points) - whole.xy).max() < 0.01 * whole.xy.std()
+    noise = np.random.default_rng(5).normal(size=(200, 24))
+    new = Points(points.vectors[:200] + 0.2 * noise, SPACE, "image")
+    near = [kind(points, np.arange(1200)).search(new.unit, 15)[1] for kind in (exact, Lists)]
+    assert np.mean([len(set(a) & set(b)) / 15 for a, b in zip(*near, strict=True)]) > 0.95
+
+
+def test_a_large_map_grows_among_some_of_its_points(maps, monkeypatch):
+    points, whole, *_ = maps
+    monkeypatch.setattr(fitting, "MAX_WHOLE_POINTS", 1000)
+    monkeypatch.setattr(fitting, "LANDMARKS", 600)
+    new = Points(points.vectors[:120] + np.float32(1e-3), SPACE, "image")
+    few = whole.grown(Points.concat([points, new]))
+    monkeypatch.setattr(fitting, "FEW_QUERIES", 0)
+    monkeypatch.setattr(fitting, "FEW_POINTS", 100)
+    listed = whole.grown(Points.concat([points, new]))
+    for grown in (few, listed):
+        assert np.array_equal(grown.xy[:1200], whole.xy)
+        near = np.linalg.norm(grown.xy[1200:, None] - whole.xy, axis=2).argmin(axis=1)
+        assert (near % 12 == np.arange(120) % 12).mean() > 0.95

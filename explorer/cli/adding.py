@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Unpack
 
-from explorer.cli.output import progress_bar
+from explorer.cli.output import progress_bar, waiting
 from explorer.interrupts import finishing
 
 if TYPE_CHECKING:
@@ -45,6 +45,15 @@ def add(
         "excluded": library.excluded,
         "errors": library.errors.to_dict("records"),
     }
+
+
+def prepare_search(library: "Library") -> None:
+    """Build what a large library is searched by, so that the first search does not.
+
+    An interrupt loses nothing but this: the images are saved, and the next search builds it.
+    """
+    with waiting("building the search index"):
+        library.update_index()
 
 
 def _saving(library: "Library", steps: "Generator[AddProgress]") -> "Iterator[AddProgress]":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from explorer.cli.adding import prepare_search
 from explorer.cli.options import Json, NewFolder
 from explorer.cli.output import command, progress_bar, report, say
 
@@ -157,6 +158,7 @@ def _write(kept: "Library", planned: "VectorImport") -> dict[str, Any]:
         task = bar.add_task("importing vectors", total=planned.total)
         for last in kept.importing_vectors(planned):
             bar.update(task, completed=last.done)
+    prepare_search(kept)
     return {
         "library": str(kept.folder),
         "vectors": planned.total,

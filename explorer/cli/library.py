@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from explorer.cli.adding import add
+from explorer.cli.adding import add, prepare_search
 from explorer.cli.library_option import is_library
 from explorer.cli.opening import open_or_create
 from explorer.cli.options import Folder, Json, Memory, NewFolder, Trust, opened, trust_folders
@@ -102,6 +102,7 @@ def index(
     again = how.typed(["unclip", "index", *sources, "--library", str(library)] + ["--half"] * half)
     kept = open_or_create(library, model, source, half, again, memory)
     summary = add(kept, sources, how.columns, **how.settings())
+    prepare_search(kept)
     kept.note_unlike()
     report(summary, as_json, summary_lines(kept, summary))
 

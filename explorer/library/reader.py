@@ -119,7 +119,8 @@ class Reader:
         """Return these rows as `rows` holds them, counted from 0; of a large library, only them."""
         if "rows" in self._derived or len(self) <= ROWS_READ_AT_ONCE:
             return self.rows.iloc[rows].reset_index(drop=True)
-        frame = _rows_of(self._table, rows).to_pandas(integer_object_nulls=True)
+        few = _rows_of(self._table, rows)
+        frame = few.to_pandas(integer_object_nulls=True, use_threads=False)  # threads cost ms
         for name in frame.columns:  # a column's type is that of all its rows
             kind = str(self._table.schema.field(name).type)
             if kind.startswith(("int", "uint", "bool")) and self._table.column(name).null_count:

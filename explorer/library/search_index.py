@@ -120,6 +120,18 @@ def is_small(contents: Contents, dimension: int) -> bool:
     return len(contents.living) * dimension <= SMALL_NUMBERS
 
 
+def is_current(folder: FilePath, contents: Contents, dimension: int) -> bool:
+    """Say whether a search has nothing to build, and but few rows to add."""
+    if is_small(contents, dimension):
+        return True
+    content, source = find_sealed(folder / NAME, FORMAT), StoredUnits(contents, dimension)
+    if content is None:
+        return False
+    summary = summary_of(content)
+    grew = _grew(summary, _segments(contents), source)
+    return grew and len(source) - summary.rows < SAVED_GROWTH
+
+
 def find_index(
     folder: FilePath, contents: Contents, dimension: int, kind: Kind = "auto"
 ) -> Index | LivingIndex:

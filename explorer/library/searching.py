@@ -14,7 +14,13 @@ from explorer.library.hits import Hits
 from explorer.library.presence import missing_rows
 from explorer.library.reader import Reader
 from explorer.library.relevance import NEUTRAL_ROWS, PART_ROWS, RELEVANCE_VERSION, Relevance
-from explorer.library.search_index import Kind, LivingIndex, find_index, told_index
+from explorer.library.search_index import (
+    Kind,
+    LivingIndex,
+    find_index,
+    is_current,
+    told_index,
+)
 from explorer.library.store import summary
 from explorer.notes import collecting
 from explorer.points import Points, Side
@@ -125,6 +131,18 @@ class Searcher(Reader):
                 for file in self.cache_folder.glob("index-v*"):
                     file.unlink(missing_ok=True)
             index.save(self.cache_folder / f"index-v3-{key}", key)
+
+    def update_index(self) -> bool:
+        """Build the approximate index, or add new rows to it, so that no search has to.
+
+        Say whether there was anything to do: a small library needs none, and fewer than 1,000 new
+        rows are added when it is searched. It is written whole or not at all.
+        """
+        contents, dimension = self._store.contents, self.space.dimension
+        if is_current(self.cache_folder, contents, dimension):
+            return False
+        self._index()
+        return True
 
     def _index(self, kind: Kind = "auto") -> Index | LivingIndex:
         contents, dimension = self._store.contents, self.space.dimension

@@ -24,11 +24,18 @@ def digests(points: Points) -> UInt64[np.ndarray, " N"]:
     return np.concatenate(parts)
 
 
-def same_rows(old: UInt64[np.ndarray, " M"], points: Points) -> Int[np.ndarray, " N"]:
-    """Return the row that each point has among old ones, -1 for a new point; copies in order."""
+def same_rows(
+    old: UInt64[np.ndarray, " M"], new: UInt64[np.ndarray, " N"]
+) -> Int[np.ndarray, " N"]:
+    """Return the row that each point has among old ones, -1 for a new point; copies in order.
+
+    Args:
+        old: `digests` of the old points.
+        new: `digests` of all.
+    """
     if not len(old):
-        return np.full(len(points), -1)
-    both = np.concatenate([old, digests(points)])
+        return np.full(len(new), -1)
+    both = np.concatenate([old, new])
     names = np.unique(both, return_inverse=True)[1].astype(np.int64) * len(both)
     left, right = (part + _copies_before(part) for part in np.split(names, [len(old)]))
     order = np.argsort(left)

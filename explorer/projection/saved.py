@@ -7,7 +7,9 @@ vector, and whether it was placed later. Older files hold x and y only, and are 
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path as FilePath
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt64
@@ -24,6 +26,32 @@ HEADER = b"unclip map 2\n"
 BYTES = 8 + 8 + 1  # of one point
 
 
+class Names:
+    """What tells points from others, computed once: a hash of all, and a number for each.
+
+    Args:
+        points: N of them.
+    """
+
+    def __init__(self, points: Points) -> None:
+        self.points = points
+
+    @cached_property
+    def digests(self) -> UInt64[np.ndarray, " N"]:
+        """A number for each vector."""
+        return digests(self.points)
+
+    def key(self, parameters: Parameters) -> str:
+        """Return what a file of the map of these points is known by."""
+        digest = self._hashed.copy()
+        digest.update(_settings(self.points, parameters))
+        return digest.hexdigest()
+
+    @cached_property
+    def _hashed(self) -> Any:
+        return hashlib.sha256(self.points.vectors.data)
+
+
 @dataclass(frozen=True, eq=False)
 class SavedMap:
     """Places of M points, a number for each, and which were placed later."""
@@ -35,22 +63,22 @@ class SavedMap:
 
 def write(
     folder: FilePath,
-    points: Points,
+    names: Names,
     xy: Float[np.ndarray, "N 2"],
     placed: Bool[np.ndarray, " N"] | None,
     parameters: Parameters,
 ) -> FilePath:
     """Write a map to `folder` and return the file."""
     late = np.zeros(len(xy), bool) if placed is None else placed
-    parts = (xy.astype("<f4"), digests(points).astype("<u8"), late.astype("u1"))
-    content = HEADER + _line(points, parameters) + b"".join(part.tobytes() for part in parts)
+    parts = (xy.astype("<f4"), names.digests.astype("<u8"), late.astype("u1"))
+    content = HEADER + _line(names.points, parameters) + b"".join(part.tobytes() for part in parts)
     file = folder / FILE_NAME
-    write_cache(file, _key(points.vectors, points, parameters), content)
+    write_cache(file, names.key(parameters), content)
     return file
 
 
 def read_exactly(
-    folder: FilePath, points: Points, parameters: Parameters
+    folder: FilePath, names: Names, parameters: Parameters
 ) -> tuple[Float[np.ndarray, "N 2"], Bool[np.ndarray, " N"] | None]:
     """Read the map of exactly these points and parameters; which were placed, None for none.
 
@@ -60,7 +88,7 @@ def read_exactly(
     """
     file = folder / FILE_NAME
     try:
-        content = read_cache(file, _key(points.vectors, points, parameters))
+        content = read_cache(file, names.key(parameters))
     except FileNotFoundError:
         raise LibraryError(
             f"There is no map in {folder} yet; fit one with Projection.fit."
@@ -69,11 +97,11 @@ def read_exactly(
         raise LibraryDamaged(f"The map in {file} is damaged; fit it again.") from error
     if content is None:
         raise LibraryError(f"The map in {file} is of other points or settings; fit it again.")
-    old = len(content) == 8 * len(points)  # an older file
+    old = len(content) == 8 * len(names.points)  # an older file
     saved = None if old else _parsed(content)
     xy = np.frombuffer(content, "<f4").reshape(-1, 2) if saved is None else saved.xy
-    if len(xy) != len(points):
-        raise LibraryDamaged(f"The map in {file} has {len(xy)} places, not {len(points)}.")
+    if len(xy) != len(names.points):
+        raise LibraryDamaged(f"The map in {file} has {len(xy)} places, not {len(names.points)}.")
     return xy, saved.placed if saved is not None and saved.placed.any() else None
 
 
@@ -93,10 +121,11 @@ def read_any(folder: FilePath, points: Points, parameters: Parameters) -> SavedM
     count = len(content) // 8
     if content.startswith(HEADER) or not 0 < count < len(points):
         return None
-    if key != _key(points.vectors[:count], points, parameters):
+    first = Names(points[:count])
+    if key != first.key(parameters):
         return None
     xy = np.frombuffer(content, "<f4").reshape(-1, 2)
-    return SavedMap(xy, digests(points[:count]), np.zeros(count, bool))
+    return SavedMap(xy, first.digests, np.zeros(count, bool))
 
 
 def _parsed(content: bytes) -> SavedMap:
@@ -113,7 +142,5 @@ def _line(points: Points, parameters: Parameters) -> bytes:
     return json.dumps([points.space.fingerprint, vars(parameters)]).encode() + b"\n"
 
 
-def _key(vectors: Float[np.ndarray, "N D"], points: Points, parameters: Parameters) -> str:
-    digest = hashlib.sha256(vectors.data)
-    digest.update(json.dumps([KEY_VERSION, points.space.fingerprint, vars(parameters)]).encode())
-    return digest.hexdigest()
+def _settings(points: Points, parameters: Parameters) -> bytes:
+    return json.dumps([KEY_VERSION, points.space.fingerprint, vars(parameters)]).encode()
