@@ -50,7 +50,10 @@ class StoredCodec(Codec, Protocol):
     """A codec with weights of its own."""
 
     name: str  # as for `load`
-    fingerprint: str
+
+    @property
+    def fingerprint(self) -> str:
+        """The checksum of its weights."""
 
 
 class PatchCodec:
