@@ -101,7 +101,8 @@ def measure(trials: Trials, gallery: Gallery) -> Iterator[tuple[str, float, floa
         kept = gallery.styles[order[:, 0]] == styles
         cosine = np.einsum("nd,nd->n", points.unit, aims)
         shares = right[:, 0].mean(), right.any(1).mean(), kept.mean(), cosine.mean()
-        yield name, *(float(share) for share in shares)
+        first, five, style, near = map(float, shares)
+        yield name, first, five, style, near
 
 
 def main() -> None:

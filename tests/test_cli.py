@@ -164,7 +164,7 @@ def test_the_version_is_that_of_the_package():
 
 def test_own_options_stand_before_the_shared_ones():
     commands = get_command(cli.unclip).commands
-    shared = {*SETTINGS, "model_name", "decoders", "prior", "source", "memory", "trust"}
+    shared = {*SETTINGS, "model_name", "decoders", "prior", "source", "memory", "weights", "trust"}
     shared |= {"as_json"}
     for name in ("diff", "walk", "decode", "inpaint", "invert"):
         are_shared = [parameter.name in shared for parameter in commands[name].params]

@@ -76,8 +76,8 @@ def parts_of(name: str) -> tuple[Part, ...]:
     Args:
         name: in `MODELS`, of a released family with a decoder.
 
-    >>> sorted(FAMILIES)[:3]
-    ['ip-adapter-sd15', 'ip-adapter-sdxl', 'kandinsky-2.1']
+    >>> 'karlo' in FAMILIES
+    True
     """
     return tuple(_part(network) for network in FAMILIES[name]().networks)
 

@@ -224,7 +224,13 @@ def _rae() -> Family:
         (
             unet(config, 25, conditions, stored=0),
             Network(
-                "autoencoder", "AutoencoderRAE", RAE, {"latents": tokens}, "decode", half=False
+                "autoencoder",
+                "AutoencoderRAE",
+                RAE,
+                {"latents": tokens},
+                "decode",
+                half=False,
+                exact=True,
             ),
         ),
     )
