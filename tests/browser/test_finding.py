@@ -64,10 +64,6 @@ def test_the_address_reopens_what_more_like_this_and_examples_show(visit, open_w
     offered(again)
     assert again.locator("[data-testid=stImage]").all_inner_texts() == shown
     assert "q1=" not in window.url
-    window.go_back()
-    window.wait_for_function("location.search.includes('q1=dog')")
-    offered(window)
-    assert window.get_by_label("Look for: words").input_value() == "cat"
 
 
 def test_a_column_narrows_a_search_down_and_hits_are_taken_away(visit):
