@@ -16,6 +16,7 @@ from test_contract import image
 from test_models import write_folder
 from tiny_rae import CONFIG, GRID, WIDTH, tiny_model, tiny_rae, write_decoder
 
+from explorer.device import Device
 from explorer.errors import QueryError, SpaceMismatch, UnknownModel, WeightsMissing
 from explorer.models import load
 from explorer.models.rae import WEIGHTS, codec_of, load_rae, releases
@@ -56,6 +57,20 @@ def test_tokens_and_images_are_those_of_diffusers(released):
         assert largest(codec.encode(seen), tokens) <= 1e-4
         assert largest(codec.decode(tokens) / 255, theirs.decode(tokens).sample) <= 1e-4
         assert largest(codec.encode(seen), codec.encode(seen)) == 0  # no noise is added
+
+
+def test_in_8_bits_the_codec_and_the_encoder_stay_exact(released):
+    """Points must not depend on how a decoder is stored."""
+    folder, _ = released
+    device = Device.of("cpu", weights="int8")
+    before, after = codec_of(f"rae:{folder}", "cpu"), codec_of(f"rae:{folder}", device)
+    assert torch.equal(before.encode(pixels()), after.encode(pixels()))
+    whole, stored = (
+        load(f"rae:{folder}", device="cpu", weights=weights).encoder for weights in (None, "int8")
+    )
+    assert (
+        whole.encode_images([image(0)]).vectors == stored.encode_images([image(0)]).vectors
+    ).all()
 
 
 def test_the_tensors_of_an_older_transformers_are_not_left_at_random(released, tmp_path):

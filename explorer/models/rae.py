@@ -209,7 +209,7 @@ def _placed(on: Device, folder: FilePath, dtype: str, part: str) -> Any:
         network = load_rae(folder)
         return network.encoder.to(getattr(torch, dtype)) if part else network
 
-    return placed(on, AutoencoderRAE, folder, dtype, load, part)
+    return placed(on, AutoencoderRAE, folder, dtype, load, part, exact=True)
 
 
 def load_rae(folder: FilePath) -> Any:
