@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from explorer.device.amounts import free_memory, parse_memory
 from explorer.device.footprint import footprint, outline, weight_bytes
 from explorer.device.layers import offload_layers
-from explorer.device.quantization import check_weights, quantize
+from explorer.device.quantization import check_weights, hush, quantize
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +55,7 @@ class Device:
     """
 
     def __init__(self, name: str, memory: int | None = None, weights: str = "") -> None:
+        hush()
         self.name, self.weights = name, weights
         given = free_memory(name) if memory is None else memory
         self.limit = None if given is None else int(given * USABLE)

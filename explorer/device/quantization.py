@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 KINDS = ("int8", "fp8")
 INSTALL = "pip install 'unclip-explorer[quantization]'"
+NOISE = {  # what the import of torchao says of itself: logger, and how the message is known
+    "torch.utils._pytree": "register_constant() on Enum",
+    "diffusers.quantizers.torchao.torchao_quantizer": "Unable to import `torchao`",
+    "torchao": "cpp extensions",
+}
 
 
 def check_weights(weights: str | None) -> str:
@@ -51,18 +56,27 @@ def quantize(network: "torch.nn.Module", weights: str) -> "torch.nn.Module":
 
 
 def _torchao(weights: str) -> tuple[Any, Any]:
-    """Return torchao's function and its config, imported without what it says about itself."""
-    logs = [logging.getLogger(name) for name in ("torch.utils._pytree", "torchao")]
-    levels = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.ERROR)
-    try:
-        from torchao.quantization import (
-            Float8WeightOnlyConfig,
-            Int8WeightOnlyConfig,
-            quantize_,
-        )
-    finally:
-        for log, level in zip(logs, levels, strict=True):
-            log.setLevel(level)
+    """Return torchao's function and its config."""
+    from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig, quantize_
+
     return quantize_, {"int8": Int8WeightOnlyConfig, "fp8": Float8WeightOnlyConfig}[weights]()
+
+
+def hush() -> None:
+    """Keep from the terminal what torchao's import says of itself, which nobody can act on.
+
+    diffusers imports it wherever it is installed, asked for or not.
+    """
+    for name, words in NOISE.items():
+        log = logging.getLogger(name)
+        if not any(isinstance(each, _Without) for each in log.filters):
+            log.addFilter(_Without(words))
+
+
+class _Without(logging.Filter):
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self._words = words
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self._words not in record.getMessage()
