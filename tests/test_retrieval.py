@@ -129,3 +129,19 @@ def test_without_library_and_decoder_it_says_what_to_name(bare, tmp_path):
         "walk", "a", "b", "-o", tmp_path / "w.mp4", "--model", Library.open(bare).model
     )
     assert code == 2 and "-l photos.lib" in output
+
+
+@pytest.mark.parametrize(
+    "words", [("diff", "cat", "--to", "dog", "--through-prior"), ("walk", "cat", "dog", "--even")]
+)
+def test_what_changes_decoding_alone_is_refused_where_nothing_decodes(words, bare, tmp_path):
+    """Once it was taken and did nothing."""
+    code, output = run(*words, "-o", tmp_path / "w.png", "-l", bare)
+    assert code == 2 and f"Leave {words[-1]} out" in output
+    assert not (tmp_path / "w.png").exists()
+
+
+@pytest.mark.parametrize("words", [("diff", "cat", "--to", "dog"), ("walk", "cat", "dog")])
+def test_a_pace_of_zero_is_refused_and_not_replaced(words, bare, tmp_path):
+    code, output = run(*words, "--fps", "0", "-o", tmp_path / "w.mp4", "-l", bare)
+    assert code == 2 and "fps" in output

@@ -19,8 +19,8 @@ from explorer.cli.options import (
     trust_folders,
 )
 from explorer.cli.output import command, report
-from explorer.cli.retrieving import Shown, save_retrieval
-from explorer.cli.values import numbers
+from explorer.cli.retrieving import Shown, check_decodes, save_retrieval
+from explorer.cli.values import numbers, timing
 from explorer.errors import QueryError
 from explorer.recipe_checks import LIMIT
 from explorer.settings import Settings
@@ -94,12 +94,13 @@ def diff(
     shown, settings = open_library(library, model), read_options(settings, model)
     asked: dict[str, Any] = {"after": after, "before": before}
     if model.decoder is None:
+        check_decodes(model, **{"--through-prior": through_prior})
         asked["fraction"] = 0.5 if fraction is None else fraction
         of = Shown(model, shown, out, as_json, frames, fps)
         save_retrieval(of, "text_diff", start, **asked)
         return
     asked |= {"fraction": fraction, "through_prior": through_prior, "settings": settings}
-    rendering = edits.text_diff(model, start, **asked, frames=frames or 24, fps=fps or 12)
+    rendering = edits.text_diff(model, start, **asked, **timing(frames, fps, 24, 12))
     save_path(rendering, out, shown, as_json)
 
 
@@ -136,14 +137,12 @@ def walk(
     model = model_options.open(library)
     shown, settings = open_library(library, model), read_options(settings, model)
     if model.decoder is None:
+        check_decodes(model, **{"--even": even})
         save_retrieval(Shown(model, shown, out, as_json, frames, fps), "interpolate", keyframes)
         return
-    rendering = edits.interpolate(
-        model, keyframes, frames=frames or 48, fps=fps or 24, settings=settings
-    )
-    if even:
-        rendering = edits.evened(decode_all(rendering))
-    save_path(rendering, out, shown, as_json)
+    path = edits.interpolate(model, keyframes, settings=settings, **timing(frames, fps, 48, 24))
+    path = edits.evened(decode_all(path)) if even else path
+    save_path(path, out, shown, as_json)
 
 
 @command

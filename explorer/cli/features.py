@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from explorer.cli.edits import Fps, Frames, Moving, save_path
+from explorer.cli.edits import Moving, save_path
 from explorer.cli.options import Folder, Json, ModelOptions, Out, opened, read_options
 from explorer.cli.output import command, report, say
 from explorer.errors import QueryError
@@ -114,8 +114,8 @@ def turn(
     ],
     out: Out,
     feature_options: FeatureOptions,
-    frames: Frames = None,
-    fps: Fps = None,
+    frames: Annotated[int, typer.Option("--frames", min=2, help="Number of frames.")] = 24,
+    fps: Annotated[float, typer.Option("--fps", help="Frames per second of a video.")] = 12,
     settings: Moving,
     model_options: ModelOptions,
     as_json: Json = False,
@@ -139,8 +139,8 @@ def turn(
         start,
         found,
         turns,
-        frames=frames or 24,
-        fps=fps or 12,
+        frames=frames,
+        fps=fps,
         settings=read_options(settings, model),
     )
     save_path(rendering, out, kept, as_json)

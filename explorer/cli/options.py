@@ -163,7 +163,6 @@ class ModelOptions:
         ),
     ] = None
     memory: Memory = None
-
     weights: Weights = None
 
     trust: Trust = None

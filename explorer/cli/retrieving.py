@@ -6,6 +6,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from explorer.cli.output import report
+from explorer.cli.values import timing
 from explorer.errors import QueryError
 
 if TYPE_CHECKING:
@@ -23,6 +24,22 @@ class Shown:
     as_json: bool
     frames: int | None
     fps: float | None
+
+
+def check_decodes(model: "Model", **given: bool) -> None:
+    """Refuse options that change how a path is decoded, where nothing decodes.
+
+    Args:
+        given: by its name, whether an option was typed.
+
+    Raises:
+        QueryError: one was.
+    """
+    for name in (name for name, typed in given.items() if typed):
+        raise QueryError(
+            f"{name} changes how a path is decoded, and {model.name} has no decoder: its real "
+            f"images are shown. Leave {name} out, or add a decoder (--decoder)."
+        )
 
 
 def save_retrieval(of: Shown, way: str, start: object, **asked: object) -> None:
@@ -43,7 +60,8 @@ def save_retrieval(of: Shown, way: str, start: object, **asked: object) -> None:
             f"{name} has no decoder. Name a library to see its nearest real images instead: "
             f"-l photos.lib. To decode, {ways_to_decode(name, 'photos.lib')}."
         )
-    named = {"count": of.frames or COUNT, "fps": of.fps or FPS, "encoder": of.model.encoder}
+    given = timing(of.frames, of.fps, COUNT, FPS)
+    named = {"count": given["frames"], "fps": given["fps"], "encoder": of.model.encoder}
     images = getattr(Retrieval, way)(of.library, start, **named, **asked)
     images.save(of.out)
     rows = images.to_pandas()[["t", "score", "row", "item"]].to_dict("records")

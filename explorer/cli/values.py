@@ -1,4 +1,4 @@
-"""What is typed for an option of a decoder, read as what the decoder takes."""
+"""What is typed for an option, read as what is made of it."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -42,3 +42,15 @@ def numbers(text: str, count: int, form: str, sign: str = ",") -> list[int]:
     if len(parts) != count or not all(part.strip().isdecimal() for part in parts):
         raise QueryError(f"{text!r} is not of the form {form}, in whole numbers.")
     return [int(part) for part in parts]
+
+
+def timing(frames: int | None, fps: float | None, count: int, pace: float) -> dict[str, Any]:
+    """Return frames and frames per second, by default `count` and `pace`.
+
+    >>> timing(None, 0, 24, 12)
+    {'frames': 24, 'fps': 0}
+    """
+    return {
+        "frames": count if frames is None else frames,
+        "fps": pace if fps is None else fps,
+    }

@@ -12,7 +12,6 @@ from explorer.points import Points
 KEPT = 0.5  # of what the image shows beyond its caption; judged on 96 pairs of emoji
 SAMPLES = 4  # of the prior for each caption; their mean is what they have in common
 
-
 Said = tuple[str | None, str]
 """The caption of what an image shows, if it is known, and of what it is to show."""
 
@@ -20,7 +19,11 @@ Said = tuple[str | None, str]
 def towards_text(
     model: Model, point: Points, said: Said, fraction: float | None
 ) -> tuple[Points, Points, dict[str, Any]]:
-    """Keyframes, ends and the way of a rotation towards the difference of two captions.
+    """Return keyframes, ends and way of a rotation towards the difference of two captions.
+
+    Args:
+        point: one, of an image.
+        fraction: of the angle; None is 0.5.
 
     Source: Ramesh et al. 2022, section 3.3.
     """
@@ -35,7 +38,15 @@ def towards_text(
 def towards_prior(
     model: Model, point: Points, said: Said, fraction: float | None
 ) -> tuple[Points, Points, dict[str, Any]]:
-    """Keyframes, ends and the way to the point that `swapped` returns."""
+    """Return keyframes, ends and way to the point that `swapped` returns.
+
+    Args:
+        point: one, of an image.
+        fraction: of the way; None is all of it.
+
+    Raises:
+        UnknownModel, QueryError: as `swapped`.
+    """
     aim = swapped(model, point, *said)
     if fraction is not None:
         aim = geometry.slerp(point, aim, fraction)

@@ -60,7 +60,7 @@ class Change:
             self.start.text,
             before=self.before,
             after=self.after,
-            fraction=None if fraction == 0.5 else fraction,
+            fraction=None if fraction == FRACTION else fraction,
             frames=self.timing.frames,
             fps=self.timing.fps,
             settings=self.settings,
