@@ -190,11 +190,13 @@ def _umap(
         import umap
 
         _keep_compiled()
-        epochs = MANY_EPOCHS if parameters.epochs is None and len(rows) > MANY_POINTS else None
+        epochs = parameters.epochs
+        if epochs is None and len(rows) > MANY_POINTS:
+            epochs = MANY_EPOCHS
         fitted = umap.UMAP(
             n_neighbors=k,
             min_dist=parameters.min_dist,
-            n_epochs=parameters.epochs or epochs,
+            n_epochs=epochs,
             random_state=parameters.seed,
             n_jobs=1,
             metric="cosine",
