@@ -6,6 +6,7 @@ the same glyph must be known whoever drew it. OpenMoji is never among them; `uns
 
 import argparse
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from types import MethodType
@@ -183,22 +184,29 @@ def train(work: FilePath, start: FilePath, device: str, minutes: float) -> None:
                 model.logit_scale.clamp_(0, np.log(HOTTEST))
 
 
-def main() -> None:
-    """Read the command line and train."""
+def command(
+    description: str, train: Callable[[FilePath, FilePath, str, float], None], **folder: Any
+) -> None:
+    """Read the command line of a training without an end, and train.
+
+    Args:
+        train: from the folder of data and checkpoints, a folder of weights, a device and minutes.
+        folder: of the weights, as for `add_argument`, with its name as `flag`.
+    """
     import torch
 
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--work", type=FilePath, default=FilePath("training-run"), help="data, checkpoints"
     )
-    parser.add_argument("--start", type=FilePath, default=FOLDER, help="weights to start from")
+    parser.add_argument(folder.pop("flag"), dest="folder", type=FilePath, **folder)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="over all resumptions")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    train(given.work, given.start, given.device, given.minutes)
+    train(given.work, given.folder, given.device, given.minutes)
 
 
 if __name__ == "__main__":
-    main()
+    command(str(__doc__), train, flag="--start", default=FOLDER, help="weights to start from")

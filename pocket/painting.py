@@ -6,10 +6,9 @@ against the image by its pixels, its edges, and by what the CLIP's own tower see
 tower is not the judge.
 """
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -22,11 +21,8 @@ from explorer.training.loop import Interrupt, autocast
 from pocket import clip, data, styles
 from pocket.cutmix import cutmix
 from pocket.data import Images
-from pocket.longer import Endless
+from pocket.longer import Endless, command
 from pocket.train import embed, load_clip
-
-if TYPE_CHECKING:
-    pass
 
 NAME = "painting"
 RATE = 1.5e-3
@@ -183,20 +179,5 @@ def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None
                 run.update(loss(made, wanted, looks))
 
 
-def main() -> None:
-    """Read the command line and train."""
-    import torch
-
-    parser = argparse.ArgumentParser("python -m pocket.painting", description=__doc__)
-    parser.add_argument("--work", type=FilePath, default=FilePath("training-run"))
-    parser.add_argument("--clip", type=FilePath, required=True, help="folder of the frozen CLIP")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="over all resumptions")
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    train(given.work, given.clip, given.device, given.minutes)
-
-
 if __name__ == "__main__":
-    main()
+    command(str(__doc__), train, flag="--clip", required=True, help="folder of the frozen CLIP")

@@ -4,7 +4,6 @@ It starts from the UNet that ships, whose points were of another space: its firs
 through a linear map from the new points to the old ones. It sees the points that the draft saw.
 """
 
-import argparse
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -20,7 +19,7 @@ from explorer.training.decoder_network import DROP_SHARE, Networks, statistics
 from explorer.training.loop import Interrupt
 from explorer.training.noise_schedule import SCHEDULER
 from pocket import clip, painting, styles
-from pocket.longer import Endless
+from pocket.longer import Endless, command
 from pocket.train import DEFAULTS, embed, load_clip
 
 NAME = "refining"
@@ -129,20 +128,5 @@ def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None
     write_manifest(folder / MANIFEST, DEFAULTS | told | norms)
 
 
-def main() -> None:
-    """Read the command line and train."""
-    import torch
-
-    parser = argparse.ArgumentParser("python -m pocket.refining", description=__doc__)
-    parser.add_argument("--work", type=FilePath, default=FilePath("training-run"))
-    parser.add_argument("--clip", type=FilePath, required=True, help="folder of the frozen CLIP")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="over all resumptions")
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    train(given.work, given.clip, given.device, given.minutes)
-
-
 if __name__ == "__main__":
-    main()
+    command(str(__doc__), train, flag="--clip", required=True, help="folder of the frozen CLIP")
