@@ -17,6 +17,7 @@ from PIL import Image
 from explorer import load
 from explorer.edits.swapping import SAMPLES
 from explorer.models import Model
+from explorer.noise import Noise
 from explorer.points import Points
 from pocket import data, textdiffs
 from pocket.data import Images
@@ -58,6 +59,12 @@ class Trials:
         pixels = self.images.pixels[self.rows[:, side]]
         return self.model.encoder.encode_images(list(map(Image.fromarray, pixels)))
 
+    def noise(self) -> Noise:
+        """The x_T of the first drawings, from which `unclip diff` starts."""
+        assert self.model.decoder is not None
+        images = [Image.fromarray(self.images.pixels[row]) for row in self.rows[:, 0]]
+        return self.model.decoder.invert(images, self.points(0))
+
     def prior(self, side: int) -> np.ndarray:
         """The mean of several samples of the prior for each text."""
         assert self.model.prior is not None
@@ -84,7 +91,9 @@ class Trials:
         yield "the second drawing's own point: the ceiling", end.vectors
 
 
-def measure(trials: Trials, gallery: Gallery) -> Iterator[tuple[str, float, float, float, float]]:
+def measure(
+    trials: Trials, gallery: Gallery, noise: Noise | None
+) -> Iterator[tuple[str, float, float, float, float]]:
     """Name of each edit; named rightly first, and among five; the second one's style; cosine."""
     second = trials.rows[:, 1]
     glyphs = np.array([trials.images.glyphs[row].hexcode for row in second])
@@ -94,7 +103,9 @@ def measure(trials: Trials, gallery: Gallery) -> Iterator[tuple[str, float, floa
     for name, vectors in trials.edits():
         labels = tuple(map(str, range(len(vectors))))
         points = Points(vectors.astype(np.float32), trials.model.space, "image", labels)
-        made = np.stack([np.asarray(image) for image in trials.model.decoder.decode(points)])
+        made = np.stack(
+            [np.asarray(image) for image in trials.model.decoder.decode(points, noise=noise)]
+        )
         scores = gallery.read(made) @ gallery.units.T
         order = np.argsort(-scores, axis=1)[:, :5]
         right = gallery.glyphs[order] == glyphs[:, None]
@@ -110,14 +121,18 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m pocket.edited", description=__doc__)
     parser.add_argument("--work", type=FilePath, default=FilePath("training-run"))
     parser.add_argument("--model", default="pocket", help="pocket, or pocket:FOLDER")
+    parser.add_argument(
+        "--inverted", action="store_true", help="start from the x_T of the drawings, not the seed"
+    )
     given = parser.parse_args()
     images = data.load(given.work)
     trials = Trials.of(load(given.model, device="cpu"), images)
+    noise = trials.noise() if given.inverted else None
     print(
         f"{len(trials.rows)} pairs\n\n| point decoded | named first | among five | style | cosine |"
     )
     print("| --- | --- | --- | --- | --- |", flush=True)
-    for name, *figures in measure(trials, Gallery.of(Judge(), images)):
+    for name, *figures in measure(trials, Gallery.of(Judge(), images), noise):
         print(f"| {name} | {' | '.join(f'{x:.2f}' for x in figures)} |", flush=True)
 
 

@@ -53,8 +53,7 @@ ThroughPrior = Annotated[
     bool,
     typer.Option(
         "--through-prior",
-        help="Go to where the prior places images of the target caption; needs --from. It "
-        "arrives oftener than a rotation.",
+        help="Go to where the prior places images of the target caption; needs --from.",
     ),
 ]
 Painting = Annotated[
