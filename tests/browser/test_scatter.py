@@ -57,19 +57,51 @@ def test_other_colours_fetch_the_colours_alone(window):
     assert len([url for url in asked if "/media/" in url]) == 1
 
 
-def test_a_click_on_empty_map_is_a_place_and_on_a_point_its_row(window):
+def test_a_click_on_empty_map_is_a_place(window):
     box = window.locator(".um-canvas").bounding_box()
     window.mouse.click(box["x"] + 4, box["y"] + 4)
     window.get_by_text("click row=None places=1").wait_for()
-    window.locator(".um-label").first.hover(force=True)  # over the middle of a crowd
-    x, y = middle(window)
-    for far in range(0, 200, 3):  # until a point is under the pointer
-        window.mouse.move(x - far, y)
-        window.mouse.click(x - far, y)
-        settled(window)
-        if window.get_by_text("click row=").filter(has_not_text="None").count():
-            return
-    pytest.fail("no click met a point")
+
+
+def places_of(window, *rows):
+    """Where rows are in the window."""
+    return [
+        tuple(window.evaluate("(row) => document.querySelector('.unclip-map').where(row)", row))
+        for row in rows
+    ]
+
+
+def lonely(count):
+    """Rows of the test map that stand farthest from their neighbours."""
+    import numpy as np
+    from scipy.spatial import KDTree
+
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 8, 20_000)
+    xy = (rng.normal(size=(20_000, 2)) + 6 * rng.normal(size=(8, 2))[group]).astype(np.float32)
+    return KDTree(xy).query(xy, k=[2])[0][:, 0].argsort()[::-1][:count].tolist()
+
+
+def test_the_point_under_the_pointer_answers_though_nothing_was_hovered(window):
+    """Once the point that was hovered before answered; Chromium is told of no move here."""
+    mouse = window.context.new_cdp_session(window)
+    rows = lonely(4)
+    for row, (x, y) in zip(rows, places_of(window, *rows), strict=True):
+        for kind in ("mousePressed", "mouseReleased"):
+            at = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
+            mouse.send("Input.dispatchMouseEvent", at)
+        window.get_by_text(f"click row={row} places=1").wait_for(timeout=10_000)
+
+
+def test_every_tap_of_a_finger_is_answered_by_its_own_point(open_window, address):
+    page = open_window(390, 800, has_touch=True, is_mobile=True)
+    page.goto(address)
+    page.wait_for_selector("[data-points]")
+    settled(page)
+    rows = lonely(4)
+    for row, (x, y) in zip(rows, places_of(page, *rows), strict=True):
+        page.touchscreen.tap(x + 3, y - 3)
+        page.get_by_text(f"click row={row} places=1").wait_for(timeout=10_000)
 
 
 def test_a_click_comes_back_to_where_it_was_made(window):

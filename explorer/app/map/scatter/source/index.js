@@ -7,6 +7,7 @@ import style from "./style.css";
 import { createView } from "./view.js";
 
 const MANY = 100000; // points that are drawn as plain squares, and not enlarged one by one
+const REACH = { mouse: 5, pen: 8, touch: 14 }; // pixels from a point within which it is meant
 const maps = new WeakMap();
 
 export default function mount({ data, parentElement, setTriggerValue }) {
@@ -89,6 +90,10 @@ function createMap(parent) {
     enclose(data.lasso);
     wait.hidden = true;
     root.dataset.points = places.length / 2; // what the tests wait for
+    root.where = (row) => { // and where they click
+      const box = canvas.getBoundingClientRect(), [x, y] = view.toScreen([places[2 * row], places[2 * row + 1]]);
+      return [box.left + x, box.top + y];
+    };
   }
 
   let kept = {};
@@ -178,7 +183,8 @@ function createMap(parent) {
     if (!pressed || mode !== "look" || !view) return;
     const moved = Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y);
     if (moved > 5 || event.timeStamp - pressed.at > 1500) return;
-    const row = overlay.hovered();
+    const reach = Math.max(plot.get("pointSize") / 2, REACH[event.pointerType] ?? REACH.mouse);
+    const row = view.nearest(event.offsetX, event.offsetY, reach);
     say("click", [row >= 0 ? [places[2 * row], places[2 * row + 1]] : view.toMap(event.offsetX, event.offsetY)], row >= 0 ? row : null);
   });
   canvas.addEventListener("keydown", (event) => {

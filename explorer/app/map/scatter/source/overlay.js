@@ -130,5 +130,5 @@ export function createOverlay(root, view, plot, places) {
     card.style.transform = `translate(${right ? x + EDGE : x - EDGE}px, ${low ? y + EDGE : y - EDGE}px) translate(${right ? 0 : -100}%, ${low ? 0 : -100}%)`;
   }
 
-  return { show, moved, hover, hovered: () => row };
+  return { show, moved, hover };
 }
