@@ -19,46 +19,70 @@ MAX_REGIONS = 40
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A crowd on the map: its words, the middle of its places, and rows that belong to it."""
+    """A crowd on the map: its words, the middle of its places, and rows that belong to it.
+
+    Args:
+        radius: median distance of its places to the middle.
+        level: 0, or 1 if it is a finer crowd, to be named when one is near.
+    """
 
     words: str
     middle: tuple[float, float]
     rows: Int[np.ndarray, " K"]
+    radius: float = 0.0
+    level: int = 0
 
 
-def map_regions(library: Library, xy: Float[np.ndarray, "N 2"]) -> list[Region]:
+def map_regions(library: Library, xy: Float[np.ndarray, "N 2"], *, levels: int = 1) -> list[Region]:
     """Return the crowds of a map that words tell from the others, the largest first.
 
     A crowd is left out if no word tells it apart, as `name_regions` judges. Words that are not of
     captions end in a question mark: the model guessed them. Of many points a sample is looked at,
-    and `rows` are of the sample.
+    and `rows` are of the sample. A second level has crowds a quarter as large, without those whose
+    words are said already.
 
     Args:
         xy: places, in the order of the library's rows.
 
     Where there are no captions and the model cannot be loaded, there are none, and a note says so.
     """
-    members = crowds(xy)
-    if len(members) < 2:
-        return []
+    found: list[Region] = []
+    for level in range(levels):
+        members = crowds(xy, finer=4**level)
+        said = {region.words for region in found}
+        try:
+            named = _named(library, xy, members, level) if len(members) > 1 else []
+        except (UnknownModel, WeightsMissing) as error:
+            note(f"The regions have no names, which takes captions or the model: {error}")
+            break
+        found += [region for region in named if region.words not in said]
+    return found
+
+
+def _named(
+    library: Library, xy: Float[np.ndarray, "N 2"], members: list[Int[np.ndarray, " K"]], level: int
+) -> list[Region]:
     labels = np.full(len(library), None, dtype=object)
     for number, rows in enumerate(members):
         labels[rows] = number
-    try:
-        names = name_regions(library, labels)
-    except (UnknownModel, WeightsMissing) as error:
-        note(f"The regions have no names, which takes captions or the model: {error}")
-        return []
+    names = name_regions(library, labels)
     mark = "" if captions_of(library, np.concatenate(members)) else "?"
-    return [
-        Region(words + mark, middle_of(xy[rows]), rows)
-        for number, rows in enumerate(members)
-        if (words := names[number])
-    ]
+    named = []
+    for number, rows in enumerate(members):
+        if words := names[number]:
+            middle = middle_of(xy[rows])
+            radius = float(np.median(np.hypot(*(xy[rows] - middle).T)))
+            named.append(Region(words + mark, middle, rows, radius, level))
+    return named
 
 
-def crowds(xy: Float[np.ndarray, "N 2"], *, seed: int = 0) -> list[Int[np.ndarray, " K"]]:
+def crowds(
+    xy: Float[np.ndarray, "N 2"], *, finer: int = 1, seed: int = 0
+) -> list[Int[np.ndarray, " K"]]:
     """Return the rows of each crowd, the largest first; of many points a sample is looked at.
+
+    Args:
+        finer: how many times smaller crowds may be, and how many times more.
 
     Source: HDBSCAN, Campello et al. 2013.
     """
@@ -69,12 +93,12 @@ def crowds(xy: Float[np.ndarray, "N 2"], *, seed: int = 0) -> list[Int[np.ndarra
         rows = np.sort(
             np.random.default_rng(seed).choice(rows, MAX_CLUSTERED_PLACES, replace=False)
         )
-    smallest = max(5, len(rows) // 120)
+    smallest = max(5, len(rows) // (120 * finer))
     if len(rows) < 2 * smallest:
         return []
     crowd = HDBSCAN(min_cluster_size=smallest, min_samples=5, copy=True).fit_predict(xy[rows])
     members = [rows[crowd == c] for c in range(crowd.max() + 1)]
-    return sorted(members, key=len, reverse=True)[:MAX_REGIONS]
+    return sorted(members, key=len, reverse=True)[: MAX_REGIONS * finer]
 
 
 def middle_of(xy: Float[np.ndarray, "K 2"]) -> tuple[float, float]:
