@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,12 @@ from fakes import ColourEncoder, coloured, image, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.app.map import panel
+from explorer.app.map import atlas, colouring, panel
+from explorer.app.map.colouring import agreement, by_values, heat
 from explorer.app.map.layers import smoothed
+from explorer.app.map.scatter import Colours
 from explorer.app.map.selection import along, rows_within, write_chosen
+from explorer.app.pages import map as page_map
 from explorer.errors import LibraryError, QueryError
 from explorer.library import Library
 from explorer.library.subset import write_subset
@@ -68,7 +72,7 @@ def test_the_map_opens_with_the_librarys_images_by_reference(monkeypatch, librar
 def test_colours_follow_the_chosen_column(monkeypatch, library):
     page = open_map(monkeypatch, library, colour="group")
     assert scene_of(page)["colours"]["title"] == "group"
-    page.selectbox("colour").set_value("one colour").run()
+    page.selectbox("colour").set_value("One colour").run()
     assert "colours" not in scene_of(page)
 
 
@@ -104,8 +108,106 @@ def test_a_clicked_image_stands_beside_its_decoding(monkeypatch, library):
 def test_a_lasso_shows_its_images_and_offers_files(monkeypatch, library):
     page = open_map(monkeypatch, library, lasso="-9,-9;9,-9;9,9;-9,9")
     assert errors(page) == []
-    assert page.subheader[0].value == f"{N} images in the lasso"
+    assert page.subheader[0].value == f"{N} images selected"
     assert len(page.dataframe[0].value) == N
+
+
+HALVES = "-9,-9;0,-9;0,9;-9,9|add:0,-9;9,-9;9,9;0,9"
+
+
+def test_lassos_add_and_subtract_and_the_last_is_undone(monkeypatch, library):
+    page = open_map(monkeypatch, library, lasso=HALVES)
+    assert page.subheader[0].value == f"{N} images selected"
+    assert "selected" in scene_of(page)
+    page = button(page, "Undo").click().run()
+    left = int((Projection.load(library.cache_folder, library.points()).xy[:, 0] < 0).sum())
+    assert page.subheader[0].value == f"{left} images selected"
+    page = open_map(monkeypatch, library, lasso=HALVES.replace("add", "sub"))
+    assert page.subheader[0].value == f"{left} images selected"
+
+
+def test_a_selection_is_kept_as_a_column_and_compared_with_the_rest(monkeypatch, library, tmp_path):
+    import shutil
+
+    own = Library.open(shutil.copytree(library.folder, tmp_path / "own.lib"))
+    left = HALVES.partition("|")[0]
+    page = open_map(monkeypatch, own, lasso=left)
+    page.text_input("keep-name").set_value("left half")
+    page = button(page, "Keep as column").click().run()
+    assert errors(page) == []
+    inside = Projection.load(own.cache_folder, own.points()).xy[:, 0] < 0
+    kept = Library.open(own.folder).rows["left half"]
+    assert (kept.eq("yes").fillna(False).to_numpy(bool) == inside).all()
+    page = open_map(monkeypatch, own, lasso=HALVES.partition("add:")[2])
+    page = page.selectbox("compare").set_value("left half").run()
+    assert errors(page) == []
+    assert any("AUC" in each.value or "no word" in each.value for each in page.markdown)
+    page = button(page, "Score all images").click().run()
+    scores = Library.open(own.folder).rows["selection or left half"].to_numpy(float)
+    assert scores[~inside].mean() > scores[inside].mean() + 0.2
+
+
+def test_words_colour_what_matches_and_nothing_else(monkeypatch, library):
+    scores = np.linspace(0.2, 0.4, 5)
+    hits = SimpleNamespace(rows=np.arange(5), scores=scores)
+    monkeypatch.setattr(colouring.state, "library", lambda: library)
+    warm = heat("a face", hits)
+    assert warm.title == "Cosine with “a face”" and warm.names is None
+    assert np.isfinite(warm.codes).tolist() == [True] * 5 + [False] * (N - 5)
+    assert (np.diff(warm.codes[:5]) > 0).all()
+    assert heat("a face", SimpleNamespace(rows=np.arange(0), scores=scores[:0])) is None
+
+
+def test_words_that_match_nothing_leave_the_colours(monkeypatch, library):
+    colours = scene_of(open_map(monkeypatch, library, find="a smiling face"))["colours"]
+    matching = library.search("a smiling face", N, min_score="auto")
+    assert (colours["title"] == "Cosine with “a smiling face”") == bool(len(matching))
+
+
+def test_columns_have_colours_by_their_kind():
+    kinds = {
+        "number": pd.Series(np.linspace(3, 900, 100)),
+        "score": pd.Series(np.linspace(0.1, 0.9, 100)),
+        "day": pd.Series(pd.date_range("2020-01-01", periods=100).strftime("%Y-%m-%d")),
+        "cluster": pd.Series([0, 1, 2, 1] * 25),
+        "name": pd.Series(["a", "b", None, "b"] * 25),
+    }
+    found = {name: by_values(name, series) for name, series in kinds.items()}
+    assert found["score"].ends == ("0", "1")
+    assert found["day"].ends == ("2020-01-01", "2020-04-09")
+    assert float(found["number"].ends[0]) > 3, "an outlier takes no colour from the others"
+    assert set(found["cluster"].names) == {"0", "1", "2"}
+    assert found["name"].names == ("b", "a", None)
+
+
+def test_what_tells_neighbours_apart_comes_first(monkeypatch, library):
+    rng = np.random.default_rng(0)
+    near = np.arange(400) ^ 1  # neighbours are 2 k and 2 k + 1
+    group = Colours("group", (np.arange(400) // 100).astype(np.uint8), ("a", "b", "c", "d"))
+    noise = Colours("noise", rng.integers(0, 4, 400).astype(np.uint8), ("a", "b", "c", "d"))
+    ramp = Colours("ramp", np.linspace(0, 1, 400).astype(np.float32))
+    assert agreement(group, np.arange(400), near) == 1
+    assert abs(agreement(noise, np.arange(400), near)) < 0.2
+    assert agreement(ramp, np.arange(400), near) > 0.99
+
+
+def test_a_sheet_has_the_images_in_the_order_of_the_map(monkeypatch, library):
+    from PIL import Image
+
+    scene = scene_of(open_map(monkeypatch, library))
+    assert scene["atlas"]["sheets"] == f"/sheets/{library.cache_key}/{{sheet}}"
+    monkeypatch.setattr(atlas.state, "library", lambda: library)
+    places = Projection.load(library.cache_folder, library.points())
+    monkeypatch.setattr(atlas, "layout", lambda: places)
+    content = atlas.sheet(0)
+    drawn = Image.open(io.BytesIO(content))
+    row = int(atlas.z_order(places.xy)[17])  # the second tile of the second row
+    tile = np.asarray(drawn.crop((64, 64, 128, 128)), float)
+    own = np.asarray(library.open_image(row).resize((64, 64)), float)
+    assert np.abs(tile - own).mean() < 12
+    assert atlas.sheet(0) == content
+    with pytest.raises(IndexError):
+        atlas.sheet(1)
 
 
 def test_a_path_becomes_a_video(monkeypatch, library):
@@ -131,7 +233,9 @@ def test_a_place_and_a_path_are_the_same_downloaded_in_python_and_as_a_command(
 
 
 def test_a_place_and_a_region_are_offered_together(monkeypatch, library, tmp_path):
-    monkeypatch.setattr(panel, "regions", lambda: [Region("faces", (0.0, 0.0), np.arange(5))])
+    for module in (panel, page_map):
+        found = [Region("faces", (0.0, 0.0), np.arange(5))]
+        monkeypatch.setattr(module, "regions", lambda found=found: found)
     address = {"click": "0.01,0.02", "region": "faces"}
     assert errors(open_map(monkeypatch, library, **address)) == []
     offers = offered(monkeypatch, "map", library.folder, **address)
@@ -142,8 +246,8 @@ def test_a_place_and_a_region_are_offered_together(monkeypatch, library, tmp_pat
 def test_what_was_chosen_is_let_go(monkeypatch, library):
     page = open_map(monkeypatch, library, lasso="-9,-9;9,-9;9,9;-9,9", find="cat")
     page = button(page, "Clear").click().run()
-    assert [each.value for each in page.subheader] == ["Found"]
-    assert page.query_params == {"find": "cat"}
+    assert [each.value for each in page.subheader] == []
+    assert page.query_params == {}
 
 
 @pytest.mark.parametrize("name", ["click", "lasso", "path"])

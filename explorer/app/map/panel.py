@@ -1,6 +1,5 @@
 """What the page Map shows beside the map: a place, a lasso, a path, or a region."""
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,18 +11,16 @@ from explorer.app import copying, outputs, retrieved, state
 from explorer.app.map.layout import (
     distances_to_points,
     layout,
-    name_of_selection,
     regions,
     support,
 )
-from explorer.app.map.selection import along, rows_within, write_chosen
+from explorer.app.map.selection import along
 from explorer.app.server.decoding import decoded
 from explorer.edits import decode, interpolate
 from explorer.library import Hits
 from explorer.points import Points
 
 NEIGHBOURS = 6
-MAX_LASSO_TILES = 24
 KEYFRAMES = 8  # places of a drawn path that are decoded as they are
 FRAMES = 32
 FPS = 12
@@ -80,51 +77,16 @@ def show_path(line: tuple[Place, ...]) -> None:
     outputs.offer_replay("path.mp4", rendering, python)
 
 
-def show_lasso(border: tuple[Place, ...]) -> None:
-    """Show what the lasso encloses: images, a table, and files to take away."""
-    library, rows = state.library(), rows_within(border, layout().xy)
-    st.subheader(f"{len(rows):,} images in the lasso")
-    if not len(rows):
-        return
-    if name := name_of_selection(rows):
-        st.caption(f"What tells them from the others: {outputs.escaped(name)}")
-    images, table = st.tabs(["Images", "Table"])
-    with images:
-        words = [state.caption(int(row)) for row in rows[:MAX_LASSO_TILES]]
-        outputs.tiles(
-            [state.thumbnail(int(row)) for row in rows[:MAX_LASSO_TILES]], words, width=SMALL
-        )
-        if len(rows) > MAX_LASSO_TILES:
-            st.caption(f"The first {MAX_LASSO_TILES} are shown; the table and the files have all.")
-    with table:
-        st.dataframe(library.rows.iloc[rows][["item", *library.columns]], hide_index=True)
-    with st.container(horizontal=True):
-        for name, label in (
-            ("chosen.csv", "Table as CSV"),
-            ("chosen.parquet", "Table as Parquet"),
-            ("chosen.zip", "New library"),
-        ):
-            write = functools.partial(write_chosen, library, rows)
-            content = functools.partial(outputs.content_of, name, write)
-            st.download_button(label, content, name, key=name, on_click="ignore")
-
-
 def show_found(hits: Hits) -> None:
     """Show what the words found; the numbers on the map are in this order."""
     st.subheader("Found")
     outputs.found(hits, width=SMALL)
 
 
-def show_region() -> None:
+def show_region(name: str) -> None:
     """Show one region of the map: its mean decoded, beside its most typical images."""
-    known = regions()
-    if not known:
-        return
-    names = [region.words for region in known]
-    name = st.selectbox("Region", ["", *names], key="region", bind="query-params")
-    if name not in names:
-        return
-    rows = known[names.index(name)].rows
+    rows = next(region.rows for region in regions() if region.words == name)
+    st.subheader(outputs.escaped(name))
     library = state.library()
     own = library.points(rows)
     middle = mean(own)

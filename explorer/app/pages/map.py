@@ -1,67 +1,96 @@
-"""The page Map: the library as a map, and what is selected on it."""
+"""The page Map: the library as a map that fills the window, and what is selected on it."""
 
-from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import Literal, cast
 
+import numpy as np
 import streamlit as st
+from jaxtyping import Bool
 
 from explorer.app import state
+from explorer.app.map.atlas import z_order
+from explorer.app.map.colouring import choices, colours, heat
 from explorer.app.map.layers import BLIND, MOSAIC, NONE, ground
-from explorer.app.map.layout import colours, columns, layout, regions
-from explorer.app.map.panel import show_found, show_lasso, show_path, show_place, show_region
-from explorer.app.map.scatter import Event, Ground, Mark, Scene, scatter
-from explorer.app.server.thumbnails import addresses
+from explorer.app.map.layout import layout, regions
+from explorer.app.map.panel import show_found, show_path, show_place, show_region
+from explorer.app.map.scatter import Atlas, Colours, Event, Ground, Mark, Scene, scatter
+from explorer.app.map.selection import Stroke, read_places, read_strokes, selected, write_strokes
+from explorer.app.map.selection_panel import combine_mode, show_selection
+from explorer.app.server.thumbnails import addresses, sheet_address
 from explorer.library import Hits
 from explorer.points import Points
 from explorer.query import Query, Term
 
+STYLE = FilePath(__file__).parent.parent / "map" / "page.css"
+AVOID = ".st-key-map-tools"  # what floats over the map
 MAX_PATH_PLACES = 400  # of a drawn line, kept in the address
 FOUND_IMAGES = 12
-NO_COLUMN = "one colour"
+PICTURES = {"When near": "near", "Always": "always", "Never": "never"}
+DENSITY = "Density"
 Places = tuple[tuple[float, float], ...]
-
-SHOW: dict[str, Callable[[Places], None]] = {"lasso": show_lasso, "path": show_path}
 
 
 def page() -> None:
-    """Show the map, and beside it what was last clicked, drawn around or drawn along."""
+    """Show the map, and over it what was last clicked, drawn around, drawn along or found."""
+    st.html(f"<style>{STYLE.read_text('utf-8')}</style>")
     st.title("Map")
-    st.caption(
-        "Every point is an image, and similar images lie near each other. Click a point or the "
-        "empty map to decode that place; draw a lasso to select images, or a path for a video."
-    )
-    column, words, layer, labels = _controls()
-    found = _found(words) if words else None
-    chosen = _chosen()
-    left, right = st.columns([3, 2])
-    with left:
-        with st.container():  # progress comes and goes; the map must keep its place
-            under = ground(layer)
-        event = scatter(_scene(column, under, chosen, _marks(found, labels)), key="map")
+    with st.container(key="map-tools"):
+        colour, words, under, pictures, labels, region = _controls()
+    hits = _found(words) if words else None
+    places, strokes = _chosen(), read_strokes(st.query_params.get("lasso", ""))
+    with st.container():  # progress comes and goes; the map must keep its place
+        below = ground(under)
+    mask = selected(strokes, layout().xy) if strokes else None
+    scene = _scene(_colours(colour, words), below, places, _marks(hits, places, labels))
+    with st.container(key="map-stage"):
+        event = scatter(_with(scene, strokes, mask, pictures, under == DENSITY), key="map")
     if event:
-        _remember(event)
+        _remember(event, strokes)
         st.rerun()
-    with right:
-        _show(chosen)
-        if found:
-            show_found(found[1])
-        show_region()
+    if places or strokes or hits or region:
+        with st.container(key="map-drawer"):
+            _drawer(places, mask, hits, region)
 
 
-def _controls() -> tuple[str, str, str, bool]:
-    """Show the widgets above the map; all of them are in the address."""
-    known = columns()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        column = st.selectbox(
-            "Colour by", [*known, NO_COLUMN], key="colour", bind="query-params", width=200
-        )
-        words = st.text_input(
-            "Find on the map", key="find", placeholder="words", bind="query-params", width=260
-        )
-        layer = st.selectbox(
-            "Under the points", [NONE, MOSAIC, BLIND], key="under", bind="query-params", width=260
-        )
-        labels = st.toggle("Labels", value=True, key="labels", bind="query-params")
-    return column, words.strip(), layer, labels
+def _controls() -> tuple[str, str, str, str, bool, str]:
+    """Show the widgets that float over the map; all of them are in the address."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        words = st.text_input("Find on the map", key="find", placeholder="words",
+                              bind="query-params", width=210)  # fmt: skip
+        colour = st.selectbox("Colour by", choices(), key="colour", bind="query-params", width=170)
+        with st.popover("Display"):
+            under = st.selectbox("Under the points", [DENSITY, NONE, MOSAIC, BLIND], key="under",
+                                 bind="query-params")  # fmt: skip
+            pictures = st.selectbox("Points as images", list(PICTURES), key="pictures",
+                                    bind="query-params")  # fmt: skip
+            labels = st.toggle("Labels", value=True, key="labels", bind="query-params")
+            names = [region.words for region in regions()]
+            region = st.selectbox("Region", ["", *names], key="region", bind="query-params")
+    return colour, words.strip(), under, PICTURES[pictures], labels, region
+
+
+def _drawer(
+    places: dict[str, Places],
+    mask: Bool[np.ndarray, " N"] | None,
+    hits: tuple[Points, Hits] | None,
+    region: str,
+) -> None:
+    """Show what was chosen, and a button that closes it all."""
+    with st.container(key="map-close"):
+        st.button("Clear", on_click=_clear)
+    if "click" in places:
+        row = st.query_params.get("row", "")
+        known = row.isdecimal() and int(row) < len(state.library())
+        show_place(places["click"][0], int(row) if known else None)
+    if mask is not None:
+        show_selection(np.flatnonzero(mask))
+    if "path" in places:
+        show_path(places["path"])
+    if hits:
+        show_found(hits[1])
+    if region:
+        show_region(region)
 
 
 def _found(words: str) -> tuple[Points, Hits]:
@@ -69,82 +98,96 @@ def _found(words: str) -> tuple[Points, Hits]:
     return point, state.library().search(point, FOUND_IMAGES)
 
 
-def _marks(found: tuple[Points, Hits] | None, labels: bool) -> list[Mark]:
+def _colours(name: str, words: str) -> Colours | None:
+    """Return how well words match, as colours, where any image matches; else what was chosen."""
+    if words:
+        point = _found(words)[0]
+        matching = state.library().search(point, len(state.library()), min_score="auto")
+        if (warm := heat(words, matching)) is not None:
+            return warm
+    return colours(name)
+
+
+def _marks(
+    found: tuple[Points, Hits] | None, places: dict[str, Places], labels: bool
+) -> list[Mark]:
     """Return what is written on the map: hits by rank, the words at their point, and regions."""
     marks: list[Mark] = []
     if found:
         point, hits = found
-        places = layout().xy[hits.rows].tolist()
-        marks = [Mark(x, y, "hit", str(i + 1)) for i, (x, y) in enumerate(places)]
+        at = layout().xy[hits.rows].tolist()
+        marks = [Mark(x, y, "hit", str(i + 1)) for i, (x, y) in enumerate(at)]
         x, y = layout().transform(point)[0].tolist()
         marks.append(Mark(x, y, "words", point.labels[0]))
     if labels:
-        marks += [Mark(*region.middle, "label", region.words) for region in regions()]
-    return marks
+        marks += [Mark(*r.middle, "label", r.words, r.radius, r.level) for r in regions()]
+    return [*marks, *(Mark(*place, "place") for place in places.get("click", ()))]
 
 
 def _scene(
-    column: str, under: Ground | None, chosen: dict[str, Places], marks: list[Mark]
+    colours: Colours | None, under: Ground | None, places: dict[str, Places], marks: list[Mark]
 ) -> Scene:
     thumbnails, captions = addresses(state.library())
     return Scene(
         layout().xy,
         f"Map of {len(state.library()):,} images",
-        None if column == NO_COLUMN else colours(column),
-        [*marks, *(Mark(*place, "place") for place in chosen.get("click", ()))],
-        path=chosen.get("path", ()),
-        lasso=chosen.get("lasso", ()),
+        colours,
+        marks,
+        path=places.get("path", ()),
         ground=under,
         thumbnails=thumbnails,
         captions=captions,
+        height=0,
+        avoid=AVOID,
     )
 
 
-def _show(chosen: dict[str, Places]) -> None:
-    """Show what was chosen, and a button to clear it."""
-    if "click" in chosen:
-        row = st.query_params.get("row", "")
-        known = row.isdecimal() and int(row) < len(state.library())
-        show_place(chosen["click"][0], int(row) if known else None)
-    for kind, act in SHOW.items():
-        if kind in chosen:
-            act(chosen[kind])
-    if chosen:
-        st.button("Clear", on_click=_forget)
+def _with(
+    scene: Scene,
+    strokes: list[Stroke],
+    mask: Bool[np.ndarray, " N"] | None,
+    pictures: str,
+    density: bool,
+) -> Scene:
+    return replace(
+        scene,
+        lasso=strokes[-1].border if strokes else (),
+        selected=mask,
+        pictures=cast(Literal["near", "always", "never"], pictures),
+        atlas=Atlas(sheet_address(state.library()), z_order(scene.xy)),
+        density=density,
+    )
 
 
-def _remember(event: Event) -> None:
-    """Put what was done into the address, in place of what was done before."""
+def _remember(event: Event, strokes: list[Stroke]) -> None:
+    """Put what was done into the address: a lasso joins those before if asked, else all is new."""
     _forget()
     step = -(-len(event.places) // MAX_PATH_PLACES)
-    text = ";".join(f"{x:.5g},{y:.5g}" for x, y in event.places[::step])
-    st.query_params[event.kind] = text
+    places = event.places[::step]
+    if event.kind == "lasso":
+        mode = combine_mode()
+        before = [] if mode == "new" else strokes
+        st.query_params["lasso"] = write_strokes([*before, Stroke(mode, places)])
+        return
+    st.query_params[event.kind] = ";".join(f"{x:.5g},{y:.5g}" for x, y in places)
     if event.row is not None:
         st.query_params["row"] = str(event.row)
 
 
 def _forget() -> None:
-    for name in ("click", "row", *SHOW):
+    for name in ("click", "row", "lasso", "path"):
         if name in st.query_params:
             del st.query_params[name]
 
 
+def _clear() -> None:
+    _forget()
+    for name in ("find", "region"):
+        st.session_state[name] = ""
+
+
 def _chosen() -> dict[str, Places]:
-    """Return what the address says was done on the map; nothing where it makes no sense."""
-    least = {"click": 1, "lasso": 3, "path": 2}
-    found = {name: _places(st.query_params.get(name, "")) for name in least}
+    """Return which place and path the address names; nothing where it makes no sense."""
+    least = {"click": 1, "path": 2}
+    found = {name: read_places(st.query_params.get(name, "")) for name in least}
     return {name: places for name, places in found.items() if len(places) >= least[name]}
-
-
-def _places(text: str) -> Places:
-    """Read places as `_remember` writes them.
-
-    >>> _places("1,2;-0.5,3e-2"), _places("1,2;x"), _places("nan,1")
-    (((1.0, 2.0), (-0.5, 0.03)), (), ())
-    """
-    try:
-        pairs = [tuple(map(float, part.split(","))) for part in text.split(";")[:MAX_PATH_PLACES]]
-    except ValueError:
-        return ()
-    whole = all(len(pair) == 2 and all(abs(v) < 1e6 for v in pair) for pair in pairs)
-    return tuple((pair[0], pair[1]) for pair in pairs) if whole else ()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 IMAGE = "/images/{key}/{row:int}"
 CAPTION = "/captions/{key}/{row:int}"
+SHEET = "/sheets/{key}/{sheet:int}"
 NOT_KEPT = {"Cache-Control": "no-store"}  # the file may come back
 FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
@@ -43,16 +44,33 @@ def routes() -> "list[Route]":
     def words(row: int) -> bytes:
         return state.caption(row).encode("utf-8", "replace")
 
+    def sheets(request: "Request") -> Response:
+        from explorer.app.map import atlas
+
+        try:
+            if request.path_params["key"] != state.library().cache_key:
+                raise IndexError
+            content = atlas.sheet(request.path_params["sheet"])
+        except IndexError:
+            return Response("There is no such sheet in this version.", 404)
+        return Response(content, media_type="image/webp", headers=FOREVER)
+
     images = answer(state.small, "image/jpeg")
-    return [Route(IMAGE, images), Route(CAPTION, answer(words, "text/plain"))]
+    captions = answer(words, "text/plain")
+    return [Route(IMAGE, images), Route(CAPTION, captions), Route(SHEET, sheets)]
 
 
 def addresses(library: Library) -> tuple[str, str]:
     """Return where the image and the caption of a row are, with "{row}" for its number."""
+    return _address(library, IMAGE), _address(library, CAPTION)
+
+
+def sheet_address(library: Library) -> str:
+    """Return where a sheet of small images is, with "{sheet}" for its number."""
+    return _address(library, SHEET)
+
+
+def _address(library: Library, form: str) -> str:
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    forms = (
-        form.replace("{key}", library.cache_key).replace("{row:int}", "{row}")
-        for form in (IMAGE, CAPTION)
-    )
-    image, words = (f"/{base}{form}" if base else form for form in forms)
-    return image, words
+    known = form.replace("{key}", library.cache_key).replace(":int}", "}")
+    return f"/{base}{known}" if base else known

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from explorer.app.server.media import address
 
@@ -40,12 +40,32 @@ class Colours:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something placed on the map: a search result, words, a click, a place of a path."""
+    """Something placed on the map: a search result, words, a click, a place of a path.
+
+    Args:
+        radius: of the crowd that a label names, in the map's units; 0: it is always shown.
+        level: of that crowd, 0 the coarsest; finer ones are named when one is near.
+    """
 
     x: float
     y: float
     kind: Literal["hit", "words", "place", "label"]
     text: str = ""
+    radius: float = 0.0
+    level: int = 0
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Small images of all rows on sheets of 16 × 16 tiles of 64 pixels.
+
+    Args:
+        sheets: address of a sheet, with "{sheet}" for its number.
+        order: the rows in the order of their tiles, uint32.
+    """
+
+    sheets: str
+    order: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -68,10 +88,15 @@ class Scene:
     Args:
         xy: N places in the map's own units.
         name: what it is, for those who cannot see it.
-        height: pixels of the map, fewer where the page is narrower.
+        height: pixels of the map, fewer where the page is narrower; 0: it fills the window.
+        selected: per point whether it keeps its colour, bool; None: all do.
         path, lasso: the drawn line and the drawn border, as places.
         thumbnails: address of the image of a row, with "{row}" for its number; `captions` the
             same for its words. Empty: none.
+        atlas: the same images on sheets, which many of them are drawn from.
+        pictures: whether points are images: once there is room for them, always, or never.
+        density: whether bands under the points show how crowded they are.
+        avoid: CSS selector of what floats over the map, where no label is to be written.
     """
 
     xy: Float[np.ndarray, "N 2"]
@@ -84,6 +109,11 @@ class Scene:
     thumbnails: str = ""
     captions: str = ""
     height: int = 560
+    selected: Bool[np.ndarray, " N"] | None = None
+    atlas: Atlas | None = None
+    pictures: Literal["near", "always", "never"] = "near"
+    density: bool = False
+    avoid: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,7 +157,19 @@ def _data(scene: Scene, key: str) -> dict[str, Any]:
         "thumbnails": scene.thumbnails,
         "captions": scene.captions,
         "height": scene.height,
+        "pictures": scene.pictures,
+        "density": scene.density,
+        "avoid": scene.avoid,
     }
+    if scene.selected is not None:
+        mask = np.ascontiguousarray(scene.selected, np.uint8).tobytes()
+        data["selected"] = address(mask, _BINARY, key + "s")
+    if scene.atlas is not None:
+        order = np.ascontiguousarray(scene.atlas.order, np.uint32).tobytes()
+        data["atlas"] = {
+            "sheets": scene.atlas.sheets,
+            "order": address(order, _BINARY, key + "a"),
+        }
     if colours is not None:
         data["colours"] = {
             "title": colours.title,

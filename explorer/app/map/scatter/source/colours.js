@@ -1,4 +1,4 @@
-// Colours of points, for light and dark pages, and the legend that explains them.
+// Colours of points, for light and dark pages, and the legend that explains and filters them.
 
 const GROUPS = [
   "#4269d0", "#ef7d22", "#3ca951", "#e0457b", "#6cc5b0", "#a463f2", "#9c6b4e", "#d9a514",
@@ -6,6 +6,7 @@ const GROUPS = [
   "#5b9e3a", "#d47fb0", "#4f7d9c", "#b0863a",
 ];
 const OTHER = "#8d9299";
+const BARS = 32; // of the histogram
 // Viridis, Smith and van der Walt 2015, at nine places; between them in straight lines.
 const STOPS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
 const RAMP = Array.from({ length: 65 }, (_, i) => between(STOPS[i >> 3], STOPS[(i >> 3) + 1] ?? STOPS[8], (i & 7) / 8));
@@ -19,7 +20,8 @@ function between(a, b, t) {
 export function themed(root) {
   const style = getComputedStyle(root);
   const text = hex(style.getPropertyValue("--st-text-color") || style.color);
-  return { text, point: "#4269d0" };
+  const dark = parseInt(text.slice(1, 3), 16) > 128;
+  return { text, point: "#4269d0", grey: dark ? "#4c5462" : "#d9dce1" };
 }
 
 function hex(colour) {
@@ -28,33 +30,86 @@ function hex(colour) {
   return pen.fillStyle.startsWith("#") ? pen.fillStyle : "#888888";
 }
 
-export const colourOf = (code, names) =>
-  names[code] === null ? OTHER : GROUPS[code % GROUPS.length];
+const colourOf = (code, names) => (names[code] === null ? OTHER : GROUPS[code % GROUPS.length]);
 
-// The renderer counts from 0 to the largest code, so every name has its colour.
-export function palette(colours) {
-  if (!colours) return null;
-  return colours.names ? colours.names.map((_, code) => colourOf(code, colours.names)) : RAMP;
+// Colours by number, grey first: what is not selected, not picked in the legend, or has no value.
+export function palette(colours, look) {
+  if (!colours) return [look.grey, look.point];
+  return [look.grey, ...(colours.names ? colours.names.map((_, code) => colourOf(code, colours.names)) : RAMP)];
 }
 
-export function legend(element, colours) {
+// The number of each point's colour. `picked`: a set of codes, or [low, high] of values; or null.
+export function codesOf(n, colours, values, selected, picked) {
+  const codes = new Uint8Array(n);
+  for (let i = 0; i < n; i++) {
+    if (selected && !selected[i]) continue;
+    if (!colours) codes[i] = 1;
+    else if (colours.names) codes[i] = !picked || picked.has(values[i]) ? values[i] + 1 : 0;
+    else if (!Number.isNaN(values[i]) && (!picked || (values[i] >= picked[0] && values[i] <= picked[1])))
+      codes[i] = 1 + Math.round(values[i] * 64);
+  }
+  return codes;
+}
+
+// `pick(null | Set | [low, high])` is called with what the legend is clicked or brushed to.
+export function legend(element, colours, values, picked, pick) {
   element.replaceChildren();
+  element.hidden = !colours;
   if (!colours) return;
-  const add = (tag, name, text = "") => {
+  const add = (tag, name, text = "", to = element) => {
     const made = Object.assign(document.createElement(tag), { className: name, textContent: text });
-    element.append(made);
+    to.append(made);
     return made;
   };
   add("strong", "um-title", colours.title);
-  if (!colours.names) {
-    add("span", "um-end", colours.ends[0]);
-    add("i", "um-ramp").style.background = `linear-gradient(90deg, ${STOPS.join(",")})`;
-    add("span", "um-end", colours.ends[1]);
-    return;
-  }
+  if (!colours.names) return histogram(add, colours, values, picked, pick);
+  const counts = new Uint32Array(colours.names.length);
+  for (const code of values) counts[code]++;
   colours.names.forEach((name, code) => {
-    const item = add("span", "um-key", name ?? "others");
-    item.prepend(Object.assign(document.createElement("i"), { className: "um-dot" }));
-    item.firstChild.style.background = colourOf(code, colours.names);
+    const item = add("button", "um-key");
+    item.title = "Show only these; click again for all";
+    item.setAttribute("aria-pressed", picked?.has(code) ?? false);
+    if (picked && !picked.has(code)) item.classList.add("um-off");
+    add("i", "um-dot", "", item).style.background = colourOf(code, colours.names);
+    add("span", "um-name", name ?? "others", item);
+    add("span", "um-count", counts[code].toLocaleString("en"), item);
+    item.onclick = () => {
+      const next = new Set(picked ?? []);
+      if (!next.delete(code)) next.add(code);
+      pick(next.size ? next : null);
+    };
   });
+}
+
+function histogram(add, colours, values, picked, pick) {
+  const counts = new Uint32Array(BARS);
+  for (const v of values) if (!Number.isNaN(v)) counts[Math.min(BARS - 1, Math.floor(v * BARS))]++;
+  const box = add("div", "um-bars"), top = Math.sqrt(Math.max(...counts, 1));
+  box.title = "Drag to show only a part; click for all";
+  counts.forEach((count, i) => {
+    const bar = add("i", "", "", box);
+    bar.style.height = `${count ? Math.max(6, (100 * Math.sqrt(count)) / top) : 0}%`;
+    bar.style.background = RAMP[Math.round(((i + 0.5) / BARS) * 64)];
+    const middle = (i + 0.5) / BARS;
+    if (picked && (middle < picked[0] || middle > picked[1])) bar.classList.add("um-off");
+  });
+  let from = null;
+  const at = (event) => Math.max(0, Math.min(1, (event.clientX - box.getBoundingClientRect().left) / box.clientWidth));
+  box.onpointerdown = (event) => { from = at(event); box.setPointerCapture(event.pointerId); };
+  box.onpointerup = (event) => {
+    const ends = [from, at(event)].sort((a, b) => a - b);
+    pick(ends[1] - ends[0] < 0.02 ? null : ends);
+  };
+  const ends = add("div", "um-ends");
+  add("span", "", colours.ends[0], ends);
+  add("span", "", colours.ends[1], ends);
+}
+
+// What the legend's colour says of one point, in words.
+export function told(colours, values, row) {
+  if (!colours) return "";
+  if (colours.names) return `${colours.title}: ${colours.names[values[row]] ?? "others"}`;
+  const [low, high] = colours.ends.map(Number), value = values[row];
+  if (Number.isNaN(value)) return "";
+  return Number.isNaN(low + high) ? "" : `${colours.title}: ${(low + value * (high - low)).toPrecision(3)}`;
 }

@@ -1,8 +1,9 @@
 // One map in one element: it fetches what the scene refers to, draws it, and reports what is done.
 import createScatterplot from "regl-scatterplot";
-import { legend, palette, themed } from "./colours.js";
+import { codesOf, legend, palette, themed, told } from "./colours.js";
 import { freehand } from "./freehand.js";
 import { createOverlay } from "./overlay.js";
+import { createPictures } from "./pictures.js";
 import style from "./style.css";
 import { createView } from "./view.js";
 
@@ -36,11 +37,11 @@ function frame(parent) {
         <button data-zoom="0.667" aria-label="Zoom out">−</button>
         <button data-zoom="0">All</button></span>
     </div>
-    <div class="um-stage"><img class="um-ground" alt="" hidden>
-      <canvas class="um-canvas" tabindex="0"></canvas>
+    <div class="um-stage"><div class="um-density" hidden></div><img class="um-ground" alt="" hidden>
+      <canvas class="um-canvas" tabindex="0"></canvas><canvas class="um-pictures" aria-hidden="true"></canvas>
       <div class="um-over"></div><svg class="um-lines" aria-hidden="true"></svg>
       <div class="um-card" hidden></div><div class="um-wait">Loading the map…</div></div>
-    <div class="um-legend"></div><div class="um-said" role="status"></div>`;
+    <div class="um-legend" role="group" aria-label="Legend"></div><div class="um-said" role="status"></div>`;
   root.querySelector("style").textContent = style;
   const tools = root.querySelector(".um-tools");
   for (const [mode, name, help] of TOOLS) {
@@ -60,14 +61,16 @@ const fetched = async (address) => {
 function createMap(parent) {
   const root = frame(parent), find = (name) => root.querySelector(name);
   const stage = find(".um-stage"), canvas = find(".um-canvas"), wait = find(".um-wait");
-  let plot = null, view = null, overlay = null, places = null, mode = "look";
+  let plot = null, view = null, overlay = null, pictures = null, places = null, mode = "look";
+  let colours = [], codes = new Uint8Array(), values = null, selected = null, picked = null;
   let scene = null, drawn = {}, turn = 0, latest = Promise.resolve();
   const map = { show, destroy, report: () => {} };
 
   function show(data) {
     scene = data;
     const mine = ++turn;
-    stage.style.height = `min(${data.height}px, 100cqw)`;
+    root.toggleAttribute("data-fill", !data.height); // the window, but for what the page reserves
+    stage.style.height = data.height ? `min(${data.height}px, 100cqw)` : "100%";
     latest = latest.then(() => mine === turn && update(data)).catch((error) => {
       wait.hidden = false;
       wait.textContent = `The map cannot be shown: ${error.message}`;
@@ -80,14 +83,19 @@ function createMap(parent) {
     if (drawn.xy !== data.xy) places = new Float32Array(await fetched(data.xy));
     const changed = drawn.xy !== data.xy || !plot;
     if (changed) start(data);
-    const codes = data.colours && (await fetchedOnce(data.colours));
+    if (drawn.colours !== data.colours?.codes) picked = null;
+    values = data.colours ? await fetchedOnce("values", data.colours.codes, data.colours.names ? Uint8Array : Float32Array) : null;
+    selected = data.selected ? await fetchedOnce("selected", data.selected, Uint8Array) : null;
+    const order = data.atlas ? await fetchedOnce("order", data.atlas.order, Uint32Array) : null;
     const look = themed(root);
-    const painted = JSON.stringify([data.colours?.codes, look]);
-    if (changed || drawn.painted !== painted) await paint(data, codes, look);
-    drawn = { xy: data.xy, painted };
-    legend(find(".um-legend"), data.colours, look);
-    overlay.show(data);
-    enclose(data.lasso);
+    const painted = JSON.stringify([data.colours?.codes, data.selected, look]);
+    if (changed || drawn.painted !== painted) await paint(look);
+    drawn = { xy: data.xy, colours: data.colours?.codes, painted };
+    overlay.show(data, look);
+    pictures.show(data, order);
+    drawPictures();
+    const latest = data.marks.filter((mark) => mark.kind === "place").at(-1);
+    if (latest) view.reach([latest.x, latest.y]);
     wait.hidden = true;
     root.dataset.points = places.length / 2; // what the tests wait for
     root.where = (row) => { // and where they click
@@ -96,13 +104,10 @@ function createMap(parent) {
     };
   }
 
-  let kept = {};
-  async function fetchedOnce({ codes, names }) {
-    if (kept.codes !== codes) {
-      const content = await fetched(codes);
-      kept = { codes, values: names ? new Uint8Array(content) : new Float32Array(content) };
-    }
-    return kept.values;
+  const kept = {};
+  async function fetchedOnce(name, address, Kind) {
+    if (kept[name]?.address !== address) kept[name] = { address, content: new Kind(await fetched(address)) };
+    return kept[name].content;
   }
 
   function start(data) {
@@ -114,43 +119,53 @@ function createMap(parent) {
       backgroundColor: [0, 0, 0, 0],
       actionKeyMap: {},
       performanceMode: n > MANY,
-      opacityInactiveMax: 1, // what a lasso leaves out keeps its colour
-      opacityInactiveScale: 1,
       deselectOnDblClick: false,
       deselectOnEscape: false,
       lassoMinDist: 1e9, // its own lasso and its clicks stay out of the way of ours
     });
-    view = createView(plot, canvas, places);
-    overlay = createOverlay(root, view, plot, places);
+    view = createView(plot, canvas, places, data.height ? 0 : 0.16);
+    overlay = createOverlay(root, view, places, (row) => told(scene.colours, values, row));
+    pictures = createPictures(find(".um-pictures"), view, places, () => requestAnimationFrame(drawPictures));
     plot.subscribe("pointover", (row) => overlay.hover(row));
     plot.subscribe("pointout", () => overlay.hover(-1));
-    plot.subscribe("drawing", () => overlay.moved());
+    plot.subscribe("drawing", moved);
   }
 
-  async function paint(data, codes, look) {
+  let settling = 0;
+  function moved() {
+    overlay.moved();
+    drawPictures();
+    clearTimeout(settling);
+    settling = setTimeout(() => {
+      pictures.choose();
+      drawPictures();
+    }, 100);
+  }
+  const drawPictures = () => pictures?.draw((row) => (codes[row] ? colours[codes[row]] : null));
+
+  async function paint(look) {
     const n = places.length / 2, { x, y } = view.normal;
-    const points = { x, y }, options = {};
-    const colours = palette(data.colours, look);
-    if (codes) {
-      points.z = data.colours.names ? codes : codes.map((v) => (Number.isNaN(v) ? 0 : v));
-      options.zDataType = data.colours.names ? "categorical" : "continuous";
-    }
+    const usual = Math.max(1, Math.min(9, 260 / Math.sqrt(n))) + 1;
+    colours = palette(scene.colours, look);
+    codes = codesOf(n, scene.colours, values, selected, picked);
+    // The renderer counts from 0 to the largest number there is, and each has its colour and size.
+    const count = codes.reduce((a, b) => Math.max(a, b), 1) + 1;
     plot.set({
-      colorBy: codes ? "valueZ" : null,
-      pointColor: codes ? colours : look.point,
+      colorBy: "valueZ",
+      sizeBy: "valueZ",
+      pointColor: colours.slice(0, count),
       pointColorActive: look.text,
       pointColorHover: look.text,
-      pointSize: Math.max(1, Math.min(9, 260 / Math.sqrt(n))) + 1,
-      pointSizeSelected: 1,
-      opacity: n > MANY ? 1 : Math.max(0.35, Math.min(0.9, 60 / Math.sqrt(n))),
+      pointSize: Array.from({ length: count }, (_, code) => (code ? usual : Math.max(1, usual - 1.5))),
+      opacity: n > MANY ? 1 : Math.max(0.5, Math.min(0.95, 60 / Math.sqrt(n))),
     });
-    await plot.draw(points, options);
-    if (drawn.xy !== data.xy) view.start();
-  }
-
-  function enclose(border) {
-    if (border.length > 2 && places.length < 2 * MANY) plot.lassoSelect(border.map(view.toNormal), { isGl: true });
-    else plot.deselect({ preventEvent: true });
+    await plot.draw({ x, y, z: codes }, { zDataType: "categorical" });
+    if (drawn.xy !== scene.xy) view.start();
+    legend(find(".um-legend"), scene.colours, values, picked, (next) => {
+      picked = next;
+      latest = latest.then(() => paint(look)).then(drawPictures);
+    });
+    root.dataset.coloured = codes.reduce((sum, code) => sum + (code > 0), 0); // for the tests
   }
 
   // ---- what people do ---------------------------------------------------------------------------
@@ -183,7 +198,7 @@ function createMap(parent) {
     if (!pressed || mode !== "look" || !view) return;
     const moved = Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y);
     if (moved > 5 || event.timeStamp - pressed.at > 1500) return;
-    const reach = Math.max(plot.get("pointSize") / 2, REACH[event.pointerType] ?? REACH.mouse);
+    const reach = Math.max(pictures.size() / 2, REACH[event.pointerType] ?? REACH.mouse);
     const row = view.nearest(event.offsetX, event.offsetY, reach);
     say("click", [row >= 0 ? [places[2 * row], places[2 * row + 1]] : view.toMap(event.offsetX, event.offsetY)], row >= 0 ? row : null);
   });
@@ -201,7 +216,15 @@ function createMap(parent) {
   const again = () => scene && show(scene);
   scheme.addEventListener("change", again);
 
+  const resizing = new ResizeObserver(() => {
+    if (!view || !drawn.xy) return;
+    view.resized();
+    moved();
+  });
+  resizing.observe(stage);
+
   function destroy() {
+    resizing.disconnect();
     scheme.removeEventListener("change", again);
     view?.destroy();
     plot?.destroy();

@@ -1,30 +1,35 @@
-// What lies over and under the points and moves with them: labels, marks, lines, images, a card.
+// What lies over and under the points and moves with them: labels, marks, lines, a ground, a card.
+import { densityImage } from "./density.js";
 
-const IMAGE = 52; // pixels
-const MOST_IMAGES = 150;
-const MOST_LOOKED_THROUGH = 4000; // points in sight that one still asks for their images
 const EDGE = 10;
+const CLEAR = 44; // pixels: a crowd of a finer level gets its label when it spans as much
 
-export function createOverlay(root, view, plot, places) {
+export function createOverlay(root, view, places, about) {
   const find = (name) => root.querySelector(name);
   const over = find(".um-over"), svg = find(".um-lines"), card = find(".um-card"), ground = find(".um-ground");
-  const n = places.length / 2;
+  const crowding = find(".um-density"), ruler = document.createElement("canvas").getContext("2d");
   let scene = { marks: [], path: [], lasso: [], thumbnails: "" }, row = -1, items = [], shapes = [];
-  const images = new Map();
+  let bands = null, banded = "";
   const placeOf = (i) => [places[2 * i], places[2 * i + 1]];
   const address = (template, i) => template.replace("{row}", i);
 
-  function show(data) {
+  function show(data, look) {
     scene = data;
     over.replaceChildren();
-    images.clear();
+    if (data.density && banded !== look.text) {
+      bands = densityImage(places, view.box, look.text);
+      banded = look.text;
+      crowding.replaceChildren(bands.canvas);
+    }
+    crowding.hidden = !data.density;
     items = data.marks.map((mark) => {
       const item = document.createElement("div");
       item.className = `um-mark um-${mark.kind}`;
       item.textContent = mark.kind === "place" ? "" : mark.text;
       item.title = mark.text;
       over.append(item);
-      return { item, mark };
+      ruler.font = `600 13px ${getComputedStyle(root).fontFamily}`;
+      return { item, mark, wide: Math.min(190, ruler.measureText(mark.text).width) / 2 + 7 };
     });
     for (const { shape } of shapes) shape.remove();
     shapes = [["polyline", data.path], ["polygon", data.lasso]].filter(([, line]) => line.length > 1).map(([tag, line]) => {
@@ -38,78 +43,52 @@ export function createOverlay(root, view, plot, places) {
     moved();
   }
 
-  let waiting = 0;
   function moved() {
     place();
     view.remember();
-    clearTimeout(waiting);
-    waiting = setTimeout(putImages, 120);
   }
 
   function place() {
-    const [width, height] = view.size(), taken = [];
-    for (const { item, mark } of items) {
+    const [width, height] = view.size(), taken = covered();
+    for (const { item, mark, wide } of items) {
       let [x, y] = view.toScreen([mark.x, mark.y]);
       const inside = x > 0 && y > 0 && x < width && y < height, label = mark.kind === "label";
-      if (label) x = Math.max(half(item), Math.min(x, width - half(item)));
-      item.hidden = !inside || (!free(taken, x, y, item) && label);
+      if (label) x = Math.max(wide, Math.min(x, width - wide));
+      item.hidden = !inside || (label && !fits(mark)) || (!free(taken, x, y, wide) && label);
       if (!item.hidden) item.style.transform = `translate(${x}px, ${y}px) translate(-50%, -50%)`;
     }
     for (const { shape, line } of shapes)
       shape.setAttribute("points", line.map((at) => view.toScreen(at).join(",")).join(" "));
-    for (const [i, image] of images) put(image, view.toScreen(placeOf(i)));
-    if (scene.ground) {
-      const [left, low, right, high] = scene.ground.box;
-      const [x, y] = view.toScreen([left, high]), [x2, y2] = view.toScreen([right, low]);
-      Object.assign(ground.style, { left: `${x}px`, top: `${y}px`, width: `${x2 - x}px`, height: `${y2 - y}px` });
-    }
+    if (scene.ground) lay(ground, scene.ground.box);
+    if (scene.density) lay(crowding, bands.box);
     if (row >= 0) hold();
   }
 
-  const half = (item) => item.textContent.length * 3.6 + 6; // of its width
+  function lay(element, [left, low, right, high]) {
+    const [x, y] = view.toScreen([left, high]), [x2, y2] = view.toScreen([right, low]);
+    Object.assign(element.style, { left: `${x}px`, top: `${y}px`, width: `${x2 - x}px`, height: `${y2 - y}px` });
+  }
+
+  // A crowd that fills the window needs no name any more, and one of a finer level none from afar.
+  function fits({ level, radius }) {
+    const across = 2 * view.pixels(radius ?? 0), [width, height] = view.size();
+    return !radius || (across < 1.6 * Math.max(width, height) && (!level || across > CLEAR * 2 ** level));
+  }
+
+  // Boxes of the stage that controls cover: no label is written under one.
+  function covered() {
+    const { left, top } = over.getBoundingClientRect();
+    return [...root.querySelectorAll(".um-bar, .um-legend"), ...document.querySelectorAll(scene.avoid || "none")]
+      .map((element) => element.getBoundingClientRect()).filter((box) => box.width)
+      .map((b) => ({ x: (b.left + b.right) / 2 - left, y: (b.top + b.bottom) / 2 - top, wide: b.width / 2, tall: b.height / 2 }));
+  }
 
   // Marks come first, then labels of large regions; a label that would cover something waits.
-  function free(taken, x, y, item) {
-    const wide = half(item), tall = 11;
+  function free(taken, x, y, wide) {
+    const tall = 11;
     if (taken.some((t) => Math.abs(t.x - x) < t.wide + wide && Math.abs(t.y - y) < t.tall + tall)) return false;
     taken.push({ x, y, wide, tall });
     return true;
-  }
-
-  const put = (image, [x, y]) => { image.style.transform = `translate(${x - IMAGE / 2}px, ${y - IMAGE / 2}px)`; };
-
-  function inSight() {
-    const [width, height] = view.size(), [left, high] = view.toMap(0, 0), [right, low] = view.toMap(width, height);
-    const found = [];
-    for (let i = 0; i < n; i++) {
-      const x = places[2 * i], y = places[2 * i + 1];
-      if (x > left && x < right && y > low && y < high && found.push(i) > MOST_LOOKED_THROUGH) return [];
-    }
-    return found;
-  }
-
-  // Points become images where there is room: no two closer than an image is wide.
-  function putImages() {
-    const chosen = new Set();
-    if (scene.thumbnails) {
-      const cells = new Set(), rows = inSight();
-      const shown = [...images.keys()].filter((i) => rows.includes(i));
-      for (const i of rows.length > 1.5 * MOST_IMAGES ? [] : [...shown, ...rows]) {
-        const [x, y] = view.toScreen(placeOf(i)), cell = (dx, dy) => `${Math.round(x / IMAGE) + dx},${Math.round(y / IMAGE) + dy}`;
-        if (cells.has(cell(0, 0)) || chosen.size >= MOST_IMAGES) continue;
-        cells.add(cell(0, 0));
-        chosen.add(i);
-      }
-    }
-    for (const [i, image] of images) if (!chosen.has(i)) { image.remove(); images.delete(i); }
-    for (const i of chosen) {
-      if (images.has(i)) continue;
-      const image = Object.assign(new Image(IMAGE, IMAGE), { className: "um-image", alt: "", src: address(scene.thumbnails, i) });
-      image.onerror = () => image.remove();
-      images.set(i, image);
-      over.prepend(image);
-      put(image, view.toScreen(placeOf(i)));
-    }
   }
 
   async function hover(i) {
@@ -117,12 +96,13 @@ export function createOverlay(root, view, plot, places) {
     card.hidden = i < 0 || !scene.thumbnails;
     if (card.hidden) return;
     const image = Object.assign(new Image(), { alt: "", src: address(scene.thumbnails, i) });
-    const words = document.createElement("span");
-    card.replaceChildren(image, words);
+    const words = document.createElement("span"), more = document.createElement("small");
+    more.textContent = about(i);
+    card.replaceChildren(image, words, more);
     hold();
     if (!scene.captions) return;
     const answer = await fetch(address(scene.captions, i)).catch(() => null);
-    if (row === i && answer?.ok) image.alt = words.textContent = await answer.text();
+    if (row === i && answer?.ok) [image.alt, words.textContent] = Array(2).fill(await answer.text());
   }
   function hold() {
     const [x, y] = view.toScreen(placeOf(row)), [width, height] = view.size();

@@ -1,6 +1,6 @@
 // Where things are: the map's own units, the unit square that is drawn, and pixels of the canvas.
 
-export function createView(plot, canvas, places) {
+export function createView(plot, canvas, places, margin) {
   const n = places.length / 2;
   let [left, low, right, high] = [Infinity, Infinity, -Infinity, -Infinity];
   for (let i = 0; i < places.length; i += 2) {
@@ -50,13 +50,35 @@ export function createView(plot, canvas, places) {
     const view = new Float32Array([scale, 0, 0, 0, 0, scale, 0, 0, 0, 0, 1, 0, x, y, 0, 1]);
     plot.set({ cameraView: view });
   }
+  let whole = false; // nothing was moved since all was shown
   function all() {
     const [width, height] = size();
     const wide = (right - left) / 2 / half || 1, tall = (high - low) / 2 / half || 1;
-    set(0.92 * Math.min(width / height / wide, 1 / tall), 0, 0);
+    // What floats over the map's upper and lower end takes `margin` of its height.
+    set(0.92 * Math.min(width / height / wide, (1 - margin) / tall), 0, 0);
+    whole = true;
+  }
+  // Where the stage changes size, all is fitted again if all was shown; else the upper left stays.
+  let before = null;
+  function resized() {
+    const [width, height] = size(), m = plot.get("camera").view;
+    if (whole) all();
+    else if (before) {
+      const by = before[1] / height;
+      set(m[0] * by, (m[12] * before[1] - width + before[0]) / height, 1 - (1 - m[13]) * by);
+    }
+    before = [width, height];
+  }
+  // Shift so that a place is not at the border or beyond it.
+  function reach(place) {
+    const [width, height] = size(), [x, y] = toScreen(place), edge = 40;
+    const dx = x < edge ? edge - x : Math.min(0, width - edge - x);
+    const dy = y < edge ? edge - y : Math.min(0, height - edge - y);
+    if (dx || dy) pan(dx, dy);
   }
   // The part that is looked at stands behind the "#" of the address, so that a link brings it back.
   function start() {
+    before = size();
     plot.get("camera").setScaleBounds([0.2, most]);
     const found = /view=([-\d.e]+),([-\d.e]+),([-\d.e]+)/.exec(location.hash);
     const [x, y, scale] = found ? found.slice(1).map(Number) : [];
@@ -69,6 +91,10 @@ export function createView(plot, canvas, places) {
   function remember() {
     clearTimeout(leaving);
     leaving = setTimeout(() => {
+      if (whole) {
+        if (location.hash.startsWith("#view=")) history.replaceState(history.state, "", location.pathname + location.search);
+        return;
+      }
       const [width, height] = size(), [x, y] = toMap(width / 2, height / 2);
       const here = [x, y, plot.get("camera").view[0]].map((v) => v.toPrecision(5)).join(",");
       history.replaceState(history.state, "", `#view=${here}`);
@@ -76,11 +102,13 @@ export function createView(plot, canvas, places) {
   }
 
   function pan(dx, dy) {
+    whole = false;
     const m = plot.get("camera").view, [, height] = size();
     set(m[0], m[12] + (2 * dx) / height, m[13] - (2 * dy) / height);
   }
   const most = 20 * Math.sqrt(n + 25); // no use in going nearer
   function zoom(factor, sx = size()[0] / 2, sy = size()[1] / 2) {
+    whole = false;
     const m = plot.get("camera").view, [width, height] = size();
     const scale = Math.max(0.2, Math.min(m[0] * factor, most)), by = scale / m[0];
     const cx = ((sx - width / 2) * 2) / height, cy = (-(sy - height / 2) * 2) / height;
@@ -97,13 +125,18 @@ export function createView(plot, canvas, places) {
     return true;
   }
 
+  // Pixels of the screen that a length of the map takes.
+  const pixels = (length) => ((length / half) * plot.get("camera").view[0] * size()[1]) / 2;
   const touches = new Map(), ending = new AbortController();
+  const moved = () => { whole = false; };
+  canvas.addEventListener("wheel", moved, { signal: ending.signal, passive: true });
   const listen = (name, act) => canvas.addEventListener(name, act, { signal: ending.signal });
   listen("pointerdown", (event) => {
     if (event.pointerType === "touch") touches.set(event.pointerId, [event.offsetX, event.offsetY]);
   });
   listen("pointermove", (event) => {
     const before = touches.get(event.pointerId), now = [event.offsetX, event.offsetY];
+    if (event.buttons) moved();
     if (!before) return;
     const other = [...touches].find(([id]) => id !== event.pointerId)?.[1];
     if (other) {
@@ -114,7 +147,6 @@ export function createView(plot, canvas, places) {
   });
   for (const name of ["pointerup", "pointercancel"]) listen(name, ({ pointerId }) => touches.delete(pointerId));
 
-  const scale = () => plot.get("camera").view[0];
   const destroy = () => { clearTimeout(leaving); ending.abort(); };
-  return { normal, size, toNormal, toScreen, toMap, nearest, all, start, remember, zoom, key, scale, destroy };
+  return { normal, box: [left, low, right, high], size, pixels, resized, reach, toNormal, toScreen, toMap, nearest, all, start, remember, zoom, key, destroy };
 }
