@@ -49,7 +49,7 @@ def test_a_drawn_path_becomes_a_video(window, keep):
 
 def test_a_lasso_gives_images_a_table_and_files(window, keep):
     draw(window, "Lasso", (0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75))
-    window.get_by_text("images in the lasso").wait_for()
+    window.get_by_text("images selected").wait_for()
     for label, name in [("Table as CSV", "chosen.csv"), ("New library", "chosen.zip")]:
         with window.expect_download() as download:
             window.get_by_role("button", name=label).click()
@@ -69,23 +69,67 @@ def test_words_are_found_on_the_map_and_a_link_brings_it_all_back(window, open_w
     keep(again, "map-found-dark")
 
 
-def test_pointing_shows_a_image_and_going_near_shows_images(window, keep):
-    window.mouse.move(*at(window, 0.5, 0.5))
-    for _ in range(6):
-        window.mouse.wheel(0, -200)
-        window.wait_for_timeout(200)
-    window.wait_for_selector(".um-image")
-    window.wait_for_function(
-        "[...document.querySelectorAll('.um-image')].every((i) => i.complete && i.naturalWidth)"
-    )
-    spot = window.locator(".um-image").first.bounding_box()
-    window.mouse.move(spot["x"] + spot["width"] / 2, spot["y"] + spot["height"] / 2, steps=4)
+DRAWN = "Number(document.querySelector('.um-pictures').dataset.images) > 10"
+
+
+def test_points_are_images_and_pointing_shows_one_large(window, keep):
+    window.wait_for_function(DRAWN, timeout=120_000)
+    window.mouse.move(*window.evaluate("document.querySelector('.unclip-map').where(5)"), steps=4)
     window.wait_for_selector(".um-card:not([hidden])")
     window.wait_for_function("document.querySelector('.um-card').textContent.includes(', ')")
     keep(window, "map-images")
 
 
+def test_the_map_fills_the_window_whatever_its_size(window):
+    for width, height in ((1280, 900), (1920, 1000), (700, 800)):
+        window.set_viewport_size({"width": width, "height": height})
+        settled(window)
+        box = window.locator(".um-canvas").bounding_box()
+        assert box["width"] == width and box["height"] > height - 70
+        for row in range(0, 300, 29):  # all of it is in sight
+            x, y = window.evaluate("(i) => document.querySelector('.unclip-map').where(i)", row)
+            assert 0 < x < width and box["y"] < y < height
+
+
+def coloured(window):
+    return int(window.locator(".unclip-map").get_attribute("data-coloured"))
+
+
+def test_the_legend_picks_groups_and_words_grey_what_does_not_match(window, keep):
+    assert coloured(window) == 300
+    key = window.locator(".um-key").first
+    key.click()
+    count = int(key.locator(".um-count").inner_text())
+    window.wait_for_function(f"document.querySelector('.unclip-map').dataset.coloured == '{count}'")
+    window.locator(".um-key").first.click()
+    window.wait_for_function("document.querySelector('.unclip-map').dataset.coloured == '300'")
+    window.get_by_label("Find on the map").fill("cat face")
+    window.keyboard.press("Enter")
+    window.wait_for_selector(".um-bars")
+    settled(window)
+    assert 0 < coloured(window) < 60
+    keep(window, "map-heat")
+
+
+def test_lassos_add_up_and_are_undone(window, keep):
+    draw(window, "Lasso", (0.2, 0.2), (0.5, 0.2), (0.5, 0.8), (0.2, 0.8))
+    window.get_by_text("images selected").wait_for()
+    settled(window)
+    first = coloured(window)
+    window.get_by_role("radio", name="Add").or_(window.get_by_role("button", name="Add")).click()
+    settled(window)
+    draw(window, "Lasso", (0.5, 0.2), (0.8, 0.2), (0.8, 0.8), (0.5, 0.8))
+    window.get_by_role("button", name="Undo").wait_for()
+    settled(window)
+    assert coloured(window) > first > 0
+    window.get_by_role("button", name="Undo").click()
+    settled(window)
+    assert coloured(window) == first
+    keep(window, "map-selection")
+
+
 def test_what_lies_under_the_points_is_painted(window, keep):
+    window.get_by_role("button", name="Display").click()
     window.get_by_label("Under the points").click()
     window.get_by_role("option", name="Decoded images").click()
     window.wait_for_selector(".um-ground:not([hidden])", timeout=120_000)

@@ -52,7 +52,7 @@ def test_other_colours_fetch_the_colours_alone(window):
     asked = []
     window.on("request", lambda request: asked.append(request.url))
     window.locator("label", has_text="Colour by distance").click()
-    window.wait_for_selector(".um-ramp")
+    window.wait_for_selector(".um-bars")
     settled(window)
     assert len([url for url in asked if "/media/" in url]) == 1
 

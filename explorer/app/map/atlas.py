@@ -12,8 +12,9 @@ from explorer.app import state
 from explorer.app.map.layout import layout
 from explorer.cache_files import find_cache, write_cache
 from explorer.errors import DiskError, ExplorerError
+from explorer.files import make_folder
 
-TILE, ACROSS = 64, 16  # pixels; tiles a row and rows a sheet, as pictures.js has them
+TILE, ACROSS = 64, 8  # pixels; tiles a row and rows a sheet, as pictures.js has them
 PER_SHEET = ACROSS**2
 BITS = 16  # of each coordinate that orders the rows
 MISSING = "#b9bec6"  # of a tile whose image is gone
@@ -53,6 +54,7 @@ def sheet(number: int) -> bytes:
         return known
     content = _drawn([_tile(int(row)) for row in rows])
     with suppress(DiskError):  # a cache: what the disk refuses is drawn again
+        make_folder(file.parent)
         write_cache(file, key, content)
     return content
 

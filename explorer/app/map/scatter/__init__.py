@@ -57,7 +57,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Atlas:
-    """Small images of all rows on sheets of 16 × 16 tiles of 64 pixels.
+    """Small images of all rows on sheets of 8 × 8 tiles of 64 pixels.
 
     Args:
         sheets: address of a sheet, with "{sheet}" for its number.

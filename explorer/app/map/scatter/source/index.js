@@ -123,9 +123,9 @@ function createMap(parent) {
       deselectOnEscape: false,
       lassoMinDist: 1e9, // its own lasso and its clicks stay out of the way of ours
     });
-    view = createView(plot, canvas, places, data.height ? 0 : 0.16);
+    view = createView(plot, canvas, places, data.height ? [0, 0] : [0.14, 0.09]);
     overlay = createOverlay(root, view, places, (row) => told(scene.colours, values, row));
-    pictures = createPictures(find(".um-pictures"), view, places, () => requestAnimationFrame(drawPictures));
+    pictures = createPictures(find(".um-pictures"), view, places, (row) => codes[row] > 0, () => requestAnimationFrame(drawPictures));
     plot.subscribe("pointover", (row) => overlay.hover(row));
     plot.subscribe("pointout", () => overlay.hover(-1));
     plot.subscribe("drawing", moved);
@@ -141,7 +141,7 @@ function createMap(parent) {
       drawPictures();
     }, 100);
   }
-  const drawPictures = () => pictures?.draw((row) => (codes[row] ? colours[codes[row]] : null));
+  const drawPictures = () => pictures?.draw((row) => colours[codes[row]]);
 
   async function paint(look) {
     const n = places.length / 2, { x, y } = view.normal;
@@ -163,7 +163,7 @@ function createMap(parent) {
     if (drawn.xy !== scene.xy) view.start();
     legend(find(".um-legend"), scene.colours, values, picked, (next) => {
       picked = next;
-      latest = latest.then(() => paint(look)).then(drawPictures);
+      latest = latest.then(() => paint(look)).then(() => pictures.choose()).then(drawPictures);
     });
     root.dataset.coloured = codes.reduce((sum, code) => sum + (code > 0), 0); // for the tests
   }

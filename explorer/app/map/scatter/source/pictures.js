@@ -1,14 +1,15 @@
 // Points as small images: cut from sheets that the server makes in the order of the map, so that
 // what lies in sight is on few of them; or asked for one by one where there are no sheets.
 
-const TILE = 64, ACROSS = 16, PER_SHEET = ACROSS * ACROSS;
-const MOST_SHEETS = 64; // 4 MiB of pixels each
+const TILE = 64, ACROSS = 8, PER_SHEET = ACROSS * ACROSS;
+const MOST_SHEETS = 256; // 1 MiB of pixels each
 const MOST = 2000; // images at once
 const FEW = 4000; // points in sight that are images from the start, one in each cell
 const LEAST = 26, LARGEST = 72; // pixels
 const FILLED = 0.45; // part of the stage that images may cover
 
-export function createPictures(canvas, view, places, redraw) {
+// `kept(row)`: whether a point has its colour; those that are grey stay points.
+export function createPictures(canvas, view, places, kept, redraw) {
   const pen = canvas.getContext("2d"), n = places.length / 2;
   let source = {}, tileOf = null, chosen = [], size = 0, mode = "near", ready = false;
   const sheets = new Map(), single = new Map();
@@ -47,11 +48,11 @@ export function createPictures(canvas, view, places, redraw) {
     const rows = [];
     for (let i = 0; i < n; i++) {
       const x = places[2 * i], y = places[2 * i + 1];
-      if (x > left && x < right && y > low && y < high) rows.push(i);
+      if (x > left && x < right && y > low && y < high && kept(i)) rows.push(i);
     }
     const room = Math.sqrt((FILLED * width * height) / (rows.length || 1));
     if (mode === "near" && room < LEAST && rows.length > FEW) return;
-    size = Math.max(LEAST + 6, Math.min(LARGEST, room));
+    size = Math.max(LEAST + 4, Math.min(LARGEST, room));
     const cell = (1.08 * size * (right - left)) / width, taken = new Map();
     const key = (x, y) => x * 1e6 + y;
     for (const i of rows) {
@@ -68,7 +69,7 @@ export function createPictures(canvas, view, places, redraw) {
     }
   }
 
-  // `colourOf(row)` frames an image; null greys it.
+  // `colourOf(row)` frames an image.
   function draw(colourOf) {
     const ratio = devicePixelRatio || 1, [width, height] = view.size();
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
@@ -87,9 +88,8 @@ export function createPictures(canvas, view, places, redraw) {
         ? loaded(sheets, Math.floor(tile / PER_SHEET), source.atlas.sheets.replace("{sheet}", Math.floor(tile / PER_SHEET)), MOST_SHEETS)
         : loaded(single, i, source.thumbnails.replace("{row}", i), MOST);
       if (!image) continue;
-      const colour = colourOf(i), half = size / 2;
-      pen.globalAlpha = colour ? 1 : 0.18;
-      pen.fillStyle = colour ?? "#888";
+      const half = size / 2;
+      pen.fillStyle = colourOf(i);
       pen.fillRect(x - half - 1.5, y - half - 1.5, size + 3, size + 3);
       pen.fillStyle = "#fff";
       pen.fillRect(x - half, y - half, size, size);
@@ -102,7 +102,6 @@ export function createPictures(canvas, view, places, redraw) {
       }
       drawn++;
     }
-    pen.globalAlpha = 1;
     canvas.dataset.images = drawn; // what the tests wait for
   }
 

@@ -1,6 +1,6 @@
 // Where things are: the map's own units, the unit square that is drawn, and pixels of the canvas.
 
-export function createView(plot, canvas, places, margin) {
+export function createView(plot, canvas, places, [above, below]) {
   const n = places.length / 2;
   let [left, low, right, high] = [Infinity, Infinity, -Infinity, -Infinity];
   for (let i = 0; i < places.length; i += 2) {
@@ -54,8 +54,8 @@ export function createView(plot, canvas, places, margin) {
   function all() {
     const [width, height] = size();
     const wide = (right - left) / 2 / half || 1, tall = (high - low) / 2 / half || 1;
-    // What floats over the map's upper and lower end takes `margin` of its height.
-    set(0.92 * Math.min(width / height / wide, (1 - margin) / tall), 0, 0);
+    // What floats over the map's upper and lower end takes these parts of its height.
+    set(0.94 * Math.min(width / height / wide, (1 - above - below) / tall), 0, below - above);
     whole = true;
   }
   // Where the stage changes size, all is fitted again if all was shown; else the upper left stays.
