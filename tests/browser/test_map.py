@@ -31,7 +31,7 @@ def draw(window, tool, *places):
 
 
 def test_a_click_on_empty_map_is_decoded_beside_its_neighbours(window, keep):
-    window.mouse.click(*at(window, 0.02, 0.02))
+    window.mouse.click(*at(window, 0.95, 0.5))
     window.get_by_text("decoded", exact=True).wait_for()
     window.get_by_text("Nearest real images").wait_for()
     window.get_by_text("Support", exact=True).wait_for()

@@ -1,1 +1,1 @@
-"""The map page's parts: layout, layers, selection, and the components in the browser."""
+"""The map page's parts: layout, colours, sheets, layers, selection, and the component in the browser."""

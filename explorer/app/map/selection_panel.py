@@ -102,7 +102,8 @@ def _compare(rows: Int[np.ndarray, " K"]) -> None:
     if not other.any():
         return
     if name != REST:
-        labels = np.where(inside, "A", np.where(other, "B", None)).astype(object)
+        sides = zip(inside, other, strict=True)
+        labels = ["A" if own else "B" if against else None for own, against in sides]
         guessed = "" if captions_of(state.library(), rows) else "?"
         for label, found in region_names(state.library(), labels).items():
             side = "The selection" if label == "A" else outputs.escaped(name)

@@ -21,7 +21,7 @@ export function themed(root) {
   const style = getComputedStyle(root);
   const text = hex(style.getPropertyValue("--st-text-color") || style.color);
   const dark = parseInt(text.slice(1, 3), 16) > 128;
-  return { text, point: "#4269d0", grey: dark ? "#4c5462" : "#d9dce1" };
+  return { text, point: "#4269d0", grey: dark ? "#4c5462" : "#b9bec7" };
 }
 
 function hex(colour) {
