@@ -1,1 +1,1 @@
-"""The map page's parts: layout, colours, sheets, layers, selection, and the component in the browser."""
+"""The map: layout, colours, sheets of images, layers, selection, its component."""
