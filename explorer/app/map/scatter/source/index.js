@@ -192,12 +192,14 @@ function createMap(parent) {
 
   let pressed = null;
   canvas.addEventListener("pointerdown", (event) => {
-    pressed = { x: event.clientX, y: event.clientY, at: event.timeStamp };
-  });
+    pressed = { x: event.clientX, y: event.clientY, at: event.timeStamp, camera: view?.camera() };
+  }, { capture: true });
   canvas.addEventListener("click", (event) => {
     if (!pressed || mode !== "look" || !view) return;
     const moved = Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y);
     if (moved > 5 || event.timeStamp - pressed.at > 1500) return;
+    // The renderer takes a press soon after a move for a drag by that move.
+    if (pressed.camera) view.restore(pressed.camera);
     const reach = Math.max(pictures.size() / 2, REACH[event.pointerType] ?? REACH.mouse);
     const row = view.nearest(event.offsetX, event.offsetY, reach);
     say("click", [row >= 0 ? [places[2 * row], places[2 * row + 1]] : view.toMap(event.offsetX, event.offsetY)], row >= 0 ? row : null);

@@ -50,6 +50,12 @@ export function createView(plot, canvas, places, [above, below]) {
     const view = new Float32Array([scale, 0, 0, 0, 0, scale, 0, 0, 0, 0, 1, 0, x, y, 0, 1]);
     plot.set({ cameraView: view });
   }
+  // What is looked at, and back to it.
+  const camera = () => ({ matrix: plot.get("camera").view.slice(), whole });
+  function restore(camera) {
+    plot.set({ cameraView: camera.matrix });
+    whole = camera.whole;
+  }
   let whole = false; // nothing was moved since all was shown
   function all() {
     const [width, height] = size();
@@ -69,9 +75,9 @@ export function createView(plot, canvas, places, [above, below]) {
     }
     before = [width, height];
   }
-  // Shift so that a place is not at the border or beyond it.
+  // Shift so that the ring around a place is seen whole.
   function reach(place) {
-    const [width, height] = size(), [x, y] = toScreen(place), edge = 40;
+    const [width, height] = size(), [x, y] = toScreen(place), edge = 12;
     const dx = x < edge ? edge - x : Math.min(0, width - edge - x);
     const dy = y < edge ? edge - y : Math.min(0, height - edge - y);
     if (dx || dy) pan(dx, dy);
@@ -148,5 +154,5 @@ export function createView(plot, canvas, places, [above, below]) {
   for (const name of ["pointerup", "pointercancel"]) listen(name, ({ pointerId }) => touches.delete(pointerId));
 
   const destroy = () => { clearTimeout(leaving); ending.abort(); };
-  return { normal, box: [left, low, right, high], size, pixels, resized, reach, toNormal, toScreen, toMap, nearest, all, start, remember, zoom, key, destroy };
+  return { normal, box: [left, low, right, high], size, pixels, resized, reach, toNormal, toScreen, toMap, nearest, camera, restore, all, start, remember, zoom, key, destroy };
 }
