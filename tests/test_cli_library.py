@@ -255,6 +255,17 @@ def test_a_config_file_that_means_nothing_is_refused(text, said, kept, monkeypat
     assert rows(kept / "photos.lib") == 14  # what is named needs no config file
 
 
+def test_info_is_said_in_words_and_its_keys_are_for_programs(kept):
+    """Once the names of the JSON's keys stood before a colon each, and dashes for nothing."""
+    shown, keys = (
+        unclip("info", kept / "photos.lib").stdout,
+        json.loads(unclip("info", kept / "photos.lib", "--json").stdout),
+    )
+    assert f"{keys['rows']:,} images in {keys['dimension']} dimensions, by pocket" in shown
+    assert keys["fingerprint"] in shown and "search: exact, recall 1.0" in shown
+    assert "—" not in shown and not [key for key in keys if "_" in key and key in shown]
+
+
 def test_a_tilde_is_the_home_folder_in_every_form(kept, monkeypatch):
     monkeypatch.setenv("HOME", str(kept))
     assert rows("~/photos.lib") == rows("-l", "~/photos.lib") == 14

@@ -179,12 +179,42 @@ def info(
         | {"files": asdict(files)}
         | ({"unreadable": kept.errors.to_dict("records")} if errors else {})
     )
-    special = ("unreadable", "left_out", "files")
-    lines = [f"{name}: {plain(content)}" for name, content in value.items() if name not in special]
+    lines = info_lines(value)
     lines += [f"files: {files}"] if files.files else []
     lines += [line.strip() for line in counted_lines(kept.left_out, {})]
     lines += [_failure(error) for error in value.get("unreadable", [])]
     report(value, as_json, lines)
+
+
+def info_lines(value: dict[str, Any]) -> list[str]:
+    """Return what `Library.info` says, in words."""
+    lines = [
+        f"{value['folder']}: {value['rows']:,} images in {value['dimension']:,} dimensions, "
+        f"by {value['model']}",
+        f"images of: {plain(value['sources'])}",
+    ]
+    if value["columns"]:
+        lines.append(f"columns: {plain(value['columns'])}")
+    if value["side"] != "image":
+        lines.append(f"side: {value['side']}")
+    if value["unit_vectors_from"]:
+        lines.append(f"vectors of length 1 from: {plain(value['unit_vectors_from'])}")
+    if value["errors"]:
+        lines.append(
+            f"not read: {value['errors']:,}; they are listed by unclip info "
+            f"{shlex.quote(value['folder'])} --errors"
+        )
+    recall, size = value["index_recall"], value["index_bytes"]
+    index = value["index"] if recall is None else f"{value['index']}, recall {recall}"
+    lines += [
+        f"search: {index}" + ("" if size is None else f", {size / 1e6:,.1f} MB"),
+        f"vectors: {value['bytes'] / 1e6:,.1f} MB of {value['dtype']}",
+        f"version: {value['version']}, in {value['segments']} segments with {value['retired']:,} "
+        f"rows retired; kept: {plain(value['versions'])}",
+        f"made: {value['created']}",
+        f"space: {value['space']}, fingerprint {value['fingerprint']}",
+    ]
+    return lines + [f"note: {warning}" for warning in value["warnings"]]
 
 
 @command
