@@ -85,16 +85,22 @@ def train_prior(
     folder: FilePath,
     work: FilePath,
     plan: Plan,
+    weights: Float[np.ndarray, " N"] | None = None,
 ) -> None:
-    """Write `prior/` into `folder`."""
+    """Write `prior/` into `folder`.
+
+    Args:
+        weights: how often an image is drawn; they sum to one, and 0 is held out.
+    """
 
     def texts(rows: np.ndarray, rng: np.random.Generator) -> list[str]:
         glyphs, styles = images.glyphs, images.styles
         return [captions.sample(glyphs[row], styles[row], rng).text for row in rows]
 
-    training = points[~images.held_out]
+    weights = clip.row_weights(images) if weights is None else weights
+    training = points[weights > 0]
     network = prior_network.transformer(training, read.tokenizer.context_length).to(plan.device)
-    captioned = Captioned(texts, points, clip.row_weights(images))
+    captioned = Captioned(texts, points, weights)
     deque(prior_network.train(network, read, captioned, work, plan), maxlen=0)
     prior_network.save(network, folder)
 
