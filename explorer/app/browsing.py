@@ -67,7 +67,7 @@ def browse() -> None:
         return
     narrowed = f" of {len(state.library()):,}" if len(rows) < len(state.library()) else ""
     st.caption(f"{len(rows):,}{narrowed} images")
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key=f"{outputs.EVEN}-browse"):
         for row in map(int, rows[(page - 1) * PAGE_IMAGES : page * PAGE_IMAGES]):
             with st.container(width=WIDTH):
                 text = state.caption(row)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from explorer.app import state
-from explorer.app.outputs import sentences
+from explorer.app.outputs import EVEN, SQUARE, sentences
 from explorer.app.pages import axes, diff, library, map, search, vary, walk
 from explorer.errors import ExplorerError
 
@@ -17,18 +17,25 @@ PAGES = {  # address → title and function
     "library": ("Library", library.page),
 }
 DECODING = ("vary",)  # without a decoder, they have nothing to show
-CLOSER = ".stMainBlockContainer { padding-top: 4rem; padding-bottom: 3rem; }"  # less empty space
+STYLE = f"""
+.stMainBlockContainer {{ padding-top: 4rem; padding-bottom: 3rem; }}
+[class*="st-key-{SQUARE}-"] img {{ aspect-ratio: 1; object-fit: cover; }}
+[class*="st-key-{EVEN}-"] img {{ aspect-ratio: 1; object-fit: contain; }}
+:is([class*="st-key-{SQUARE}-"], [class*="st-key-{EVEN}-"]) [data-testid="stCaptionContainer"] p
+{{ display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
+min-height: 2lh; overflow-wrap: anywhere; }}
+"""
 
 
 def run() -> None:
     """Show the page that the address asks for, or the first."""
     st.set_page_config("unclip explorer", layout="wide")
-    st.html(f"<style>{CLOSER}</style>")
+    st.html(f"<style>{STYLE}</style>")
     first = next(iter(PAGES))
 
-    def decodes() -> bool:
+    def shown(address: str) -> bool:
         try:
-            return state.has_decoder()
+            return address not in DECODING or state.has_decoder()
         except ExplorerError:  # the page says what is wrong
             return True
 
@@ -38,7 +45,7 @@ def run() -> None:
             title=title,
             url_path=address,
             default=address == first,
-            visibility="hidden" if address in DECODING and not decodes() else "visible",
+            visibility="visible" if shown(address) else "hidden",
         )
         for address, (title, page) in PAGES.items()
     ]

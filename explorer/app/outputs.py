@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 TILE = 160  # pixels
+SQUARE = "square"  # begins the key of a container whose images are cut to squares
+EVEN = "even"  # the same of one whose images stand whole in squares, so that rows align
 _MARKS = re.compile(r"([!-/:-@\[-`{-~])")  # ASCII punctuation, all of what Markdown reads
 _LINK = re.compile(r"(?=//|www\.|@)")
 
@@ -120,20 +122,21 @@ def found(
         since: how many of them stand on pages before.
         opens: what a further button calls with the row.
     """
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key=f"{EVEN}-{key}"):
         gone = hits.missing.tolist()
         each = list(zip(map(int, hits.rows), hits.scores, gone, strict=True))[since:]
         for row, score, missing in each:
             text = state.caption(row)
             with st.container(width=width):
                 show(state.thumbnail(row), f"{score:.2f} {text}", width=width)
-                if action is not None:
-                    st.button(action[0], key=f"{key}-{row}", on_click=action[1], args=(row,),
-                              disabled=missing, type="tertiary",
-                              help=f"{action[0]}: {escaped(text)}")  # fmt: skip
-                if opens is not None:
-                    st.button("Open", key=f"{key}-open-{row}", on_click=opens, args=(row,),
-                              type="tertiary", help=f"Open: {escaped(text)}")  # fmt: skip
+                with st.container(horizontal=True, gap="small"):
+                    if action is not None:
+                        st.button(action[0], key=f"{key}-{row}", on_click=action[1], args=(row,),
+                                  disabled=missing, type="tertiary",
+                                  help=f"{action[0]}: {escaped(text)}")  # fmt: skip
+                    if opens is not None:
+                        st.button("Open", key=f"{key}-open-{row}", on_click=opens, args=(row,),
+                                  type="tertiary", help=f"Open: {escaped(text)}")  # fmt: skip
 
 
 def offer(

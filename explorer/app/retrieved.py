@@ -116,7 +116,8 @@ def tiles(images: Retrieval) -> None:
         f"{i + 1}. {state.caption(int(row))} ({score:.2f})"
         for i, (row, score) in enumerate(zip(images.rows, images.scores, strict=True))
     ]
-    outputs.tiles([state.thumbnail(int(row)) for row in images.rows], words, width=110)
+    with st.container(key=f"{outputs.EVEN}-along"):
+        outputs.tiles([state.thumbnail(int(row)) for row in images.rows], words, width=110)
 
 
 def _offer(

@@ -80,7 +80,7 @@ def show_path(line: tuple[Place, ...]) -> None:
 def show_found(hits: Hits) -> None:
     """Show what the words found; the numbers on the map are in this order."""
     st.subheader("Found")
-    outputs.found(hits, width=SMALL)
+    outputs.found(hits, width=SMALL, key="found")
 
 
 def show_region(name: str) -> None:
