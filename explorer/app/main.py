@@ -5,6 +5,7 @@ import streamlit as st
 from explorer.app import state
 from explorer.app.outputs import EVEN, SQUARE, sentences
 from explorer.app.pages import axes, diff, library, map, search, vary, walk
+from explorer.app.widgets.history import step_through_views
 from explorer.errors import ExplorerError
 
 PAGES = {  # address → title and function
@@ -31,6 +32,7 @@ def run() -> None:
     """Show the page that the address asks for, or the first."""
     st.set_page_config("unclip explorer", layout="wide")
     st.html(f"<style>{STYLE}</style>")
+    step_through_views()
     first = next(iter(PAGES))
 
     def shown(address: str) -> bool:

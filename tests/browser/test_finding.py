@@ -66,6 +66,41 @@ def test_the_address_reopens_what_more_like_this_and_examples_show(visit, open_w
     assert "q1=" not in window.url
 
 
+def typed(window):
+    return window.get_by_label("Look for: words").input_value()
+
+
+def test_back_brings_each_view_before_and_forward_the_next(visit):
+    """Fields once replaced the address, so that Back left the page."""
+    window = visit("search?k=4")
+    for words in ("cat face", "dog face"):
+        window.get_by_label("Look for: words").fill(words)
+        window.keyboard.press("Enter")
+        window.wait_for_function(f"location.search.includes('q0={words[:3]}')")
+        offered(window)
+    window.get_by_role("button", name="More like this").first.click()
+    window.wait_for_function("location.search.includes('q0_row=')")
+    offered(window)
+    for words in ("dog face", "cat face"):
+        window.go_back()
+        window.wait_for_function(f"location.search.includes('q0={words[:3]}')")
+        offered(window)
+        assert typed(window) == words
+    window.go_forward()
+    window.wait_for_function("location.search.includes('q0=dog')")
+    offered(window)
+    assert typed(window) == "dog face"
+    for _ in range(2):
+        window.go_back()
+        settled(window)
+    assert typed(window) == "" and window.get_by_role("button", name="Open").count() == 0
+    window = visit("walk?walk_frames=4")
+    window.get_by_role("button", name="Show an example").click()
+    offered(window)
+    window.go_back()
+    window.get_by_role("button", name="Show an example").wait_for()
+
+
 def test_a_column_narrows_a_search_down_and_hits_are_taken_away(visit):
     window = visit("search?q0=cat+face&columns=style&is_style=flat")
     offered(window)
