@@ -11,6 +11,7 @@ from explorer.notes import collecting
 
 MAX_ROWS = 4000  # of a library that are looked at
 COUNT = 8  # phrases to choose from
+MAX_COUNT = 32  # that are kept
 
 
 def phrases(count: int = COUNT) -> list[tuple[str, int]]:
@@ -58,4 +59,4 @@ def _measured(_library: Library, folder: str, key: str) -> list[tuple[str, int]]
     mutual = [i for i in order if above[:, best[i]].argmax() == i]
     for i in [*mutual, *order]:  # the others only where too few are clear
         chosen.setdefault(int(rows[best[i]]), texts[i])
-    return [(text, row) for row, text in chosen.items()][:COUNT]
+    return [(text, row) for row, text in chosen.items()][:MAX_COUNT]

@@ -4,7 +4,7 @@ import streamlit as st
 
 from explorer.app import state
 from explorer.app.outputs import EVEN, SQUARE, sentences
-from explorer.app.pages import axes, diff, library, map, search, vary, walk
+from explorer.app.pages import axes, diff, features, library, map, search, vary, walk
 from explorer.app.widgets.history import step_through_views
 from explorer.errors import ExplorerError
 
@@ -15,6 +15,7 @@ PAGES = {  # address → title and function
     "walk": ("Walk", walk.page),
     "vary": ("Variations", vary.page),
     "axes": ("Concept axes", axes.page),
+    "features": ("Features", features.page),
     "library": ("Library", library.page),
 }
 DECODING = ("vary",)  # without a decoder, they have nothing to show

@@ -27,7 +27,7 @@ from explorer.edits.keyframes import (
 from explorer.edits.making import rendering_of, seeded
 from explorer.edits.replaying import from_recipe, replay
 from explorer.edits.swapping import towards_prior, towards_text
-from explorer.edits.turning import turn
+from explorer.edits.turning import turn, turned
 from explorer.errors import QueryError
 from explorer.masks import Mask
 from explorer.models import Model
@@ -51,6 +51,7 @@ __all__ = [
     "replay",
     "text_diff",
     "turn",
+    "turned",
     "variations",
 ]
 

@@ -1,6 +1,7 @@
 """Features of an image turned up or down, step by step."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from explorer.edits.keyframes import Anything, keyframes_of, noise_of
 from explorer.edits.making import rendering_of
@@ -36,16 +37,32 @@ def turn(
         SpaceMismatch: the features are of another space.
     """
     (begin,) = keyframes_of(model, start, settings, exactly=1)
-    ends = Points.concat([begin.point, features.edit(begin.point, turns)])
-    said = ", ".join(f"{name} {amount:+g}" for name, amount in turns.items())
-    return rendering_of(
+    still = Points.concat([begin.point, begin.point])
+    whole = rendering_of(
         model,
-        ends,
+        still,
         noise_of(model, [begin], settings),
         settings,
         way="through",
         count=frames,
         fps=float(fps),
-        ends=ends,
-        title=f"{begin.point.labels[0]}: {said}",
+        ends=still,
     )
+    return turned(whole, features, turns)
+
+
+def turned(rendering: Rendering, features: Features, turns: Mapping[int | str, float]) -> Rendering:
+    """Return the rendering of other turns of the same image, which is not inverted again.
+
+    Args:
+        rendering: of `turn`.
+
+    Raises:
+        QueryError, SpaceMismatch: as in `turn`.
+    """
+    recipe = rendering.recipe
+    begin = recipe.keyframes[:1]
+    ends = Points.concat([begin, features.edit(begin, turns)])
+    said = ", ".join(f"{name} {amount:+g}" for name, amount in turns.items())
+    title = f"{begin.labels[0]}: {said}"
+    return Rendering(rendering.model, replace(recipe, keyframes=ends, ends=ends, title=title))

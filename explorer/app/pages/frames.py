@@ -72,7 +72,7 @@ def strip(rendering: Rendering) -> None:
     library = state.library()
     chosen = np.unique(np.linspace(0, len(rendering) - 1, STRIP_COLUMNS).round().astype(int))
     found = library.search_many(rendering.points[chosen], NEIGHBOURS) if len(library) else []
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key=f"{outputs.SQUARE}-strip"):
         for i, frame in enumerate(map(int, chosen)):
             with st.container(width=STRIP_WIDTH):
                 text = f"t = {rendering.times[frame]:.2f}"
@@ -111,7 +111,12 @@ def _lines(t: Float[np.ndarray, " N"], curves: dict[str, Float[np.ndarray, " N"]
 
 
 def offer(
-    key: str, rendering: Rendering, edit: str, command: Sequence[str], inputs: Sequence[Input]
+    key: str,
+    rendering: Rendering,
+    edit: str,
+    command: Sequence[str],
+    inputs: Sequence[Input],
+    note: str = "",
 ) -> None:
     """Offer the path as a file, and the same as Python and as a command.
 
@@ -119,6 +124,7 @@ def offer(
         edit: Python that makes the rendering from `model`.
         command: words of the command, without the model and the file.
         inputs: what the path starts from and leads through.
+        note: what else has to be done before the command works.
     """
     kind = st.segmented_control("File format", ["MP4", "GIF", "WebP", "PNG"], default="MP4",
                                 required=True, key=f"{key}_as", bind="query-params",
@@ -130,6 +136,12 @@ def offer(
         name,
         lambda file: rendering.save(file, library),
         python=copying.python(f"edit = {edit}", copying.save(name, library=bool(shown))),
-        command=[*command, *state.options(), *shown, "-o", name],
-        note=" ".join(dict.fromkeys(each.note for each in inputs if each.note)),
+        command=[
+            *command,
+            *state.options(),
+            *([] if "--library" in command else shown),
+            "-o",
+            name,
+        ],
+        note=" ".join(dict.fromkeys(filter(None, [*(each.note for each in inputs), note]))),
     )
