@@ -203,6 +203,7 @@ def test_a_header_of_too_many_pixels_is_refused():
     [
         *(AppConfig(), AppConfig("a b.lib"), AppConfig(decoder="d")),
         AppConfig("-odd", "mine", "words", True, "6GB"),
+        AppConfig(compare=("a b.lib", "-odd")),
     ],
 )
 def test_what_the_dashboard_is_started_with_reaches_its_script(asked):

@@ -4,7 +4,7 @@ import streamlit as st
 
 from explorer.app import state
 from explorer.app.outputs import EVEN, SQUARE, sentences
-from explorer.app.pages import axes, diff, features, library, map, search, vary, walk
+from explorer.app.pages import axes, compare, diff, features, library, map, search, vary, walk
 from explorer.app.widgets.history import step_through_views
 from explorer.errors import ExplorerError
 
@@ -16,9 +16,10 @@ PAGES = {  # address → title and function
     "vary": ("Variations", vary.page),
     "axes": ("Concept axes", axes.page),
     "features": ("Features", features.page),
+    "compare": ("Compare", compare.page),
     "library": ("Library", library.page),
 }
-DECODING = ("vary",)  # without a decoder, they have nothing to show
+DECODING = ("vary", "compare")  # without a decoder, they have nothing to show
 STYLE = f"""
 .stMainBlockContainer {{ padding-top: 4rem; padding-bottom: 3rem; }}
 [class*="st-key-{SQUARE}-"] img {{ aspect-ratio: 1; object-fit: cover; }}
@@ -38,7 +39,8 @@ def run() -> None:
 
     def shown(address: str) -> bool:
         try:
-            return address not in DECODING or state.has_decoder()
+            compares = address == "compare" and bool(state.config().compare)
+            return address not in DECODING or compares or state.has_decoder()
         except ExplorerError:  # the page says what is wrong
             return True
 

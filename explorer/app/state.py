@@ -46,6 +46,7 @@ class AppConfig:
         read_only: nobody may add to the library, because others than its owner may come.
         memory: as `load` takes it; "" is what the accelerator has free.
         weights: as `load` takes it; "" leaves them as they are.
+        compare: libraries of the same images, or decoders, for the page Compare.
 
     Raises:
         QueryError, ExplorerError: `memory` or `weights` is not right.
@@ -57,6 +58,7 @@ class AppConfig:
     read_only: bool = False
     memory: str = ""
     weights: str = ""
+    compare: tuple[str, ...] = ()
 
     @classmethod
     @lru_cache(maxsize=1)
@@ -71,6 +73,7 @@ class AppConfig:
         for name in TEXTS:
             parser.add_argument(f"--{name}", default="")
         parser.add_argument("--read-only", action="store_true")
+        parser.add_argument("--compare", action="append", default=[])
         try:
             values, unknown = parser.parse_known_args(words)
         except argparse.ArgumentError as error:
@@ -79,6 +82,7 @@ class AppConfig:
             ) from None
         if unknown:
             raise QueryError(f"The dashboard knows no {unknown[0]!r}; see `unclip app --help`.")
+        values.compare = tuple(values.compare)
         return cls(**vars(values))
 
     def __post_init__(self) -> None:
@@ -89,6 +93,7 @@ class AppConfig:
         """Return what `read` reads."""
         options = [f"--{name}={getattr(self, name)}" for name in TEXTS]
         chosen = [option for option in options if not option.endswith("=")]
+        chosen += [f"--compare={each}" for each in self.compare]
         return (*chosen, *["--read-only"] * self.read_only, *[self.library] * bool(self.library))
 
 
@@ -104,8 +109,21 @@ def library() -> Library:
         LibraryNotFound, LibraryDamaged: as `Library.open`.
     """
     folder = os.path.abspath(config().library) if config().library else sample()
-    newest = versions(FilePath(folder))[:1]
-    return _opened(folder, *newest)
+    return opened(folder)
+
+
+def opened(folder: str) -> Library:
+    """Return a library at its newest version, shared likewise.
+
+    Raises:
+        LibraryNotFound, LibraryDamaged: as `Library.open`.
+    """
+    return _opened(folder, *versions(FilePath(folder))[:1])
+
+
+def is_library(folder: str) -> bool:
+    """Return whether there is a library in this folder."""
+    return bool(versions(FilePath(folder)))
 
 
 def decoder_name() -> str:

@@ -18,18 +18,33 @@ Shown = Annotated[
     FilePath | None,
     library_option("The library to show; without any, the sample library.", required=False),
 ]
-Decoder = Annotated[
-    str,
-    typer.Option(
-        "--decoder",
-        "--bridge",
-        help="A folder of `unclip train decoder` or `train bridge`, or a model's name; default: "
-        "the model's own, else a bridge beside the library.",
-    ),
-]
-Prior = Annotated[
-    str, typer.Option(help="A folder of `unclip train prior` or `train bridge`, or a model's name.")
-]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What decodes, and what is compared with it."""
+
+    decoder: Annotated[
+        str,
+        typer.Option(
+            "--decoder",
+            "--bridge",
+            help="A folder of `unclip train decoder` or `train bridge`, or a model's name; "
+            "default: the model's own, else a bridge beside the library.",
+        ),
+    ] = ""
+    prior: Annotated[
+        str,
+        typer.Option(help="A folder of `unclip train prior` or `train bridge`, or a model's name."),
+    ] = ""
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--compare",
+            help="For the page Compare: a library of the same images made with another model, or "
+            "another decoder; may be repeated.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -62,9 +77,8 @@ def app(
     library: Shown,
     *,
     serving: Serving,
+    parts: Parts,
     no_browser: NoBrowser = False,
-    decoder: Decoder = "",
-    prior: Prior = "",
     memory: Memory = None,
     weights: Weights = None,
     trust: Trust = None,
@@ -82,7 +96,8 @@ def app(
     if library:
         check_named(Library.open(library).model, f"The library {library}")  # damage is told now
     shown = str(library.absolute()) if library else ""
-    given = AppConfig(shown, decoder, prior, memory=memory or "", weights=weights or "")
+    given = AppConfig(shown, parts.decoder, parts.prior, memory=memory or "",
+                      weights=weights or "", compare=tuple(parts.compare or ()))  # fmt: skip
 
     def started(address: str) -> None:
         print(f"The dashboard is at {address} (Ctrl-C to stop)", flush=True)

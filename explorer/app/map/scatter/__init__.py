@@ -96,6 +96,7 @@ class Scene:
         atlas: the same images on sheets, which many of them are drawn from.
         pictures: whether points are images: once there is room for them, always, or never.
         density: whether bands under the points show how crowded they are.
+        remembers: whether the address keeps which part is looked at; one map of a page can.
         avoid: CSS selector of what floats over the map, where no label is to be written.
     """
 
@@ -113,6 +114,7 @@ class Scene:
     atlas: Atlas | None = None
     pictures: Literal["near", "always", "never"] = "near"
     density: bool = False
+    remembers: bool = True
     avoid: str = ""
 
 
@@ -159,6 +161,7 @@ def _data(scene: Scene, key: str) -> dict[str, Any]:
         "height": scene.height,
         "pictures": scene.pictures,
         "density": scene.density,
+        "remembers": scene.remembers,
         "avoid": scene.avoid,
     }
     if scene.selected is not None:

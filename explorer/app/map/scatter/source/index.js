@@ -123,7 +123,7 @@ function createMap(parent) {
       deselectOnEscape: false,
       lassoMinDist: 1e9, // its own lasso and its clicks stay out of the way of ours
     });
-    view = createView(plot, canvas, places, data.height ? [0, 0] : [0.14, 0.09]);
+    view = createView(plot, canvas, places, data.height ? [0, 0] : [0.14, 0.09], data.remembers);
     overlay = createOverlay(root, view, places, (row) => told(scene.colours, values, row));
     pictures = createPictures(find(".um-pictures"), view, places, (row) => codes[row] > 0, () => requestAnimationFrame(drawPictures));
     plot.subscribe("pointover", (row) => overlay.hover(row));
@@ -173,7 +173,7 @@ function createMap(parent) {
   function choose(wanted) {
     mode = wanted;
     stage.dataset.mode = mode;
-    for (const button of root.querySelectorAll("[data-mode]"))
+    for (const button of root.querySelectorAll("button[data-mode]"))
       button.setAttribute("aria-pressed", button.dataset.mode === mode);
   }
   choose("look");

@@ -1,4 +1,5 @@
 // What lies over and under the points and moves with them: labels, marks, lines, a ground, a card.
+import { addressOf, imageAt, textAt } from "./address.js";
 import { densityImage } from "./density.js";
 
 const EDGE = 10;
@@ -11,7 +12,6 @@ export function createOverlay(root, view, places, about) {
   let scene = { marks: [], path: [], lasso: [], thumbnails: "" }, row = -1, items = [], shapes = [];
   let bands = null, banded = "";
   const placeOf = (i) => [places[2 * i], places[2 * i + 1]];
-  const address = (template, i) => template.replace("{row}", i);
 
   function show(data, look) {
     scene = data;
@@ -95,14 +95,14 @@ export function createOverlay(root, view, places, about) {
     row = i;
     card.hidden = i < 0 || !scene.thumbnails;
     if (card.hidden) return;
-    const image = Object.assign(new Image(), { alt: "", src: address(scene.thumbnails, i) });
+    const image = imageAt(addressOf(scene.thumbnails, "row", i), { alt: "" });
     const words = document.createElement("span"), more = document.createElement("small");
     more.textContent = about(i);
     card.replaceChildren(image, words, more);
     hold();
     if (!scene.captions) return;
-    const answer = await fetch(address(scene.captions, i)).catch(() => null);
-    if (row === i && answer?.ok) [image.alt, words.textContent] = Array(2).fill(await answer.text());
+    const caption = await textAt(scene.captions, i).catch(() => "");
+    if (row === i) image.alt = words.textContent = caption;
   }
   function hold() {
     const [x, y] = view.toScreen(placeOf(row)), [width, height] = view.size();

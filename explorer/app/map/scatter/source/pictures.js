@@ -1,6 +1,8 @@
 // Points as small images: cut from sheets that the server makes in the order of the map, so that
 // what lies in sight is on few of them; or asked for one by one where there are no sheets.
 
+import { addressOf, imageAt } from "./address.js";
+
 const TILE = 64, ACROSS = 8, PER_SHEET = ACROSS * ACROSS;
 const MOST_SHEETS = 256; // 1 MiB of pixels each
 const MOST = 2000; // images at once
@@ -27,11 +29,11 @@ export function createPictures(canvas, view, places, kept, redraw) {
     choose();
   }
 
-  function loaded(store, key, address, most) {
+  function loaded(store, key, template, name, most) {
     let image = store.get(key);
     if (!image) {
       if (store.size >= most) store.delete(store.keys().next().value);
-      image = Object.assign(new Image(), { onload: redraw, src: address });
+      image = imageAt(addressOf(template, name, key), { onload: redraw });
       store.set(key, image);
     }
     return image.complete && image.naturalWidth ? image : null;
@@ -85,8 +87,8 @@ export function createPictures(canvas, view, places, kept, redraw) {
       if (x < -size || y < -size || x > width + size || y > height + size) continue;
       const tile = tileOf ? tileOf[i] : 0;
       const image = tileOf
-        ? loaded(sheets, Math.floor(tile / PER_SHEET), source.atlas.sheets.replace("{sheet}", Math.floor(tile / PER_SHEET)), MOST_SHEETS)
-        : loaded(single, i, source.thumbnails.replace("{row}", i), MOST);
+        ? loaded(sheets, Math.floor(tile / PER_SHEET), source.atlas.sheets, "sheet", MOST_SHEETS)
+        : loaded(single, i, source.thumbnails, "row", MOST);
       if (!image) continue;
       const half = size / 2;
       pen.fillStyle = colourOf(i);

@@ -1,6 +1,6 @@
 // Where things are: the map's own units, the unit square that is drawn, and pixels of the canvas.
 
-export function createView(plot, canvas, places, [above, below]) {
+export function createView(plot, canvas, places, [above, below], remembers) {
   const n = places.length / 2;
   let [left, low, right, high] = [Infinity, Infinity, -Infinity, -Infinity];
   for (let i = 0; i < places.length; i += 2) {
@@ -86,7 +86,7 @@ export function createView(plot, canvas, places, [above, below]) {
   function start() {
     before = size();
     plot.get("camera").setScaleBounds([0.2, most]);
-    const found = /view=([-\d.e]+),([-\d.e]+),([-\d.e]+)/.exec(location.hash);
+    const found = remembers && /view=([-\d.e]+),([-\d.e]+),([-\d.e]+)/.exec(location.hash);
     const [x, y, scale] = found ? found.slice(1).map(Number) : [];
     if (scale > 0 && Number.isFinite(x + y)) {
       const at = toNormal([x, y]);
@@ -95,6 +95,7 @@ export function createView(plot, canvas, places, [above, below]) {
   }
   let leaving = null;
   function remember() {
+    if (!remembers) return;
     clearTimeout(leaving);
     leaving = setTimeout(() => {
       if (whole) {
