@@ -29,6 +29,7 @@ from explorer.library.sources.columns import join_table
 from explorer.library.sources.items import AnySource
 from explorer.library.store import Store, create_store, left_out
 from explorer.library.unlike import note_query
+from explorer.library.widget import Mapped
 from explorer.points import Points, Side
 from explorer.query import Query
 
@@ -61,7 +62,7 @@ class Added:
     total: int
 
 
-class Library(VectorAdder, Searcher, Care):
+class Library(VectorAdder, Searcher, Care, Mapped):
     """A folder of items and their points; make one with `create`, `open` or `open_or_create`.
 
     `library.warnings` lists what was skipped or odd when it was opened or added to.
@@ -261,9 +262,8 @@ class Library(VectorAdder, Searcher, Care):
     def set_columns(self, columns: Mapping[str, Sequence[Any] | np.ndarray | None]) -> None:
         """Keep columns in the library: clusters, scores, tags; all of them, or none.
 
-        They are in `rows`, in hits, in `where`, in maps and in exports. A value stays with its
-        image when more is added; it stays with the file's name if the image changes, and with the
-        content if the file moves.
+        They are in `rows`, hits, `where`, maps and exports. A value stays with its image if more is
+        added; with the file's name if the image changes, and with the content if the file moves.
 
         Args:
             columns: name → one value a row, in the order of `rows`, None where there is none. A
