@@ -20,6 +20,8 @@ PAGES = {  # address → title and function
     "library": ("Library", library.page),
 }
 DECODING = ("vary", "compare")  # without a decoder, they have nothing to show
+# Streamlit's own shades of captions, of chosen buttons and of sliders' values have too little
+# contrast (WCAG 1.4.3), in the dark too.
 STYLE = f"""
 .stMainBlockContainer {{ padding-top: 4rem; padding-bottom: 3rem; }}
 [class*="st-key-{SQUARE}-"] img {{ aspect-ratio: 1; object-fit: cover; }}
@@ -27,6 +29,8 @@ STYLE = f"""
 :is([class*="st-key-{SQUARE}-"], [class*="st-key-{EVEN}-"]) [data-testid="stCaptionContainer"] p
 {{ display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
 min-height: 2lh; overflow-wrap: anywhere; }}
+[data-testid="stCaptionContainer"] {{ opacity: 0.8 !important; }}
+button[data-selected="true"] p, [data-testid="stSliderThumbValue"] p {{ color: CanvasText; }}
 """
 
 
