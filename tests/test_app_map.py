@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from explorer.app.map import atlas, colouring, panel
 from explorer.app.map.colouring import agreement, by_values, heat
-from explorer.app.map.layers import smoothed
+from explorer.app.map.layers import LEGENDS, MOSAIC, smoothed
 from explorer.app.map.scatter import Colours
 from explorer.app.map.selection import along, rows_within, write_chosen
 from explorer.app.pages import map as page_map
@@ -397,3 +397,14 @@ def test_without_a_decoder_the_map_shows_real_images(monkeypatch, bare, address)
     assert errors(page) == []
     assert len(captions(page)) >= 6
     assert any("`unclip train bridge" in each.value for each in page.caption)
+
+
+def test_layers_that_decode_have_a_legend_and_are_offered_where_something_decodes(
+    monkeypatch, library, bare
+):
+    shown = open_page(monkeypatch, "map", library.folder, under=MOSAIC)
+    assert LEGENDS[MOSAIC] in [each.value for each in shown.caption]
+    page = open_page(monkeypatch, "map", bare)
+    (under,) = [each for each in page.selectbox if each.label == "Under the points"]
+    assert MOSAIC in LEGENDS and not set(LEGENDS) & set(under.options)
+    assert errors(open_page(monkeypatch, "map", bare, under=MOSAIC)) == []

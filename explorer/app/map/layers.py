@@ -25,6 +25,12 @@ MIDDLE, WORST = 0.15, 0.6  # distances of a round trip that are half and fully r
 Box = tuple[float, float, float, float]
 NONE, MOSAIC, BLIND = "Nothing", "Decoded images", "Round-trip errors"
 PREVIEW = Settings(preview=True)
+LEGENDS = {  # what a layer shows, in words
+    MOSAIC: "Each tile is what the decoder shows of the place in its middle. Where no image is "
+    "near, there is none.",
+    BLIND: f"Red: what is decoded there looks like something else, by a cosine distance of "
+    f"{MIDDLE:g} (half red) to {WORST:g} (full red) between an image and its decoded point.",
+}
 
 
 def ground(name: str) -> Ground | None:
