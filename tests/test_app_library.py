@@ -2,12 +2,16 @@
 
 import shutil
 
+import pandas as pd
 import pytest
-from app_pages import button, captions, errors, open_page
+from app_pages import button, captions, errors, offered, open_page
+from typer.testing import CliRunner
 
 from explorer.app import browsing
 from explorer.app.pages import library as library_page
 from explorer.app.server.uploads import Upload
+from explorer.cli import unclip
+from explorer.groups import find_duplicates
 from explorer.library import Library
 
 
@@ -89,3 +93,21 @@ def test_a_source_is_forgotten(monkeypatch, own):
     page = button(page, "Forget this source").click().run()
     assert errors(page) == [] and len(Library.open(own)) == 0
     assert "Forgot 14 images" in page.success[0].value
+
+
+def test_duplicates_are_shown_in_groups_and_taken_away_as_a_table(monkeypatch, tmp_path, emoji):
+    library = Library.open(emoji)
+    groups = find_duplicates(library, 0.7)
+    assert groups
+    address = {"duplicates": "true", "alike": "0.7"}
+    shown = captions(open_page(monkeypatch, "library", emoji, **address))[len(library) :]
+    assert len(shown) == sum(1 + min(7, len(group.others)) for group in groups)
+    assert [text.startswith("keep") for text in shown].count(True) == len(groups)
+    write, rest = offered(monkeypatch, "library", emoji, **address)["duplicates.csv"]
+    write(tmp_path / "duplicates.csv")
+    table = pd.read_csv(tmp_path / "duplicates.csv")
+    others = [row for group in groups for row in group.others]
+    assert table["row"][~table["keep"]].tolist() == others
+    told = CliRunner().invoke(unclip, rest["command"][1:])
+    items = library.rows["item"]
+    assert told.output.splitlines() == [items.iloc[row] for row in others]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer.app import browsing, outputs, state
+from explorer.app.duplicates import show_duplicates
 from explorer.app.server.uploads import Upload, uploaded
 from explorer.files import make_folder, write_file
 from explorer.library import Library
@@ -31,6 +32,7 @@ def page() -> None:
     if len(library):
         st.subheader("Images")
         browsing.browse()
+        show_duplicates()
     with st.expander("All statistics"):
         st.json({name: value for name, value in info.items() if name != "warnings"})
     _errors(library)
