@@ -5,6 +5,7 @@ import pytest
 from app_pages import button, captions, errors, offered, open_page, three_ways
 
 from explorer.app.pages import diff
+from explorer.app.server import decoding
 from explorer.axes import Axes
 from explorer.recipe import Recipe
 from explorer.rendering import recipe_values
@@ -156,3 +157,18 @@ def test_images_on_axes_are_near_their_places_and_come_once():
     for _ in range(200):
         other = rng.choice(40, 9, replace=False)
         assert (((places - xy[other]) / scale) ** 2).sum() >= sums
+
+
+def test_a_walk_shows_a_rough_slider_first_and_not_again(monkeypatch, emoji):
+    """What is decoded is asked for once; with the same address again, nothing rough is."""
+    doing = []
+
+    def heard(rendering, what="Decoding"):
+        doing.append((what, len(rendering)))
+        return decoding.decoded(rendering, what)
+
+    monkeypatch.setattr("explorer.app.pages.walk.decoded", heard)
+    decoding.result_cache.clear()
+    for _ in range(2):
+        assert errors(open_page(monkeypatch, "walk", emoji, **WALK)) == []
+    assert doing == [("Decoding previews", 9), ("Decoding", 4), ("Decoding", 4)]

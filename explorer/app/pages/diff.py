@@ -16,16 +16,16 @@ from explorer.app.pages.frames import (
     offer,
     path_fields,
     retrieval_fields,
+    roughly,
     strip,
 )
 from explorer.app.server.decoding import decoded, planned
 from explorer.app.widgets.scrub import scrub
-from explorer.rendering import Rendering, decoder_of
+from explorer.rendering import Rendering
 from explorer.retrieval import Retrieval
 from explorer.settings import Settings
 
 PREVIEW_FRAMES = 17  # places of the slider that are decoded roughly beforehand
-PREVIEW_STEPS = 4
 FRACTION = 0.5  # of the angle to the target caption, at first
 NOISES = ("The first frame is the image itself.", "Drawn from the seed.")
 
@@ -154,14 +154,7 @@ def _slide(whole: Rendering, last: Rendering, fraction: float) -> Rendering | No
         That image, decoded; None if the person cancelled.
     """
     slot = st.container()
-    recipe = whole.recipe
-    rough = replace(
-        recipe.settings,
-        steps=min(PREVIEW_STEPS, recipe.settings.steps or PREVIEW_STEPS),
-        solver=decoder_of(whole.model).preview_solver if recipe.noise is None else "ddim",
-    )
-    draft = Rendering(whole.model, replace(recipe, count=PREVIEW_FRAMES, settings=rough))
-    previews = decoded(draft, "Decoding previews")
+    previews = decoded(roughly(whole, PREVIEW_FRAMES), "Decoding previews")
     exact = decoded(last) if previews else None
     if previews is None or exact is None:
         return None

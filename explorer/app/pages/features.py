@@ -1,7 +1,7 @@
 """The page Features: sliders of what is in an image, and what it becomes when they are turned."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -17,9 +17,10 @@ from explorer.app.pages.frames import (
     offer,
     path_fields,
     retrieval_fields,
+    roughly,
     strip,
 )
-from explorer.app.server.decoding import computed, decoded, planned
+from explorer.app.server.decoding import computed, decoded, is_decoded, planned
 from explorer.app.widgets.scrub import scrub
 from explorer.path import Path
 from explorer.points import Points
@@ -38,7 +39,7 @@ EXAMPLE_AMOUNT = 3.0  # times what is usual
 LIMIT = 4.0
 NOISES = ("The first frame is the image itself.", "Drawn from the seed.")
 SMALL = 62  # pixels
-PREVIEW_STEPS, PREVIEW_WIDTH = 4, 380
+PREVIEW_WIDTH = 380
 NEIGHBOURS = 6
 
 
@@ -242,9 +243,10 @@ def _decode(
 
 def _preview(edit: Rendering, slot: "DeltaGenerator") -> None:
     """Show the last frame in few steps, until all frames are there."""
-    recipe = edit.recipe
-    rough = replace(recipe.settings, steps=min(PREVIEW_STEPS, recipe.settings.steps or 1))
-    last = edits.decode(edit.model, edit.points[-1:], noise=recipe.noise, settings=rough)
+    if is_decoded(edit):
+        return
+    rough = roughly(edit, len(edit)).recipe.settings
+    last = edits.decode(edit.model, edit.points[-1:], noise=edit.recipe.noise, settings=rough)
     shown = decoded(last, "Decoding a preview")
     if shown is not None:
         slot.image(shown[0], width=PREVIEW_WIDTH, alt="a preview of what turning gives")

@@ -16,15 +16,17 @@ from explorer.app.pages.frames import (
     offer,
     path_fields,
     retrieval_fields,
+    roughly,
     strip,
 )
-from explorer.app.server.decoding import decoded, key_of, planned
+from explorer.app.server.decoding import decoded, is_decoded, key_of, planned
 from explorer.app.widgets.scrub import scrub
 from explorer.rendering import Rendering
 from explorer.retrieval import Retrieval
 from explorer.settings import Settings
 
 MAX_KEYFRAMES = 6
+PREVIEW_FRAMES = 9  # that are decoded roughly beforehand
 NOISES = (
     "Interpolated as the points are: the ends are the images themselves.",
     "Drawn from the seed.",
@@ -113,7 +115,13 @@ def _show(walk: Walk, even: bool) -> None:
     edit = planned(walk.edit, "walk", walk)
     if edit is None:
         return
-    slot = st.container()
+    slot = st.empty()
+    if not is_decoded(edit):
+        previews = decoded(roughly(edit, PREVIEW_FRAMES), "Decoding previews")
+        if previews is None:
+            return
+        with slot:
+            scrub(previews, edit.recipe.title, key="walk_rough")
     rendering = decoded(edit)
     if rendering and even:
         rendering = _evened(rendering)

@@ -91,6 +91,11 @@ def decoded(rendering: Rendering, doing: str = "Decoding") -> Rendering | None:
     return once(key_of(rendering), decode, len(rendering), doing)
 
 
+def is_decoded(rendering: Rendering) -> bool:
+    """Return whether all frames of this rendering are there already."""
+    return result_cache().get(_short(key_of(rendering))) is not None
+
+
 def planned(edit: Callable[[], Rendering], *asked: object) -> Rendering | None:
     """Prepare an edit: encode what it starts from, and invert images. None if cancelled.
 
@@ -132,7 +137,7 @@ def once(asked: str, work: Callable[[], Work[T]], total: int, doing: str) -> T |
         asked: what it is; two sessions of one server that ask for the same get the same.
         total: the number of parts.
     """
-    key, cache = hashlib.sha256(asked.encode()).hexdigest()[:16], result_cache()
+    key, cache = _short(asked), result_cache()
     result: T | None = cache.get(key)
     if result is not None:
         return result
@@ -157,6 +162,10 @@ def once(asked: str, work: Callable[[], Work[T]], total: int, doing: str) -> T |
         raise
     place.empty()
     return result
+
+
+def _short(asked: str) -> str:
+    return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
 def _run(work: Callable[[], Work[T]], total: int, doing: str, bar: Any) -> T:
