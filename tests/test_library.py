@@ -113,6 +113,18 @@ def styled(images, library, encoder):
     return library
 
 
+def test_hits_say_the_same_as_their_table(styled, encoder):
+    styled.set_columns({"given": [0.5, None] * 4})
+    hits = styled.search(encoder.encode_images([image(77)]), k=8)
+    pd.testing.assert_frame_equal(hits.table, styled.rows.iloc[hits.rows].reset_index(drop=True))
+    names = {"style": "style", "year": "year", "given": "given"}
+    for position, hit in enumerate(hits):
+        row = hits.table.iloc[position]
+        cells = {new: None if pd.isna(row[old]) else row[old] for old, new in names.items()}
+        assert {name: hit[name] for name in cells} == cells
+        assert hit["item"] == hits.items[position] == row["item"]
+
+
 def test_search_finds_what_brute_force_finds(styled, encoder):
     query = encoder.encode_images([image(77)])
     hits = styled.search(query, k=5)

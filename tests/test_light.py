@@ -187,6 +187,25 @@ def library(tmp_path, emoji_images, pocket):
     return made
 
 
+COMMAND = """
+import sys
+from explorer.cli import main
+try:
+    main()
+finally:
+    heavy = {"torch", "open_clip", "regex", "scipy", "pandas", "pyarrow.compute", "rich"}
+    print(sorted(sys.modules.keys() & heavy))
+"""
+
+
+def test_the_command_search_imports_neither_torch_nor_pandas(library):
+    for expected in ("['regex', 'scipy']", "[]"):  # new words; words that were asked for before
+        command = [sys.executable, "-c", COMMAND, "search", "-l", str(library.folder), "cat"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        *hits, modules = done.stdout.splitlines()
+        assert len(hits) == min(12, len(library)) and modules == expected
+
+
 def test_a_search_by_words_imports_no_torch(library):
     expected = list(library.search("a dog's face", k=3).items)
     shutil.rmtree(library.cache_folder)

@@ -204,6 +204,9 @@ def progress(items: Iterable[T], total: int | None, doing: str) -> Iterator[T]:
 @contextmanager
 def waiting(doing: str) -> Iterator[None]:
     """Show on a terminal's stderr that something takes a while."""
+    if not (sys.stderr and sys.stderr.isatty()):  # or else it takes longer to import rich
+        yield
+        return
     from rich.console import Console
 
     console = Console(stderr=True)

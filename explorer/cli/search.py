@@ -165,7 +165,7 @@ def _show(hits: "Hits", how: Showing, as_json: bool) -> None:
 def _missing(hits: "Hits", library: FilePath, left_out: bool) -> str:
     """Say how many files are no longer there, and what to type."""
     count, verb = int(hits.missing.sum()), "is" if hits.missing.sum() == 1 else "are"
-    source = str(hits.table["source"].iloc[int(hits.missing.argmax())])
+    source = str(hits.arrow.column("source")[int(hits.missing.argmax())])
     place, name = shlex.quote(str(library)), shlex.quote(source)
     gone = (
         f"unclip index {name} --library {place}"
@@ -245,7 +245,7 @@ def records(hits: "Hits") -> list[dict[str, Any]]:
     whether the file is no longer there.
     """
     found = []
-    columns = hits.table["path"], hits.table["member"], hits.missing.tolist()
+    columns = *_names(hits), hits.missing.tolist()
     for hit, path, member, missing in zip(hits, *columns, strict=True):
         names: dict[str, Any] = {"path": os.fsdecode(path), "missing": missing}
         if not _is_utf8(path):
@@ -267,10 +267,18 @@ def _is_utf8(name: bytes) -> bool:
 
 def _files(hits: "Hits") -> list[bytes]:
     """Return the files that are there; those within tars are none, and are counted on stderr."""
-    in_tars = int((hits.table["member"] != b"").sum())
+    paths, members = _names(hits)
+    in_tars = sum(map(bool, members))
     if in_tars:
         say(f"unclip: {in_tars} of the images lie in tars, and are left out", sys.stderr)
-    return list(hits.table["path"][(hits.table["member"] == b"") & ~hits.missing])
+    gone = hits.missing.tolist()
+    named = zip(paths, members, gone, strict=True)
+    return [path for path, member, missing in named if not member and not missing]
+
+
+def _names(hits: "Hits") -> tuple[list[bytes], list[bytes]]:
+    """Return the files of the hits, and the names within those that are tars."""
+    return hits.arrow.column("path").to_pylist(), hits.arrow.column("member").to_pylist()
 
 
 def _line(hit: dict[str, Any], missing: bool = False) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 from explorer import html
 from explorer.errors import ImageError
 from explorer.library.captions import is_blank, label_of
+from explorer.library.few_rows import cells_of, frame_of, rows_of
 from explorer.library.reserved import given_names, with_given_names
 from explorer.library.segments import OWN_COLUMNS
 from explorer.library.sheet import tile, write_sheet
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 class Hits:
     """The K nearest images of one query, best first; K may be 0.
 
-    `scores` are cosines, `rows` count the library's rows from 0, `table` has their columns,
-    `points` their image-side points (None if K is 0), and `open_image` opens the image of a row.
+    `scores` are cosines, `rows` count the library's rows from 0, and `open_image` opens the image
+    of a row. `items` name the images, `table` has their columns, and `points` are their image-side
+    points (None if K is 0): read when they are first asked for.
     `matching` counts the images of the library that
     reach the lowest score which was asked for, shown or not; None if none was. `missing` says
     which files are no longer there.
@@ -39,12 +41,31 @@ class Hits:
 
     scores: Float[np.ndarray, " K"]
     rows: Int[np.ndarray, " K"]
-    items: tuple[str, ...]
-    table: "pd.DataFrame"
-    points: Points | None
+    library_table: Any
+    read_points: Callable[[], Points]
     open_image: Callable[[int], Image.Image]
     matching: int | None = None
     find_missing: Callable[[Int[np.ndarray, " K"]], Bool[np.ndarray, " K"]] | None = None
+
+    @cached_property
+    def items(self) -> tuple[str, ...]:
+        """What the images are called in the library."""
+        return tuple(cells_of(self.library_table, "item", self.rows))
+
+    @cached_property
+    def table(self) -> "pd.DataFrame":
+        """All columns of the images found."""
+        return frame_of(self.arrow, self.library_table)
+
+    @cached_property
+    def arrow(self) -> Any:
+        """All columns of the images found, as an Arrow table, which needs no pandas."""
+        return rows_of(self.library_table, self.rows)
+
+    @cached_property
+    def points(self) -> Points | None:
+        """The points of the images found; None if there are none."""
+        return self.read_points() if len(self.rows) else None
 
     @cached_property
     def missing(self) -> Bool[np.ndarray, " K"]:
@@ -57,10 +78,10 @@ class Hits:
         return len(self.rows)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        columns = [name for name in self.table.columns if name not in OWN_COLUMNS]
+        columns = [name for name in self.arrow.column_names if name not in OWN_COLUMNS]
         names = given_names(columns)
-        for position, record in enumerate(self.table[columns].to_dict("records")):
-            users = {names[str(name)]: value for name, value in record.items()}
+        for position, record in enumerate(self.arrow.select(columns).to_pylist()):
+            users = {names[name]: value for name, value in record.items()}
             yield {
                 "rank": position + 1,
                 "score": float(self.scores[position]),
@@ -91,8 +112,7 @@ class Hits:
     @property
     def captions(self) -> list[str]:
         """A line for each: its score, and its caption if it has one, else its file."""
-        captions = self.table["caption"] if "caption" in self.table.columns else self.items
-        named = [label_of(c, i) for c, i in zip(captions, self.items, strict=True)]
+        named = [label_of(c, i) for c, i in zip(self._captions, self.items, strict=True)]
         return [f"{score:.3f} {name}" for score, name in zip(self.scores, named, strict=True)]
 
     def to_pandas(self) -> "pd.DataFrame":
@@ -115,8 +135,12 @@ class Hits:
 
     def caption(self, rank: int) -> str:
         """Return what a hit is called: its caption if it has one, else its file's name."""
-        caption = self.table.iloc[rank].get("caption")
-        return label_of(caption, FilePath(self.items[rank]).name)
+        return label_of(self._captions[rank], FilePath(self.items[rank]).name)
+
+    @property
+    def _captions(self) -> list[Any]:
+        has_captions = "caption" in self.arrow.column_names
+        return self.arrow.column("caption").to_pylist() if has_captions else [None] * len(self)
 
 
 def images_of(

@@ -11,6 +11,7 @@ from jaxtyping import Bool
 
 from explorer.errors import ImageError
 from explorer.library.contents import Contents
+from explorer.library.few_rows import cells_of
 from explorer.library.segments import NO_IMAGE
 
 
@@ -37,8 +38,7 @@ def is_gone(path: bytes) -> bool:
 def missing_rows(contents: Contents, rows: Sequence[int] | np.ndarray) -> Bool[np.ndarray, " K"]:
     """Say which of these rows, counted from 0, name a file that is no longer there."""
     positions = np.flatnonzero(contents.live)[np.asarray(rows, dtype=np.int64)]
-    table = contents.table.select(["path", "offset"]).take(positions)
-    paths, offsets = (table.column(name).to_pylist() for name in ("path", "offset"))
+    paths, offsets = (cells_of(contents.table, name, positions) for name in ("path", "offset"))
     gone = {path: is_gone(path) for path in set(paths)}
     named = [offset != NO_IMAGE for offset in offsets]
     return np.array([n and gone[p] for n, p in zip(named, paths, strict=True)], dtype=bool)

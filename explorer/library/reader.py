@@ -1,7 +1,6 @@
 """Reader: one version of a library, to look at."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from os import fsdecode
 from pathlib import Path as FilePath
@@ -13,9 +12,10 @@ from PIL import Image
 from explorer import html
 from explorer.errors import ImageError, QueryError, SpaceMismatch
 from explorer.files import collect_temporary
-from explorer.images import name_of, open_image
+from explorer.images import open_image
 from explorer.library.columns import with_set_columns
 from explorer.library.contents import Vectors
+from explorer.library.few_rows import labels_of
 from explorer.library.hits import images_of
 from explorer.library.presence import FileGone, is_gone
 from explorer.library.segments import NO_IMAGE, OWN_COLUMNS
@@ -27,9 +27,6 @@ from explorer.points import Points, Side, Space
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FEW_ROWS = 200
-ROWS_READ_AT_ONCE = 20_000  # whose table is kept for pandas
 
 
 class Reader:
@@ -115,18 +112,6 @@ class Reader:
         table = with_set_columns(contents.table, contents).drop_columns(["offset"])
         return table if contents.live.all() else table.filter(contents.live)
 
-    def _frame(self, rows: np.ndarray) -> "pd.DataFrame":
-        """Return these rows as `rows` holds them, counted from 0; of a large library, only them."""
-        if "rows" in self._derived or len(self) <= ROWS_READ_AT_ONCE:
-            return self.rows.iloc[rows].reset_index(drop=True)
-        few = _rows_of(self._table, rows)
-        frame = few.to_pandas(integer_object_nulls=True, use_threads=False)  # threads cost ms
-        for name in frame.columns:  # a column's type is that of all its rows
-            kind = str(self._table.schema.field(name).type)
-            if kind.startswith(("int", "uint", "bool")) and self._table.column(name).null_count:
-                frame[name] = frame[name].astype(object)
-        return frame
-
     @property
     def columns(self) -> list[str]:
         """The names of the user's columns."""
@@ -155,10 +140,12 @@ class Reader:
         chosen = np.arange(len(self)) if rows is None else self._checked(rows)
         if not len(chosen):
             raise QueryError(self._store.nothing if rows is None else "No rows were asked for.")
-        names = _rows_of(self._table.select(["path", "member"]), chosen)
-        paths, members = (column.to_pylist() for column in names.columns)
-        labels = tuple(_label(p, m) for p, m in zip(paths, members, strict=True))
-        return Points(self.vectors[chosen], self.space, self.side, labels)
+        return self._points_later(chosen)()
+
+    def _points_later(self, rows: np.ndarray) -> Callable[[], Points]:
+        """Return what reads the points of these rows, of the version at hand."""
+        vectors, table, space, side = self.vectors, self._table, self.space, self.side
+        return lambda: Points(vectors[rows], space, side, labels_of(table, rows))
 
     def unlike(self) -> str:
         """Say in one sentence if most images are unlike those of its model's training, else ""."""
@@ -213,17 +200,3 @@ class Reader:
         if len(bad):
             raise QueryError(f"There is no row {bad[0]}: the library has {len(self)} rows, from 0.")
         return chosen
-
-
-def _rows_of(table: Any, rows: np.ndarray) -> Any:
-    """Return rows of an Arrow table; few of them by slices, since `take` looks at all chunks."""
-    import pyarrow as pa
-
-    if len(rows) > FEW_ROWS or not len(rows):
-        return table.take(rows)
-    return pa.concat_tables([table.slice(row, 1) for row in rows.tolist()])
-
-
-def _label(path: bytes, member: bytes) -> str:
-    is_part = member.startswith((b"@", b"#"))  # a frame, or a row of a table
-    return name_of(fsdecode(os.path.basename(path + member if is_part else member or path)))

@@ -113,11 +113,9 @@ class Searcher(Reader):
         return self.points(chosen).unit
 
     def _hits(self, scores: np.ndarray, rows: np.ndarray, count: int | None = None) -> Hits:
-        table = self._frame(rows)
-        points = self.points(rows) if len(rows) else None
-        items = tuple(table["item"])
         gone = partial(missing_rows, self._store.contents)
-        return Hits(scores, rows, items, table, points, self.open_image, count, gone)
+        points = self._points_later(rows)
+        return Hits(scores, rows, self._table, points, self.open_image, count, gone)
 
     def save_index(self) -> None:
         """Write the search index to the cache folder.
