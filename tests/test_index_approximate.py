@@ -8,6 +8,8 @@ import pytest
 from explorer.errors import QueryError
 from explorer.index import Index
 from explorer.index.approximate import FEW_ROWS, GROWTH, MAX_K, PROMISE, build
+from explorer.index.codes import LEFT_OUT
+from explorer.index.effort import _tried, measured
 from explorer.index.saving import pack, summary_of, unpack
 
 ROWS, DIMENSION = 12_000, 32
@@ -154,6 +156,31 @@ def test_every_dimension_can_be_coded(dimension):
     rotated = index.codes.rotation(base[:50])
     np.testing.assert_allclose(rotated @ rotated.T, base[:50] @ base[:50].T, atol=1e-5)
     assert found_of(index, Index(base, dimension), base[:50]) >= PROMISE - 0.01
+
+
+def test_directions_that_hold_little_are_left_out_of_the_codes():
+    fading = np.exp(-np.arange(DIMENSION) / 3)
+    base = np.random.default_rng(2).normal(size=(5000, DIMENSION)) * fading
+    base = (base / np.linalg.norm(base, axis=1, keepdims=True)).astype(np.float32)
+    index = build(InMemory(base))
+    assert index.codes.numbers <= DIMENSION // 2 and index.codes.dimension == DIMENSION
+    assert index.kind.startswith(f"OPQ{index.codes.numbers // 2}_{index.codes.numbers},IVF")
+    reduced = index.codes.rotation(base[:200])
+    lost = 1 - np.einsum("nd,nd->n", reduced, reduced)
+    assert -1e-5 < lost.mean() < 1.2 * LEFT_OUT
+    again = unpack(pack(index, ["a"]), InMemory(base))
+    assert found_of(index, Index(base, DIMENSION), base[:50]) >= PROMISE - 0.01
+    np.testing.assert_array_equal(again.search(base[:9], 5)[1], index.search(base[:9], 5)[1])
+
+
+def test_what_fewer_lists_find_follows_from_a_search_of_all(index):
+    for held_out in index.held_out:
+        tried = _tried(index.codes, held_out)
+        assert len({effort.lists for effort in tried}) > 5
+        for effort in tried[:: len(tried) // 25]:
+            real = measured(index.codes, held_out, effort)
+            for kind, recall in effort.recall.items():
+                assert recall == pytest.approx(real.recall[kind], abs=0.011)
 
 
 def test_wrong_queries_are_refused(index):

@@ -6,7 +6,7 @@ from test_index_approximate import DIMENSION, crowds
 
 from explorer.cache_files import write_cache
 from explorer.errors import QueryError
-from explorer.index import approximate
+from explorer.index import approximate, effort
 from explorer.library import Library, search_index
 from explorer.library.importing import plan
 from explorer.library.store import create_store
@@ -137,7 +137,7 @@ def test_an_index_that_somebody_sent_is_not_read(library, builds, tmp_path, monk
 
 
 def test_a_recall_below_the_promise_is_said_and_the_search_is_exact(library, monkeypatch, builds):
-    monkeypatch.setattr(approximate, "LIST_SHARES", (1 / 32,))  # one list
+    monkeypatch.setattr(effort, "LIST_SHARES", (1 / 32,))  # one list
     for _ in range(2):
         with collecting() as notes:
             opened = Library.open(library.folder)

@@ -1,65 +1,37 @@
 """ApproximateIndex: few of N rows are read for a query, chosen by codes in memory.
 
 The rows lie in lists around centres (IVF), as codes of two numbers in four bits (PQ, fast scan:
-D / 4 bytes a row). The best rows by their codes are read from where they are stored, and their
-exact cosines decide. How many lists and rows are looked at is chosen by recall@10, measured on
-queries that are held out. Source: Jégou, Douze, Schmid 2011; André, Kermarrec, Le Scouarnec 2015.
+D / 4 bytes a row, or half as much). The best rows by their codes are read from where they are
+stored, and their exact cosines decide. How many lists and rows are looked at is chosen by
+recall@10, measured on queries that are held out. Source: Jégou, Douze, Schmid 2011; André,
+Kermarrec, Le Scouarnec 2015.
 
 Measured beside it on 10⁵ × 768, text-like queries: one-bit RaBitQ finds 0.84 to 0.89 of the
 neighbours where these codes find 0.99, and scalar codes of a byte take four times as long.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from explorer.index.checks import available, check_vectors
 from explorer.index.codes import Codes
+from explorer.index.effort import CANDIDATES, FIRST_READ, Effort, choose, measured
 from explorer.index.held_out import HeldOut
 from explorer.index.stored import Source, best, exact_search, parts
 
 PROMISE = 0.99  # recall@10 below which an index is not used
-AIM = 0.9975  # recall@10 that is chosen for: few queries are held out, and words differ from them
 FEW_ROWS = 2048  # allowed rows that are read rather than looked for
 MAX_K = 100  # neighbours; for more, all rows are read
 GROWTH = 1.25  # times the rows at building, beyond which it is built again
 ADDED_AT_ONCE = 16_384  # rows
 FILTER_STEP = 7  # every seventh row is allowed in the measure of filtered searches
-LIST_SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
-MARGINS = (0.95, 0.98, 0.99, 0.995, 1)  # quantiles of the errors of the nearest rows' codes
-CANDIDATES = (64, 128, 256, 512, 1024, 2048, 4096)
-FIRST_READ = 64  # rows that are read at first; then twice as many each time
 QUERIES_AT_ONCE = 256  # FAISS does not react to Ctrl-C within one call
 
 
 Answer = tuple[np.ndarray, np.ndarray]
 """Exact scores and rows of one query's neighbours, best first."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much is looked at, and what it finds.
-
-    Args:
-        lists: whose codes are compared.
-        candidates: rows of the best codes; as many may be read, best first.
-        margin: by which a code's score may be too low: rows are read until the next code, raised
-            by it, is below the last neighbour.
-        reads: rows that are read for a held-out query, on average.
-        recall: recall@10 by kind of held-out query.
-    """
-
-    lists: int
-    candidates: int
-    margin: float
-    reads: float
-    recall: dict[str, float]
-
-    @property
-    def lowest(self) -> float:
-        """The recall of the kind of query with the lowest."""
-        return min(self.recall.values())
 
 
 class ApproximateIndex:
@@ -188,7 +160,7 @@ class ApproximateIndex:
             part = np.sort(rows[start : start + size])
             scores = self.source.units(part) @ query
             both = np.concatenate([answer[0], scores]), np.concatenate([answer[1], part])
-            answer, start, size = best(*both, k), start + size, 2 * size
+            answer, start, size = best(*both, k), start + size, 4 * size
         return answer
 
     def grow(self, source: Source) -> bool:
@@ -200,49 +172,19 @@ class ApproximateIndex:
             return False
         took_in(self.codes, self.held_out, source, len(self))
         self.source = source
-        every, seventh = map(self._again, self.held_out, self.efforts)
-        self.efforts = every, seventh
+        one, other = (
+            measured(self.codes, *both) for both in zip(self.held_out, self.efforts, strict=True)
+        )
+        self.efforts = one, other
         if self.recall < PROMISE:
-            self.efforts = self.measured()
+            self.efforts = chosen(self.codes, self.held_out)
         return self.recall >= PROMISE
 
-    def _again(self, held_out: HeldOut, effort: Effort) -> Effort:
-        """Measure the recall of an effort that was chosen."""
-        allowed = None if held_out.step == 1 else self._every(held_out.step)
-        found = self.codes.search(held_out.queries, effort.lists, effort.candidates, allowed)
-        near = (found[0] + effort.margin > held_out.tenth[:, None]).sum(axis=1)
-        reads = np.clip(near, FIRST_READ, effort.candidates)
-        return replace(effort, recall=held_out.recall(held_out.places(found[1]), reads))
 
-    def _every(self, step: int) -> Bool[np.ndarray, " N"]:
-        return np.arange(len(self)) % step == 0
-
-    def measured(self) -> tuple[Effort, Effort]:
-        """Choose the least effort that finds enough: of searches among all rows, and filtered."""
-        every, seventh = self.held_out
-        return self._chosen(every, None), self._chosen(seventh, self._every(FILTER_STEP))
-
-    def _chosen(self, held_out: HeldOut, allowed: Bool[np.ndarray, " N"] | None) -> Effort:
-        tried, most = [], self.codes.lists
-        for lists in dict.fromkeys(max(1, round(share * most)) for share in LIST_SHARES):
-            codes, rows = self.codes.search(held_out.queries, lists, CANDIDATES[-1], allowed)
-            places = held_out.places(rows)
-            errors = held_out.errors(codes, places)
-            for margin in np.quantile(errors, MARGINS) if len(errors) else ():
-                near = (codes + margin > held_out.tenth[:, None]).sum(axis=1)
-                for most_read in CANDIDATES:
-                    reads = np.clip(near, FIRST_READ, most_read)
-                    recall, mean = held_out.recall(places, reads), float(reads.mean())
-                    tried.append(Effort(lists, most_read, float(margin), mean, recall))
-        good = [effort for effort in tried if effort.lowest >= AIM]
-        if good:
-            return min(good, key=self._cost)
-        return max(tried, key=lambda effort: (effort.lowest, -self._cost(effort)))
-
-    def _cost(self, effort: Effort) -> float:
-        """Estimate microseconds: 0.035 a thousand numbers that are scanned, 2.5 a row read."""
-        scanned = len(self) * effort.lists / self.codes.lists * self.dimension
-        return 3.5e-5 * scanned + 2.5 * effort.reads
+def chosen(codes: Codes, held_out: tuple[HeldOut, HeldOut]) -> tuple[Effort, Effort]:
+    """Choose the effort of searches among all rows, and of filtered ones."""
+    every, seventh = held_out
+    return choose(codes, every), choose(codes, seventh)
 
 
 def build(source: Source, seed: int = 0) -> ApproximateIndex:
@@ -252,10 +194,8 @@ def build(source: Source, seed: int = 0) -> ApproximateIndex:
     filtered = replace(held_out, step=FILTER_STEP)
     codes = Codes.trained(source, random)
     took_in(codes, (held_out, filtered), source, 0)
-    nothing = Effort(0, 0, 0.0, 0.0, {"none": 0.0})
-    index = ApproximateIndex(source, codes, (held_out, filtered), (nothing, nothing), len(source))
-    index.efforts = index.measured()
-    return index
+    efforts = chosen(codes, (held_out, filtered))
+    return ApproximateIndex(source, codes, (held_out, filtered), efforts, len(source))
 
 
 def took_in(codes: Codes, held_out: tuple[HeldOut, HeldOut], source: Source, start: int) -> None:

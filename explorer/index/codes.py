@@ -1,7 +1,8 @@
 """Codes of rows in memory, in lists around centres, whose scores say which rows to read.
 
 IVF with product quantization, two numbers in four bits, compared by fast scan (FAISS). Vectors are
-rotated first, so that no few dimensions hold most of the variance, which four bits would blur.
+first brought into the dimensions that hold nearly all of their lengths, which halves what is
+compared, and rotated there, so that no few of them hold most, which four bits would blur.
 """
 
 from dataclasses import dataclass
@@ -15,27 +16,58 @@ from explorer.index.stored import Source
 
 ROWS_PER_LIST = 1000
 SAMPLE_PER_LIST = 50  # rows of which centres are learnt
+LEFT_OUT = 0.035  # share of squared lengths that codes may leave out
+MOST_KEPT = 0.75  # of the dimensions; where more are needed, all are kept
+KEPT_MULTIPLE = 16  # dimensions
 CODED_ROWS = 4096  # of which the codes are learnt
 
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """An orthogonal map: the Kronecker product of two, whose cost grows as D ** 1.5."""
+    """A map that keeps scores, or nearly: orthogonal in D dimensions, or onto E of them.
 
-    first: Float[np.ndarray, "A A"]
-    second: Float[np.ndarray, "B B"]
+    Args:
+        matrices: one D × E, with orthonormal columns; or two, whose Kronecker product is
+            orthogonal and whose cost grows as D ** 1.5.
+    """
+
+    matrices: tuple[Float[np.ndarray, "A B"], ...]
+
+    @classmethod
+    def of(cls, sample: Float[np.ndarray, "S D"], random: np.random.Generator) -> Self:
+        """Keep the directions of a sample that hold nearly all of its squared lengths.
+
+        What is left out of a score is less than codes of four bits blur anyway. Where all
+        directions hold much, all are kept. Source: Jolliffe, Principal Component Analysis.
+        """
+        values, vectors = np.linalg.eigh(sample.T @ sample)
+        left_out = np.cumsum(values.clip(0)) / values.clip(0).sum()
+        kept = len(values) - int(np.searchsorted(left_out, LEFT_OUT))
+        kept += -kept % KEPT_MULTIPLE
+        if kept > MOST_KEPT * len(values):
+            return cls.random(len(values), random)
+        basis = vectors[:, -kept:].astype(np.float32)
+        return cls((np.ascontiguousarray(basis @ _orthogonal(kept, random)),))
 
     @classmethod
     def random(cls, dimension: int, random: np.random.Generator) -> Self:
-        """Draw one; a prime dimension takes a full matrix."""
+        """Draw an orthogonal one; a prime dimension takes a full matrix."""
         size = max(n for n in range(1, int(dimension**0.5) + 1) if dimension % n == 0)
-        return cls(*(_orthogonal(n, random) for n in (size, dimension // size)))
+        return cls(tuple(_orthogonal(n, random) for n in (size, dimension // size)))
 
-    def __call__(self, vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
-        """Rotate vectors."""
-        a, b = len(self.first), len(self.second)
-        turned = (vectors.reshape(-1, b) @ self.second).reshape(-1, a, b)
-        return np.ascontiguousarray(self.first @ turned).reshape(-1, a * b)
+    def __call__(self, vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N E"]:
+        """Map vectors."""
+        if len(self.matrices) == 1:
+            return np.ascontiguousarray(vectors @ self.matrices[0])
+        first, second = self.matrices
+        a, b = len(first), len(second)
+        turned = (vectors.reshape(-1, b) @ second).reshape(-1, a, b)
+        return np.ascontiguousarray(first @ turned).reshape(-1, a * b)
+
+    @property
+    def dimension(self) -> int:
+        """Return D."""
+        return int(np.prod([len(matrix) for matrix in self.matrices]))
 
 
 def _orthogonal(size: int, random: np.random.Generator) -> Float[np.ndarray, "A A"]:
@@ -58,11 +90,13 @@ class Codes:
     def trained(cls, source: Source, random: np.random.Generator) -> Self:
         """Learn centres and codes of a sample of the rows; no row is added."""
         faiss = faiss_module()
-        size, dimension = len(source), source.dimension
+        size = len(source)
         lists = 2 ** max(2, round(np.log2(size / ROWS_PER_LIST)))
         count = min(size, max(SAMPLE_PER_LIST * lists, CODED_ROWS))
-        rotation = Rotation.random(dimension, random)
-        sample = rotation(source.units(np.sort(random.choice(size, count, replace=False))))
+        sample = source.units(np.sort(random.choice(size, count, replace=False)))
+        rotation = Rotation.of(sample, random)
+        sample = rotation(sample)
+        dimension = sample.shape[1]
         centres = faiss.IndexFlatIP(dimension)
         numbers = dimension if dimension % 2 else dimension // 2  # of four bits each
         index = faiss.IndexIVFPQFastScan(
@@ -84,7 +118,7 @@ class Codes:
     @property
     def dimension(self) -> int:
         """Return D."""
-        return int(self.faiss.d)
+        return self.rotation.dimension
 
     @property
     def lists(self) -> int:
@@ -92,9 +126,15 @@ class Codes:
         return int(self.faiss.nlist)
 
     @property
+    def numbers(self) -> int:
+        """How many numbers of a row are coded, D or fewer."""
+        return int(self.faiss.d)
+
+    @property
     def kind(self) -> str:
         """Its name in FAISS's notation."""
-        return f"IVF{self.lists},PQ{self.faiss.pq.M}x4fs"
+        reduced = f"OPQ{self.faiss.pq.M}_{self.faiss.d}," * (self.faiss.d < self.dimension)
+        return f"{reduced}IVF{self.lists},PQ{self.faiss.pq.M}x4fs"
 
     def add(self, units: Float[np.ndarray, "K D"]) -> None:
         """Add rows."""
@@ -132,9 +172,7 @@ class Codes:
         A list without an allowed row is passed over, so that a filter whose rows lie far from the
         query finds them.
         """
-        near, order = (
-            faiss_module().downcast_index(self.faiss.quantizer).search(queries, self.lists)
-        )
+        near, order = self._centres().search(queries, self.lists)
         held = counts[order]
         seen = np.cumsum(held, axis=1) - held
         place = np.cumsum(held > 0, axis=1) - 1
@@ -145,20 +183,45 @@ class Codes:
         near, order = (np.take_along_axis(a, first, axis=1)[:, :width] for a in (near, order))
         return np.ascontiguousarray(near), np.ascontiguousarray(order)
 
+    def list_of(self, rows: Int[np.ndarray, "*S"]) -> Int[np.ndarray, "*S"]:
+        """Return the list that each row lies in; -1 for row -1."""
+        if self._list_of is None:
+            self._list_of = self._lists_of_rows()
+        return self._list_of[rows]
+
+    def among(
+        self,
+        queries: Float[np.ndarray, "Q D"],
+        found: Int[np.ndarray, "Q C"],
+        lists: int,
+        allowed: Bool[np.ndarray, " N"] | None = None,
+    ) -> Bool[np.ndarray, "Q C"]:
+        """Say which of the lists that were found `search` would look at."""
+        queries = self.rotation(queries)
+        if allowed is None:
+            chosen = self._centres().search(queries, lists)[1]
+        else:
+            chosen = self._lists_with(queries, self._of_mask(allowed)[0], lists)[1]
+        looked_at = np.zeros((len(queries), self.lists + 1), dtype=bool)  # the last is list -1
+        np.put_along_axis(looked_at, chosen, True, axis=1)
+        looked_at[:, -1] = False
+        return np.take_along_axis(looked_at, found, axis=1)
+
+    def _centres(self) -> Any:
+        return faiss_module().downcast_index(self.faiss.quantizer)
+
     def _of_mask(self, allowed: Bool[np.ndarray, " N"]) -> tuple[Int[np.ndarray, " L"], Any]:
         """Count the allowed rows of every list, and pack them; once for a mask that stays."""
         if self._masked is not None and self._masked[0] is allowed:
             return self._masked[1], self._masked[2]
-        if self._list_of is None:
-            self._list_of = self._lists_of_rows()
-        counts = np.bincount(self._list_of[allowed], minlength=self.lists)
+        counts = np.bincount(self.list_of(np.flatnonzero(allowed)), minlength=self.lists)
         selector = faiss_module().IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         self._masked = None if allowed.flags.writeable else (allowed, counts, selector)
         return counts, selector
 
     def _lists_of_rows(self) -> Int[np.ndarray, " N"]:
         faiss, inverted = faiss_module(), self.faiss.invlists
-        found = np.empty(len(self), np.int32)
+        found = np.full(len(self) + 1, -1, np.int32)  # the last stands for row -1
         for place in range(self.lists):
             if size := inverted.list_size(place):
                 found[faiss.rev_swig_ptr(inverted.get_ids(place), size)] = place

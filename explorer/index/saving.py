@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from explorer.index.approximate import PROMISE, ApproximateIndex, Effort
+from explorer.index.approximate import PROMISE, ApproximateIndex
 from explorer.index.checks import faiss_module
 from explorer.index.codes import Codes, Rotation
+from explorer.index.effort import Effort
 from explorer.index.held_out import HeldOut
 from explorer.index.stored import Source
 
@@ -50,8 +51,8 @@ def pack(index: ApproximateIndex, of: Sequence[str], forced: bool = False) -> by
         for place, held_out in enumerate(index.held_out)
         for name in ("queries", "own", "scores", "rows", "step")
     }
-    rotation = index.codes.rotation
-    np.savez(arrays, first=rotation.first, second=rotation.second, **named)
+    named |= {f"rotation{i}": matrix for i, matrix in enumerate(index.codes.rotation.matrices)}
+    np.savez(arrays, **named)
     head = asdict(summary) | {"efforts": [asdict(effort) for effort in index.efforts]}
     head["arrays"] = arrays.tell()
     codes = (
@@ -82,10 +83,11 @@ def unpack(content: bytes, source: Source) -> ApproximateIndex | None:
         return None
     with np.load(io.BytesIO(view[: head["arrays"]]), allow_pickle=False) as arrays:
         held_out = _held_out(arrays, 0), _held_out(arrays, 1)
-        rotation = Rotation(arrays["first"], arrays["second"])
+        names = sorted(name for name in arrays if name.startswith("rotation"))
+        rotation = Rotation(tuple(arrays[name] for name in names))
     faiss = faiss_module()
     codes = faiss.deserialize_index(np.frombuffer(view[head["arrays"] :], dtype=np.uint8))
-    if not isinstance(codes, faiss.IndexIVFPQFastScan) or codes.d != source.dimension:
+    if not isinstance(codes, faiss.IndexIVFPQFastScan) or rotation.dimension != source.dimension:
         raise ValueError("it is not an index of these vectors")
     one, other = (Effort(**effort) for effort in head["efforts"])
     return ApproximateIndex(

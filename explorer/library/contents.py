@@ -116,18 +116,26 @@ class Contents:
             LibraryDamaged: they are not what was written.
         """
         numbers = np.asarray(numbers, dtype=np.int64)
-        segments = [s for s in self._manifest.segments if s.rows]
         found = np.empty((len(numbers), self._manifest.space.dimension), np.float32)
-        starts = np.array([s.first_row for s in segments], dtype=np.int64)
-        owners = np.searchsorted(starts, numbers, side="right") - 1
-        for owner in np.unique(owners):
-            chosen = np.flatnonzero(owners == owner)
-            segment, together = segments[owner], chosen[-1] - chosen[0] + 1 == len(chosen)
-            into = found[chosen[0] : chosen[-1] + 1] if together else found[chosen]
-            self._vectors_of(segment).read(numbers[chosen] - segment.first_row, into)
-            if not together:
-                found[chosen] = into
+        if len(numbers) > 1 and (numbers[1:] < numbers[:-1]).any():
+            order = np.argsort(numbers, kind="stable")
+            found[order] = self.vectors(numbers[order])
+            return found
+        segments, starts = self._with_rows
+        bounds = np.searchsorted(numbers, [*starts[1:], np.iinfo(np.int64).max]).tolist()
+        begin = 0
+        for segment, end in zip(segments, bounds, strict=True):
+            if begin < end:
+                rows = numbers[begin:end] - segment.first_row
+                self._vectors_of(segment).read(rows, found[begin:end])
+            begin = end
         return found
+
+    @cached_property
+    def _with_rows(self) -> tuple[list[SegmentRecord], list[int]]:
+        """The segments that have rows, and the number of the first row of each."""
+        segments = [s for s in self._manifest.segments if s.rows]
+        return segments, [s.first_row for s in segments]
 
 
 @dataclass(frozen=True, eq=False)

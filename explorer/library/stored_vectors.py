@@ -14,6 +14,7 @@ from explorer.library.manifest import VECTORS, SegmentRecord
 from explorer.library.segments import remedy, segment_file
 
 MAX_RUN_ROWS = 16384  # that are read at once
+FEW_ROWS = 32  # that are read one by one, wherever they lie
 
 
 class StoredVectors:
@@ -58,7 +59,7 @@ class StoredVectors:
         dtype = np.dtype(self._segment.dtype)
         width = self._dimension * dtype.itemsize
         direct = dtype == into.dtype and into.flags.c_contiguous
-        if len(rows) > 1 and np.count_nonzero(np.diff(rows) == 1) < len(rows) // 4:
+        if len(rows) <= FEW_ROWS or np.count_nonzero(np.diff(rows) == 1) < len(rows) // 4:
             for begin in range(0, len(rows), MAX_RUN_ROWS):
                 target = into[begin : begin + MAX_RUN_ROWS]
                 part = target if direct else np.empty(target.shape, dtype)
