@@ -1,8 +1,6 @@
 """A warm search, filters and added rows, beside FAISS's Flat and HNSW32; seconds of CPU."""
 
-import json
 import shutil
-import subprocess
 import sys
 
 import search_growth
@@ -43,6 +41,5 @@ def measure(who, folder, _size):
         shutil.rmtree(work / "ours", ignore_errors=True)  # the last round added rows
     for step in ("build", "measure"):
         command = [sys.executable, search_growth.__file__, "--work", str(work), "--stage"]
-        done = subprocess.run([*command, who, step], check=True, stdout=subprocess.PIPE, text=True)
-        found |= json.loads(done.stdout)
+        found |= search_growth.in_one_thread([*command, who, step])
     return found
