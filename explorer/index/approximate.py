@@ -11,6 +11,7 @@ neighbours where these codes find 0.99, and scalar codes of a byte take four tim
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -105,22 +106,30 @@ class ApproximateIndex:
     ) -> list[Answer]:
         """Find the neighbours of each query.
 
-        Where a filter keeps few rows, they may lie far from the query: twice as much is looked at
-        until that brings nothing new.
+        Where a filter keeps few rows, they may lie far from the query: half of the lists that
+        sufficed for held-out queries, then the other half, then twice as many until that brings
+        nothing new. Each list is looked at once.
         """
         few = allowed is not None and np.count_nonzero(allowed) < len(self) // 2
-        effort = self._widened(self.efforts[int(few)], max(1.0, k / 10) / (2 if few else 1))
-        answers = self._looked_at(queries, effort, k, allowed)
-        unsettled = list(range(len(queries))) if few else []
-        while unsettled and (effort.lists, effort.candidates) < (self.codes.lists, CANDIDATES[-1]):
-            effort = self._widened(effort, 2)
-            wider = self._looked_at(queries[unsettled], effort, k, allowed)
-            changed = []
-            for query, answer in zip(unsettled, wider, strict=True):
-                if not np.array_equal(answers[query][1], answer[1]):
-                    changed.append(query)
+        effort = self._widened(self.efforts[int(few)], max(1.0, k / 10))
+        nothing = [(np.zeros(0, np.float32), np.zeros(0, np.int64))] * len(queries)
+        if not few:
+            return self._looked_at(queries, effort, k, nothing, allowed)
+        effort = replace(effort, candidates=min(4 * effort.candidates, CANDIDATES[-1]))
+        steps = [0, -(-effort.lists // 2)]
+        while steps[-1] < self.codes.lists:
+            steps.append(min(2 * steps[-1], self.codes.lists))
+        answers, unsettled = nothing, list(range(len(queries)))
+        for before, upto in pairwise(steps):
+            some = [answers[query] for query in unsettled]
+            stepped = replace(effort, lists=upto)
+            found = self._looked_at(queries[unsettled], stepped, k, some, allowed, before)
+            for query, answer in zip(unsettled, found, strict=True):
                 answers[query] = answer
-            unsettled = changed
+            new = zip(unsettled, some, found, strict=True)
+            unsettled = [q for q, old, now in new if not np.array_equal(old[1], now[1])]
+            if not unsettled:
+                break
         return answers
 
     def _widened(self, effort: Effort, times: float) -> Effort:
@@ -132,20 +141,26 @@ class ApproximateIndex:
         queries: Float[np.ndarray, "Q D"],
         effort: Effort,
         k: int,
-        allowed: Bool[np.ndarray, " N"] | None,
+        answers: list[Answer],
+        allowed: Bool[np.ndarray, " N"] | None = None,
+        before: int = 0,
     ) -> list[Answer]:
-        """Return the neighbours of each query among the best rows by their codes."""
-        codes, rows = self.codes.search(queries, effort.lists, effort.candidates, allowed)
-        answers = []
-        for query, scores, found in zip(queries, codes, rows, strict=True):
-            count = np.count_nonzero(found >= 0)
-            if count < k:  # the lists that were looked at hold too few
-                exact, found = exact_search(self.source, query[None], k, allowed)
-                answers.append((exact[0], found[0]))
+        """Return the neighbours of each query among those known and the best rows by their codes.
+
+        Args:
+            before: lists that were looked at already.
+        """
+        searched = self.codes.search(queries, effort.lists, effort.candidates, allowed, before)
+        found = []
+        for query, scores, rows, answer in zip(queries, *searched, answers, strict=True):
+            count = np.count_nonzero(rows >= 0)
+            if len(answer[0]) + count < k:  # the lists that were looked at hold too few
+                exact = exact_search(self.source, query[None], k, allowed)
+                found.append((exact[0][0], exact[1][0]))
             else:
                 limits = scores[:count] + effort.margin
-                answers.append(self._read(query, found[:count], limits, k))
-        return answers
+                found.append(self._read(query, rows[:count], limits, k, answer))
+        return found
 
     def _read(
         self,
@@ -153,11 +168,14 @@ class ApproximateIndex:
         rows: Int[np.ndarray, " C"],
         limits: Float[np.ndarray, " C"],
         k: int,
+        answer: Answer,
     ) -> Answer:
         """Read rows, best first, until none that follows can be among the `k` nearest."""
-        answer, start, size = (np.zeros(0, np.float32), rows[:0]), 0, max(FIRST_READ, 2 * k)
-        while start < len(rows) and (start == 0 or answer[0][-1] < limits[start]):
+        start, size = 0, max(FIRST_READ, 2 * k)
+        while start < len(rows) and (len(answer[0]) < k or answer[0][-1] < limits[start]):
             part = np.sort(rows[start : start + size])
+            if len(answer[0]):
+                part = part[~np.isin(part, answer[1])]
             scores = self.source.units(part) @ query
             both = np.concatenate([answer[0], scores]), np.concatenate([answer[1], part])
             answer, start, size = best(*both, k), start + size, 4 * size

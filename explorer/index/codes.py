@@ -147,14 +147,19 @@ class Codes:
         lists: int,
         candidates: int,
         allowed: Bool[np.ndarray, " N"] | None = None,
+        before: int = 0,
     ) -> tuple[Float[np.ndarray, "Q C"], Int[np.ndarray, "Q C"]]:
-        """Return the best scores by codes in this many lists, and rows; -1 where there are none."""
+        """Return the best scores by codes in this many lists, and rows; -1 where there are none.
+
+        Args:
+            before: of allowed rows, leave out the lists that a search of this many looks at.
+        """
         faiss, queries = faiss_module(), self.rotation(queries)
         if allowed is None:
             given = faiss.IVFSearchParameters(nprobe=lists)
             return self.faiss.search(queries, candidates, params=given)
         counts, selector = self._of_mask(allowed)
-        near, chosen = self._lists_with(queries, counts, lists)
+        near, chosen = self._lists_with(queries, counts, lists, before)
         given = faiss.IVFSearchParameters(sel=selector, nprobe=chosen.shape[1])
         scores = np.empty((len(queries), candidates), np.float32)
         rows = np.empty((len(queries), candidates), np.int64)
@@ -165,19 +170,27 @@ class Codes:
         return scores, rows
 
     def _lists_with(
-        self, queries: Float[np.ndarray, "Q D"], counts: Int[np.ndarray, " L"], lists: int
+        self,
+        queries: Float[np.ndarray, "Q D"],
+        counts: Int[np.ndarray, " L"],
+        lists: int,
+        before: int = 0,
     ) -> tuple[Float[np.ndarray, "Q P"], Int[np.ndarray, "Q P"]]:
         """Choose the nearest lists that hold allowed rows: `lists`, and more where they hold few.
 
         A list without an allowed row is passed over, so that a filter whose rows lie far from the
-        query finds them.
+        query finds them. Those that `before` lists are chosen to are left out.
         """
         near, order = self._centres().search(queries, self.lists)
         held = counts[order]
         seen = np.cumsum(held, axis=1) - held
         place = np.cumsum(held > 0, axis=1) - 1
-        enough = (seen >= counts.sum() * lists / self.lists) & (place >= lists)
-        order = np.where((held > 0) & ~enough, order, -1)
+
+        def beyond(count: int) -> Bool[np.ndarray, "Q L"]:
+            share = counts.sum() * count / self.lists
+            return np.asarray((seen >= share) & (place >= count))
+
+        order = np.where((held > 0) & ~beyond(lists) & beyond(before), order, -1)
         first = np.argsort(order < 0, axis=1, kind="stable")  # those that are used, in their order
         width = max(1, int((order >= 0).sum(axis=1).max()))
         near, order = (np.take_along_axis(a, first, axis=1)[:, :width] for a in (near, order))
