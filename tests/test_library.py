@@ -12,7 +12,8 @@ import pytest
 from fakes import COLOUR_SPACE, ColourEncoder, coloured, image, names, run
 
 from explorer.errors import LibraryError, LibraryLocked, LibraryNotFound, QueryError, SpaceMismatch
-from explorer.library import Library
+from explorer.library import Library, reader
+from explorer.library.few_rows import SegmentRows, TableRows
 from explorer.notes import collecting
 from explorer.points import Points, Space
 
@@ -123,6 +124,29 @@ def test_hits_say_the_same_as_their_table(styled, encoder):
         cells = {new: None if pd.isna(row[old]) else row[old] for old, new in names.items()}
         assert {name: hit[name] for name in cells} == cells
         assert hit["item"] == hits.items[position] == row["item"]
+
+
+@pytest.mark.parametrize("at_once", [0, 100])
+def test_hits_of_many_segments_have_the_columns_of_all(
+    images, library, encoder, monkeypatch, at_once
+):
+    """A column is of numbers in one segment, of text or not there in others; rows are retired."""
+    monkeypatch.setattr(reader, "ROWS_READ_AT_ONCE", at_once)
+    files = sorted(images.iterdir())
+    for number, columns in enumerate(({"n": [3]}, {"n": ["x"], "m": [0.5]}, {"n": [None]}, {})):
+        table = pd.DataFrame({"file": [files[number].name], **columns})
+        library.add([files[number]], encoder=encoder, columns=table)
+    files[1].write_bytes(image(200))
+    library.add([files[1]], encoder=encoder, columns=pd.DataFrame({"file": ["1.png"], "m": [2]}))
+    hits = library.search(encoder.encode_images([image(77)]), k=8)
+    assert isinstance(library._few_rows, SegmentRows if at_once == 0 else TableRows)
+    expected = library.rows.iloc[hits.rows].reset_index(drop=True)
+    pd.testing.assert_frame_equal(hits.table, expected)
+    assert list(hits.items) == list(expected["item"]) and len(hits) == 4
+    assert hits.points.labels == library.points(hits.rows).labels
+    by_item = {hit["item"].rpartition("/")[2]: (hit["n"], hit["m"]) for hit in hits}
+    assert by_item["0.png"] == ("3", None) and by_item["1.png"] == ("x", 2.0)
+    assert not hits.missing.any() and "pandas" not in str(type(hits.arrow))
 
 
 def test_search_finds_what_brute_force_finds(styled, encoder):

@@ -97,6 +97,14 @@ def _publish(store: Store, names: set[str], table: Any) -> None:
     store.publish(replace(old, segments=tuple(segments)))
 
 
+def living_table(contents: Contents) -> Any:
+    """Return the living rows with all columns, as an Arrow table."""
+    import pyarrow as pa
+
+    table = with_set_columns(contents.table, contents)
+    return table if contents.live.all() else table.filter(pa.array(contents.live))
+
+
 def with_set_columns(table: Any, contents: Contents) -> Any:
     """Return the stored rows with the columns that were set; these come over stored ones."""
     for columns in contents.set_columns:

@@ -25,6 +25,7 @@ from explorer.library.segments import (
     Failure,
     Key,
     read_retired,
+    read_schema,
     read_table,
 )
 from explorer.library.stored_vectors import StoredVectors
@@ -80,6 +81,27 @@ class Contents:
         if not tables:
             return pa.table({name: pa.nulls(0) for name in OWN_COLUMNS})
         return pa.concat_tables(_of_one_type(tables), promote_options="permissive")
+
+    @cached_property
+    def schema(self) -> Any:
+        """The columns of `table` and their types, found without reading its rows."""
+        import pyarrow as pa
+
+        segments = [s for s in self._manifest.segments if s.rows]
+        empty = [empty_table(read_schema(self._folder, segment, ROWS)) for segment in segments]
+        return pa.concat_tables(_of_one_type(empty), promote_options="permissive").schema
+
+    def segment_row(self, place: int) -> tuple[Any, int]:
+        """Return the table of the segment that holds a stored row, and the row's place there."""
+        segments, starts = self._with_rows
+        segment = segments[np.searchsorted(starts, self.numbers[place], side="right") - 1]
+        if segment.id not in self._tables:
+            self._tables[segment.id] = read_table(self._folder, segment, ROWS)
+        return self._tables[segment.id], int(self.numbers[place]) - segment.first_row
+
+    @cached_property
+    def _tables(self) -> dict[str, Any]:
+        return {}
 
     @cached_property
     def set_columns(self) -> list[Any]:
@@ -163,6 +185,13 @@ class Vectors:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype=dtype)
+
+
+def empty_table(schema: Any) -> Any:
+    """Return a table without rows; Arrow's own `empty_table` imports pandas."""
+    import pyarrow as pa
+
+    return pa.table([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
 def _of_one_type(tables: list[Any]) -> list[Any]:

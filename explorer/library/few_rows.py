@@ -1,41 +1,95 @@
-"""Few rows of a library's Arrow table, without a look at all the others, and without pandas.
+"""Few rows of a library's table, without a look at all the others, and without pandas.
 
 Arrow imports pandas, half of the time of a search by words, to look at what numpy hands to it.
 """
 
 import os
-from collections.abc import Sequence
 from os import fsdecode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from jaxtyping import Int
 
 from explorer.images import name_of
+from explorer.library.contents import Contents, empty_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FEW_ROWS = 200
+HIDDEN = "offset"  # a column that is not shown
 
 
-def rows_of(table: Any, rows: Int[np.ndarray, " K"]) -> Any:
-    """Return rows of an Arrow table; few of them by slices, since `take` looks at all chunks."""
+class RowSource(Protocol):
+    """Living rows, of which few are asked for."""
+
+    def cells(self, name: str, rows: Int[np.ndarray, " K"]) -> list[Any]:
+        """Return the cells of one column in these rows."""
+
+    def few(self, rows: Int[np.ndarray, " K"]) -> Any:
+        """Return these rows as an Arrow table."""
+
+
+class TableRows:
+    """Rows of an Arrow table in memory."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def cells(self, name: str, rows: Int[np.ndarray, " K"]) -> list[Any]:
+        """Return the cells of one column in these rows."""
+        if len(rows) > FEW_ROWS:
+            return list(self.few(rows).column(name).to_pylist())
+        column = self._table.column(name)
+        return [column[row].as_py() for row in rows.tolist()]
+
+    def few(self, rows: Int[np.ndarray, " K"]) -> Any:
+        """Return these rows; few of them by slices, since `take` looks at all chunks."""
+        import pyarrow as pa
+
+        if len(rows) > FEW_ROWS:
+            return self._table.take(pa.array(rows, from_pandas=False))
+        if not len(rows):
+            return self._table.slice(0, 0)
+        return pa.concat_tables([self._table.slice(row, 1) for row in rows.tolist()])
+
+
+class SegmentRows:
+    """Rows of a library of which only the segments that hold them are read."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+        self._places = None if contents.live.all() else np.flatnonzero(contents.live)
+
+    def cells(self, name: str, rows: Int[np.ndarray, " K"]) -> list[Any]:
+        """Return the cells of one column in these rows."""
+        kind = self._contents.schema.field(name).type
+        return [_cell(table, name, row, kind)[0].as_py() for table, row in self._where(rows)]
+
+    def few(self, rows: Int[np.ndarray, " K"]) -> Any:
+        """Return these rows, of the types that all segments together have."""
+        import pyarrow as pa
+
+        schema, parts = self._contents.schema, []
+        for table, row in self._where(rows):
+            cells = [_cell(table, field.name, row, field.type) for field in schema]
+            parts.append(pa.table(cells, schema=schema))
+        return pa.concat_tables(parts) if parts else empty_table(schema)
+
+    def _where(self, rows: Int[np.ndarray, " K"]) -> list[tuple[Any, int]]:
+        """Return the table of each row's segment, and its place there."""
+        places = rows if self._places is None else self._places[rows]
+        return [self._contents.segment_row(place) for place in places.tolist()]
+
+
+def _cell(table: Any, name: str, row: int, kind: Any) -> Any:
+    """Return one cell as an array of this type; null where the table has no such column."""
     import pyarrow as pa
 
-    if len(rows) > FEW_ROWS:
-        return table.take(pa.array(rows, from_pandas=False))
-    if not len(rows):
-        return table.slice(0, 0)
-    return pa.concat_tables([table.slice(row, 1) for row in rows.tolist()])
-
-
-def cells_of(table: Any, name: str, rows: Int[np.ndarray, " K"]) -> list[Any]:
-    """Return the cells of one column in these rows."""
-    column = table.column(name)
-    if len(rows) > FEW_ROWS:
-        return list(column.take(rows).to_pylist())
-    return [column[row].as_py() for row in rows.tolist()]
+    if name not in table.column_names:
+        return pa.nulls(1, kind)
+    cell = table.column(name).slice(row, 1)
+    return cell if cell.type == kind else cell.cast(kind)  # a cast imports pyarrow.compute
 
 
 def frame_of(few: Any, table: Any) -> "pd.DataFrame":
@@ -48,10 +102,10 @@ def frame_of(few: Any, table: Any) -> "pd.DataFrame":
     return frame
 
 
-def labels_of(table: Any, rows: Int[np.ndarray, " K"]) -> tuple[str, ...]:
+def labels_of(source: RowSource, rows: Int[np.ndarray, " K"]) -> tuple[str, ...]:
     """Return what the points of these rows are called: the names of their files."""
-    names: Sequence[list[bytes]] = [cells_of(table, name, rows) for name in ("path", "member")]
-    return tuple(_label(path, member) for path, member in zip(*names, strict=True))
+    paths, members = source.cells("path", rows), source.cells("member", rows)
+    return tuple(_label(path, member) for path, member in zip(paths, members, strict=True))
 
 
 def _label(path: bytes, member: bytes) -> str:

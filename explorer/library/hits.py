@@ -14,7 +14,8 @@ from PIL import Image
 from explorer import html
 from explorer.errors import ImageError
 from explorer.library.captions import is_blank, label_of
-from explorer.library.few_rows import cells_of, frame_of, rows_of
+from explorer.library.few_rows import HIDDEN, RowSource, frame_of
+from explorer.library.presence import missing_rows
 from explorer.library.reserved import given_names, with_given_names
 from explorer.library.segments import OWN_COLUMNS
 from explorer.library.sheet import tile, write_sheet
@@ -41,26 +42,26 @@ class Hits:
 
     scores: Float[np.ndarray, " K"]
     rows: Int[np.ndarray, " K"]
-    library_table: Any
+    source: RowSource
+    read_table: Callable[[], Any]
     read_points: Callable[[], Points]
     open_image: Callable[[int], Image.Image]
     matching: int | None = None
-    find_missing: Callable[[Int[np.ndarray, " K"]], Bool[np.ndarray, " K"]] | None = None
 
     @cached_property
     def items(self) -> tuple[str, ...]:
         """What the images are called in the library."""
-        return tuple(cells_of(self.library_table, "item", self.rows))
+        return tuple(self.source.cells("item", self.rows))
 
     @cached_property
     def table(self) -> "pd.DataFrame":
         """All columns of the images found."""
-        return frame_of(self.arrow, self.library_table)
+        return frame_of(self.arrow, self.read_table())
 
     @cached_property
     def arrow(self) -> Any:
         """All columns of the images found, as an Arrow table, which needs no pandas."""
-        return rows_of(self.library_table, self.rows)
+        return self.source.few(self.rows).drop_columns([HIDDEN])
 
     @cached_property
     def points(self) -> Points | None:
@@ -70,9 +71,7 @@ class Hits:
     @cached_property
     def missing(self) -> Bool[np.ndarray, " K"]:
         """Which of the images' files are no longer there, looked up when it is first asked."""
-        if self.find_missing is None:
-            return np.zeros(len(self), dtype=bool)
-        return self.find_missing(self.rows)
+        return missing_rows(self.source, self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -2,16 +2,15 @@
 
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from explorer.errors import ImageError
 from explorer.library.contents import Contents
-from explorer.library.few_rows import cells_of
+from explorer.library.few_rows import RowSource
 from explorer.library.segments import NO_IMAGE
 
 
@@ -35,10 +34,9 @@ def is_gone(path: bytes) -> bool:
     return False
 
 
-def missing_rows(contents: Contents, rows: Sequence[int] | np.ndarray) -> Bool[np.ndarray, " K"]:
+def missing_rows(source: RowSource, rows: Int[np.ndarray, " K"]) -> Bool[np.ndarray, " K"]:
     """Say which of these rows, counted from 0, name a file that is no longer there."""
-    positions = np.flatnonzero(contents.live)[np.asarray(rows, dtype=np.int64)]
-    paths, offsets = (cells_of(contents.table, name, positions) for name in ("path", "offset"))
+    paths, offsets = (source.cells(name, rows) for name in ("path", "offset"))
     gone = {path: is_gone(path) for path in set(paths)}
     named = [offset != NO_IMAGE for offset in offsets]
     return np.array([n and gone[p] for n, p in zip(named, paths, strict=True)], dtype=bool)

@@ -13,9 +13,9 @@ from explorer import html
 from explorer.errors import ImageError, QueryError, SpaceMismatch
 from explorer.files import collect_temporary
 from explorer.images import open_image
-from explorer.library.columns import with_set_columns
+from explorer.library.columns import living_table
 from explorer.library.contents import Vectors
-from explorer.library.few_rows import labels_of
+from explorer.library.few_rows import HIDDEN, RowSource, SegmentRows, TableRows, labels_of
 from explorer.library.hits import images_of
 from explorer.library.presence import FileGone, is_gone
 from explorer.library.segments import NO_IMAGE, OWN_COLUMNS
@@ -27,6 +27,9 @@ from explorer.points import Points, Side, Space
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+ROWS_READ_AT_ONCE = 20_000  # whose whole table is read
 
 
 class Reader:
@@ -105,12 +108,19 @@ class Reader:
     @property
     def _table(self) -> Any:
         """All that `rows` holds, as an Arrow table, which takes a tenth of the time and memory."""
-        return self._derive("table", self._read_table)
+        return self._table_later()()
 
-    def _read_table(self) -> Any:
+    def _table_later(self) -> Callable[[], Any]:
+        """Return what reads `_table` of the version at hand, once for all who ask."""
         contents = self._store.contents
-        table = with_set_columns(contents.table, contents).drop_columns(["offset"])
-        return table if contents.live.all() else table.filter(contents.live)
+        derived = self._of_version()
+
+        def read() -> Any:
+            if "table" not in derived:
+                derived["table"] = living_table(contents).drop_columns([HIDDEN])
+            return derived["table"]
+
+        return read
 
     @property
     def columns(self) -> list[str]:
@@ -144,8 +154,19 @@ class Reader:
 
     def _points_later(self, rows: np.ndarray) -> Callable[[], Points]:
         """Return what reads the points of these rows, of the version at hand."""
-        vectors, table, space, side = self.vectors, self._table, self.space, self.side
-        return lambda: Points(vectors[rows], space, side, labels_of(table, rows))
+        vectors, source, space, side = self.vectors, self._few_rows, self.space, self.side
+        return lambda: Points(vectors[rows], space, side, labels_of(source, rows))
+
+    @property
+    def _few_rows(self) -> RowSource:
+        """What few rows are read from: of a large library, the segments that hold them."""
+        return self._derive("few rows", self._find_few_rows)
+
+    def _find_few_rows(self) -> RowSource:
+        contents = self._store.contents
+        if len(self) <= ROWS_READ_AT_ONCE or contents.set_columns:
+            return TableRows(living_table(contents))
+        return SegmentRows(contents)
 
     def unlike(self) -> str:
         """Say in one sentence if most images are unlike those of its model's training, else ""."""
@@ -176,14 +197,19 @@ class Reader:
         # of any format: some take five times the memory of their pixels
         return open_image(source, max_megapixels=5 * megapixels if megapixels > 16 else None)
 
-    def _derive(self, name: str, make: Any) -> Any:
-        """Make something from the version at hand once, and again only for another version."""
+    def _of_version(self) -> dict[str, Any]:
+        """Return what was derived of the version at hand."""
         contents = self._store.contents
         if self._derived.get("contents") is not contents:
             self._derived = {"contents": contents}
-        if name not in self._derived:
-            self._derived[name] = make()
-        return self._derived[name]
+        return self._derived
+
+    def _derive(self, name: str, make: Any) -> Any:
+        """Make something from the version at hand once, and again only for another version."""
+        derived = self._of_version()
+        if name not in derived:
+            derived[name] = make()
+        return derived[name]
 
     def _check(self, space: Space) -> None:
         mine = self.space

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +10,6 @@ from explorer.errors import QueryError
 from explorer.index import Index
 from explorer.library.filters import Filters
 from explorer.library.hits import Hits
-from explorer.library.presence import missing_rows
 from explorer.library.reader import Reader
 from explorer.library.relevance import NEUTRAL_ROWS, PART_ROWS, RELEVANCE_VERSION, Relevance
 from explorer.library.search_index import (
@@ -113,9 +111,8 @@ class Searcher(Reader):
         return self.points(chosen).unit
 
     def _hits(self, scores: np.ndarray, rows: np.ndarray, count: int | None = None) -> Hits:
-        gone = partial(missing_rows, self._store.contents)
-        points = self._points_later(rows)
-        return Hits(scores, rows, self._table, points, self.open_image, count, gone)
+        few, whole, points = self._few_rows, self._table_later(), self._points_later(rows)
+        return Hits(scores, rows, few, whole, points, self.open_image, count)
 
     def save_index(self) -> None:
         """Write the search index to the cache folder.

@@ -221,6 +221,22 @@ def read_table(folder: FilePath, segment: SegmentRecord, name: str) -> Any:
     return parquet.ParquetFile(stored, page_checksum_verification=True).read()
 
 
+def read_schema(folder: FilePath, segment: SegmentRecord, name: str) -> Any:
+    """Return the columns of a Parquet file of a segment, and their types; rows are not read.
+
+    Raises:
+        LibraryDamaged: it cannot be read.
+    """
+    from pyarrow import parquet
+
+    file = segment_file(folder, segment, name)
+    try:
+        with open(file, "rb") as handle:
+            return parquet.ParquetFile(handle).schema_arrow
+    except (OSError, ValueError) as error:
+        raise LibraryDamaged(f"{file} cannot be read: {error}. {remedy(folder)}") from error
+
+
 def read_retired(folder: FilePath, segment: SegmentRecord) -> np.ndarray:
     """Read the row numbers that a segment retires, checked against its hash."""
     return np.load(io.BytesIO(_read_checked(folder, segment, RETIRED)), allow_pickle=False)
