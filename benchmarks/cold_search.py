@@ -1,5 +1,7 @@
 """Search by words in fresh processes, in turn with the import of torch and open_clip alone.
 
+Seconds are of CPU.
+
     python benchmarks/cold_search.py [--rounds 5] [--json FILE]
 
 Two libraries of the sample images: pocket's, and one of a ViT-B-32 with random weights, which has
@@ -13,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 IMPORTS = [sys.executable, "-c", "import torch, open_clip"]
@@ -43,12 +44,17 @@ def library_of(folder, model, images):
 
 
 def seconds(command, words=None):
-    """Run a command to its end; seconds. Bytecode is on disk, as that of installed packages is."""
+    """Run a command to its end; seconds of CPU, which other work on the machine leaves alone.
+
+    Bytecode is on disk, as that of installed packages is.
+    """
     env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     env["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "cold-search-bytecode")
-    began = time.perf_counter()
+    env["OMP_NUM_THREADS"] = "1"  # more of them wait in loops
+    before = os.times()
     subprocess.run(command, input=words, text=True, check=True, capture_output=True, env=env)
-    return time.perf_counter() - began
+    after = os.times()
+    return sum(after[2:4]) - sum(before[2:4])
 
 
 def search(library, *words):

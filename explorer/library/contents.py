@@ -91,13 +91,18 @@ class Contents:
         empty = [empty_table(read_schema(self._folder, segment, ROWS)) for segment in segments]
         return pa.concat_tables(_of_one_type(empty), promote_options="permissive").schema
 
-    def segment_row(self, place: int) -> tuple[Any, int]:
-        """Return the table of the segment that holds a stored row, and the row's place there."""
+    def segment_rows(self, places: Int[np.ndarray, " K"]) -> list[tuple[Any, int]]:
+        """Return the table of the segment that holds each of these stored rows, and its place."""
         segments, starts = self._with_rows
-        segment = segments[np.searchsorted(starts, self.numbers[place], side="right") - 1]
-        if segment.id not in self._tables:
-            self._tables[segment.id] = read_table(self._folder, segment, ROWS)
-        return self._tables[segment.id], int(self.numbers[place]) - segment.first_row
+        numbers = self.numbers[places]
+        owners = np.searchsorted(np.array(starts), numbers, side="right") - 1
+        found = []
+        for owner, number in zip(owners.tolist(), numbers.tolist(), strict=True):
+            segment = segments[owner]
+            if segment.id not in self._tables:
+                self._tables[segment.id] = read_table(self._folder, segment, ROWS)
+            found.append((self._tables[segment.id], number - segment.first_row))
+        return found
 
     @cached_property
     def _tables(self) -> dict[str, Any]:

@@ -59,12 +59,18 @@ class SegmentRows:
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
+        self._columns: dict[tuple[int, str], Any] = {}  # of the segments' tables, which stay
         self._places = None if contents.live.all() else np.flatnonzero(contents.live)
 
     def cells(self, name: str, rows: Int[np.ndarray, " K"]) -> list[Any]:
         """Return the cells of one column in these rows."""
-        kind = self._contents.schema.field(name).type
-        return [_cell(table, name, row, kind)[0].as_py() for table, row in self._where(rows)]
+        kind, columns, found = self._contents.schema.field(name).type, self._columns, []
+        for table, row in self._where(rows):
+            key = id(table), name
+            if key not in columns:
+                columns[key] = _column(table, name, kind)
+            found.append(columns[key][row].as_py())
+        return found
 
     def few(self, rows: Int[np.ndarray, " K"]) -> Any:
         """Return these rows, of the types that all segments together have."""
@@ -72,24 +78,25 @@ class SegmentRows:
 
         schema, parts = self._contents.schema, []
         for table, row in self._where(rows):
-            cells = [_cell(table, field.name, row, field.type) for field in schema]
+            one = table.slice(row, 1)
+            cells = [_column(one, field.name, field.type) for field in schema]
             parts.append(pa.table(cells, schema=schema))
         return pa.concat_tables(parts) if parts else empty_table(schema)
 
     def _where(self, rows: Int[np.ndarray, " K"]) -> list[tuple[Any, int]]:
         """Return the table of each row's segment, and its place there."""
         places = rows if self._places is None else self._places[rows]
-        return [self._contents.segment_row(place) for place in places.tolist()]
+        return self._contents.segment_rows(places)
 
 
-def _cell(table: Any, name: str, row: int, kind: Any) -> Any:
-    """Return one cell as an array of this type; null where the table has no such column."""
+def _column(table: Any, name: str, kind: Any) -> Any:
+    """Return a column as this type; nulls where the table has no such column."""
     import pyarrow as pa
 
     if name not in table.column_names:
-        return pa.nulls(1, kind)
-    cell = table.column(name).slice(row, 1)
-    return cell if cell.type == kind else cell.cast(kind)  # a cast imports pyarrow.compute
+        return pa.nulls(len(table), kind)
+    column = table.column(name)
+    return column if column.type == kind else column.cast(kind)  # a cast imports pyarrow.compute
 
 
 def frame_of(few: Any, table: Any) -> "pd.DataFrame":
