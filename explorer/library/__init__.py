@@ -6,7 +6,6 @@ it adds or refreshes. It keeps vectors and names, not the images themselves.
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Unpack
@@ -15,7 +14,7 @@ import numpy as np
 
 from explorer.encoder import Encoder
 from explorer.errors import LibraryError, LibraryLocked, LibraryNotFound
-from explorer.library.adding import AddOptions, AddSettings, Progress, add
+from explorer.library.adding import Added, AddOptions, AddSettings, Progress, add
 from explorer.library.asked import Asked, own_encoder
 from explorer.library.care import Care
 from explorer.library.columns import set_columns
@@ -41,25 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Added", "Hits", "Imported", "Library", "Progress"]
 
 Folder = str | PathLike[str]
-
-
-@dataclass(frozen=True)
-class Added:
-    """What `Library.add` did, in images.
-
-    Args:
-        embedded: new or changed, and embedded.
-        unchanged: known already, under this name or another.
-        failed: could not be read; `Library.errors` says why.
-        removed: rows whose image is no longer in its source.
-        total: items in the sources.
-    """
-
-    embedded: int
-    unchanged: int
-    failed: int
-    removed: int
-    total: int
 
 
 class Library(VectorAdder, Searcher, Care, Mapped):
@@ -190,6 +170,7 @@ class Library(VectorAdder, Searcher, Care, Mapped):
             exclude: globs of names or paths within a source that are left out.
             every: seconds between frames of videos; None leaves videos out.
             max_megapixels: see `open_image`.
+            engine: embeds elsewhere, as `RayEngine` does; None embeds in this process.
 
         Raises:
             SpaceMismatch: the encoder is of another space.
@@ -213,10 +194,12 @@ class Library(VectorAdder, Searcher, Care, Mapped):
         Closing the iterator keeps what is done; `Progress.committed` is on disk. Arguments and
         errors are those of `add`.
         """
-        encoder = encoder or self.encoder
-        self._check(encoder.space)
+        settings = AddSettings(**options)
+        if encoder is not None or settings.engine is None:
+            encoder = encoder or self.encoder
+            self._check(encoder.space)
         given = None if columns is None else join_table(columns)
-        return add(self._store, sources, encoder, given, AddSettings(**options))
+        return add(self._store, sources, encoder, given, settings)
 
     def search(
         self,

@@ -14,16 +14,19 @@ from explorer.errors import LibraryError, QueryError
 from explorer.library import changes
 from explorer.library.changes import Change
 from explorer.library.existing import ExistingRows
+from explorer.library.manifest import versions
 from explorer.library.sources.columns import Join
 from explorer.library.sources.exclusion import Exclusion
 from explorer.library.sources.items import AnySource, Item, Options, Scan
 from explorer.library.sources.scan import fetch, scan
+from explorer.library.staging import Block, Engine, Staged, Work
 from explorer.library.store import Store, explain_saved
 from explorer.library.writer import writing_to
 from explorer.refusals import explain_memory
 
 SEGMENT_ROWS = 4096
 SEGMENT_SECONDS = 30.0  # what a power cut may cost
+STAGED_SECONDS = 5.0  # between versions, while others write the segments
 SHOWN_SECONDS = 0.2
 
 
@@ -42,6 +45,25 @@ class Progress:
     doing: str = "reading images"  # or "fetching images", which counts URLs of tables
 
 
+@dataclass(frozen=True)
+class Added:
+    """What `Library.add` did, in images.
+
+    Args:
+        embedded: new or changed, and embedded.
+        unchanged: known already, under this name or another.
+        failed: could not be read; `Library.errors` says why.
+        removed: rows whose image is no longer in its source.
+        total: items in the sources.
+    """
+
+    embedded: int
+    unchanged: int
+    failed: int
+    removed: int
+    total: int
+
+
 class AddOptions(TypedDict, total=False):
     """What `Library.add` takes by name; see there."""
 
@@ -49,6 +71,7 @@ class AddOptions(TypedDict, total=False):
     exclude: Sequence[str]
     every: float | None
     max_megapixels: float | None
+    engine: Engine | None
 
 
 @dataclass(frozen=True)
@@ -59,6 +82,7 @@ class AddSettings:
     exclude: Sequence[str] = ()
     every: float | None = None
     max_megapixels: float | None = None
+    engine: Engine | None = None
 
     def __post_init__(self) -> None:
         for name in ("every", "max_megapixels"):
@@ -70,11 +94,15 @@ class AddSettings:
 def add(
     store: Store,
     sources: Sequence[AnySource] | AnySource,
-    encoder: Encoder,
+    encoder: Encoder | None,
     given: Join | None,
     settings: AddSettings,
 ) -> Generator[Progress]:
-    """Run one `add` under the writer's lock; see `Library.add`."""
+    """Run one `add` under the writer's lock; see `Library.add`.
+
+    Args:
+        encoder: None only with an engine, which then loads the library's model itself.
+    """
     with writing_to(store):
         if store.manifest.side != "image":
             raise LibraryError(
@@ -113,7 +141,9 @@ def _check_there(store: Store, sources: Sequence[AnySource] | AnySource) -> None
             )
 
 
-def _run(store: Store, found: Scan, encoder: Encoder, settings: AddSettings) -> Generator[Progress]:
+def _run(
+    store: Store, found: Scan, encoder: Encoder | None, settings: AddSettings
+) -> Generator[Progress]:
     """Settle what needs no embedding, then embed the rest; what is done is kept, always."""
     existing = ExistingRows(store.contents)
     existing.look_for_moved(found.items)
@@ -132,10 +162,16 @@ def _run(store: Store, found: Scan, encoder: Encoder, settings: AddSettings) -> 
         for change in changes.remove_missing(existing, found, kinds):
             journal.take(change)
         yield journal.progress("")
-        with closing(_embed(waiting, existing, encoder, settings)) as embedding:
-            for item, change in embedding:
-                journal.take(change)
-                yield journal.progress(item.name)
+        if settings.engine is not None:
+            with closing(_stage(store, waiting, existing, encoder, settings)) as staging:
+                for staged in staging:
+                    journal.take_staged(staged)
+                    yield journal.progress(staged.last)
+        elif encoder is not None:
+            with closing(_embed(waiting, existing, encoder, settings)) as embedding:
+                for item, change in embedding:
+                    journal.take(change)
+                    yield journal.progress(item.name)
     finally:
         journal.commit()
     yield journal.progress("")
@@ -161,12 +197,37 @@ def _embed(
             results.close()  # stops its workers
 
 
+def _stage(
+    store: Store,
+    waiting: Sequence[Item],
+    existing: ExistingRows,
+    encoder: Encoder | None,
+    settings: AddSettings,
+) -> Generator[Staged]:
+    """Have an engine embed items in blocks; yield the blocks in order."""
+    engine, manifest = settings.engine, store.manifest
+    if engine is None or not waiting:
+        return
+    size, version = engine.block_rows(len(waiting)), versions(store.folder)[0]
+    parts = [waiting[start : start + size] for start in range(0, len(waiting), size)]
+    blocks = [Block(number, part, existing.known(part)) for number, part in enumerate(parts)]
+    model = manifest.model
+    if encoder is None:
+        from explorer.models.trust import check_named
+
+        model = check_named(model, f"The library {store.folder}")
+    where = (store.folder, version, model, manifest.space, manifest.dtype)
+    with closing(engine.run(Work(*where, blocks, encoder, settings.max_megapixels))) as staging:
+        yield from staging
+
+
 class _Journal:
     """Changes that wait to be committed, and how many there were of each outcome."""
 
     def __init__(self, store: Store, found: Scan) -> None:
         self.store, self.found = store, found
         self.waiting: list[Change] = []
+        self.staged: list[Staged] = []
         self.counts: Counter[str] = Counter()
         self.committed, self.disk_failed = 0, False
         self.last_commit = self.last_shown = time.monotonic()
@@ -194,11 +255,19 @@ class _Journal:
         if late or len(self.waiting) >= SEGMENT_ROWS:
             self.commit()
 
+    def take_staged(self, staged: Staged) -> None:
+        """Count a block that is on disk already, and commit if it is time."""
+        self.counts += staged.outcomes
+        self.staged.append(staged)
+        if time.monotonic() - self.last_commit >= STAGED_SECONDS:
+            self.commit()
+
     def commit(self) -> None:
         """Put what waits on disk; after a failure of the disk, leave it be."""
         if self.disk_failed:
             return
         waiting, self.waiting = self.waiting, []
+        staged, self.staged = self.staged, []
         rows = [change.row for change in waiting if change.row is not None]
         failures = [change.failure for change in waiting if change.failure is not None]
         retired = [change.retired for change in waiting if change.retired is not None]
@@ -209,10 +278,10 @@ class _Journal:
         for source in (s for s, files in self.found.left_out.items() if not files):
             left_out.pop(source, None)
         news = left_out != self.store.manifest.left_out
-        if rows or failures or retired or records or news:
+        if rows or failures or retired or records or news or any(s.segment for s in staged):
             version, warnings = self.store.manifest.version, self.store.warnings
             try:
-                self.store.commit(rows, failures, retired, records, left_out)
+                self.store.commit(rows, failures, retired, records, left_out, staged)
             except LibraryError:
                 self.disk_failed = True
                 raise
@@ -220,7 +289,7 @@ class _Journal:
                 self.store.refresh()
                 self.store.warnings = warnings
                 if self.store.manifest.version == version:
-                    self.waiting = waiting
+                    self.waiting, self.staged = waiting, staged
                 raise
         self.last_commit = time.monotonic()
         self.committed = self.done

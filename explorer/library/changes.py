@@ -12,10 +12,11 @@ import numpy as np
 
 from explorer.encoder import Embedded
 from explorer.errors import ImageError
-from explorer.library.existing import ExistingRows
+from explorer.library.existing import ExistingRows, KnownRows
 from explorer.library.segments import Failure, Key, Row
 from explorer.library.sources.items import Item, Scan
 
+Known = ExistingRows | KnownRows
 Outcome = Literal["embedded", "unchanged", "failed", "removed", "forgiven"]
 
 
@@ -80,7 +81,7 @@ def _keep(item: Item, existing: ExistingRows, index: int) -> Change:
     return _store("unchanged", item, existing, vector, own)
 
 
-def embed(item: Item, existing: ExistingRows, result: Embedded) -> Change:
+def embed(item: Item, existing: Known, result: Embedded) -> Change:
     """Store what the encoder made of an item, keeping the columns that it had."""
     if result.vector is None:
         return fail(item, existing, result.error or "No reason was given.")
@@ -96,7 +97,7 @@ def embed(item: Item, existing: ExistingRows, result: Embedded) -> Change:
     return _store("embedded", item, existing, result.vector, own)
 
 
-def fail(item: Item, existing: ExistingRows, reason: str) -> Change:
+def fail(item: Item, existing: Known, reason: str) -> Change:
     """List an item as failed; the row that it had is no longer its image."""
     reason = reason.replace("This image", item.name, 1)
     failure = Failure(*item.key, item.name, reason, item.source, item.size, item.changed_ns)
@@ -123,7 +124,7 @@ def remove_missing(existing: ExistingRows, found: Scan, kinds: dict[str, str]) -
 
 
 def _store(
-    outcome: Outcome, item: Item, existing: ExistingRows, vector: np.ndarray, own: dict[str, Any]
+    outcome: Outcome, item: Item, existing: Known, vector: np.ndarray, own: dict[str, Any]
 ) -> Change:
     """A row for the item, in place of the one that it had and of a failure that is over."""
     row = Row(
@@ -139,7 +140,7 @@ def _store(
     return Change(outcome, row, existing.living_number(item.key), _taken_back(item.key, existing))
 
 
-def _taken_back(key: Key, existing: ExistingRows) -> Failure | None:
+def _taken_back(key: Key, existing: Known) -> Failure | None:
     failure = existing.failures.get(key)
     return None if failure is None else replace(failure, reason="")
 

@@ -1,10 +1,12 @@
 """The rows that a library has when it is added to: by name, and by content."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from explorer.library.contents import Contents
-from explorer.library.segments import OWN_COLUMNS, Key
+from explorer.library.segments import OWN_COLUMNS, Failure, Key
 from explorer.library.sources.items import Item
 
 
@@ -58,3 +60,29 @@ class ExistingRows:
         """Return the user's columns of one row."""
         values = {name: column[index] for name, column in self._user_columns.items()}
         return {name: value for name, value in values.items() if value is not None}
+
+    def known(self, items: Iterable[Item]) -> "KnownRows":
+        """Return what there is of these items, few values that can be sent to another process."""
+        keys = [item.key for item in items]
+        by_key = {key: self.by_key[key] for key in keys if key in self.by_key}
+        living = {key: number for key in by_key if (number := self.living_number(key)) is not None}
+        failures = {key: self.failures[key] for key in keys if key in self.failures}
+        return KnownRows(by_key, {i: self.columns(i) for i in by_key.values()}, living, failures)
+
+
+@dataclass(frozen=True)
+class KnownRows:
+    """What a library has of a few items, for those who embed them; see `ExistingRows`."""
+
+    by_key: dict[Key, int]
+    values: dict[int, dict[str, Any]]
+    living: dict[Key, int]
+    failures: dict[Key, Failure]
+
+    def living_number(self, key: Key) -> int | None:
+        """Return the number of the living row of this name; None if there is none."""
+        return self.living.get(key)
+
+    def columns(self, index: int) -> dict[str, Any]:
+        """Return the user's columns of one row."""
+        return self.values[index]

@@ -31,6 +31,7 @@ from explorer.library.manifest import (
 )
 from explorer.library.opening import open_newest
 from explorer.library.segments import Failure, Row, write_segment
+from explorer.library.staging import Staged, number
 from explorer.notes import note
 from explorer.points import Side, Space
 
@@ -80,12 +81,14 @@ class Store:
         retired: Sequence[int] = (),
         sources: Sequence[SourceRecord] = (),
         left_out: dict[str, dict[str, int]] | None = None,
+        staged: Sequence[Staged] = (),
     ) -> None:
         """Write the next version, durably: it is on disk when this returns. The lock must be held.
 
         Args:
             retired: numbers of living rows.
             left_out: files that were not read, source → suffix → how many; None: as before.
+            staged: segments that are written already; they come after `rows`, in this order.
 
         Raises:
             LibraryError: the disk is full or refuses; the version before is still the newest.
@@ -98,12 +101,15 @@ class Store:
                     self.folder, old.next_row, old.dtype, rows, failures, retired
                 )
                 segments += (segment,)
+            numbered = number(staged, old.next_row + len(rows))
+            new_rows = len(rows) + sum(segment.rows for segment in numbered)
+            gone = len(retired) + sum(each.retired for each in staged)
             new = replace(
                 old,
-                rows=old.rows + len(rows) - len(retired),
-                next_row=old.next_row + len(rows),
+                rows=old.rows + new_rows - gone,
+                next_row=old.next_row + new_rows,
                 sources=tuple(dict.fromkeys((*old.sources, *sources))),
-                segments=segments,
+                segments=segments + numbered,
                 left_out=old.left_out if left_out is None else left_out,
             )
             self.publish(new)
