@@ -68,7 +68,7 @@ LAYERS = [  # a room may import only from rooms on the lines above it
         "explorer.rendering",
         "explorer.retrieval",
     },
-    {"explorer.training"},
+    {"explorer.scale", "explorer.training"},
     {"explorer.cli", "explorer.app", "explorer.__main__"},
     {"analysis", "pocket"},
 ]

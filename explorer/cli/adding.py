@@ -29,12 +29,14 @@ def add(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
     with progress_bar(*look) as bar:
-        task = bar.add_task("reading images", total=None)
+        task = bar.add_task("reading images", total=None, speed="")
         for last in _saving(library, library.adding(sources, columns=columns, **options)):
             bar.update(task, description=last.doing, completed=last.done, total=last.total)
+            bar.update(task, speed=images_a_second(bar.tasks[task].speed))
     counted = ("embedded", "unchanged", "failed", "removed")
     return {
         "library": str(library.folder),
@@ -45,6 +47,17 @@ def add(
         "excluded": library.excluded,
         "errors": library.errors.to_dict("records"),
     }
+
+
+def images_a_second(speed: float | None) -> str:
+    """Return a speed for people; "" while it is unknown.
+
+    >>> images_a_second(1234.5), images_a_second(2.34), images_a_second(None)
+    ('1,234 images/s', '2.3 images/s', '')
+    """
+    if not speed:
+        return ""
+    return f"{speed:,.0f} images/s" if speed >= 10 else f"{speed:.1f} images/s"
 
 
 def prepare_search(library: "Library") -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer.cli.adding import add, prepare_search
+from explorer.cli.engine import LOCAL, EngineOptions
 from explorer.cli.library_option import is_library
 from explorer.cli.opening import open_or_create
 from explorer.cli.options import Folder, Json, Memory, NewFolder, Trust, opened, trust_folders
@@ -85,6 +86,7 @@ def index(
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store a new library as float16.")] = False,
     how: Reading = READING,
+    where: EngineOptions = LOCAL,
     memory: Memory = None,
     trust: Trust = None,
     as_json: Json = False,
@@ -95,13 +97,15 @@ def index(
 
     Examples: unclip index ~/Pictures --library photos.lib
     · UNCLIP_LIBRARY=photos.lib unclip index ~/Pictures
+    · unclip index /shared/photos --library /shared/photos.lib --engine ray --address auto
     """
     trust_folders(trust)
+    engine = where.build(memory)
     for each in filter(is_library, sources):
         raise QueryError(f"{each} is a library, no source of images: name it with --library.")
     again = how.typed(["unclip", "index", *sources, "--library", str(library)] + ["--half"] * half)
     kept = open_or_create(library, model, source, half, again, memory)
-    summary = add(kept, sources, how.columns, **how.settings())
+    summary = add(kept, sources, how.columns, engine=engine, **how.settings())
     prepare_search(kept)
     kept.note_unlike()
     report(summary, as_json, summary_lines(kept, summary))
