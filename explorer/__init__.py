@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from explorer.rendering import Rendering
     from explorer.retrieval import Retrieval
     from explorer.samples import sample_library
+    from explorer.scale.publishing import publish
+    from explorer.scale.ray_engine import RayEngine
     from explorer.settings import Settings
     from explorer.video import write_video
 
@@ -54,6 +56,7 @@ __all__ = [
     "Prior",
     "Projection",
     "Query",
+    "RayEngine",
     "Rendering",
     "Retrieval",
     "Settings",
@@ -71,6 +74,7 @@ __all__ = [
     "open_image",
     "probe",
     "progress",
+    "publish",
     "rotate",
     "sample_library",
     "save_image",
@@ -103,6 +107,8 @@ _ROOMS = {  # read on first use, so that `unclip --help` need not wait for numpy
     "rendering": ("Rendering",),
     "retrieval": ("Retrieval",),
     "samples": ("sample_library",),
+    "scale.publishing": ("publish",),
+    "scale.ray_engine": ("RayEngine",),
     "settings": ("Settings",),
     "video": ("write_video",),
 }

@@ -21,6 +21,7 @@ OTHERS = {  # what else a command needs; one that is not here needs nothing
     "walk": ["a cat", "a dog", "-o", "a.png"],
     "map": ["-o", "map.html"],
     "export": ["-o", "vectors.npy"],
+    "publish": ["--to", "milvus://published.db/images"],
     "forget": ["images"],
     "moved": ["images", "elsewhere"],
     "probe": ["--positive", "a.png", "--negative", "b.png"],

@@ -90,6 +90,7 @@ ALLOWED = {  # on one line or upwards, each with its reason
     ("explorer", "explorer.edits"): "the list of public names",
     ("explorer", "explorer.rendering"): "the list of public names",
     ("explorer", "explorer.retrieval"): "the list of public names",
+    ("explorer", "explorer.scale"): "the list of public names",
     ("explorer.retrieval", "explorer.rendering"): "both write the same kinds of files",
     ("explorer.app", "analysis"): "a page of the dashboard may show a measurement",
 }

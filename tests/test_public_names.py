@@ -11,7 +11,7 @@ NAMES = """
     Space Points Encoder Prior Decoder Noise Model load Library Hits Path Projection Query
     Axes Rendering Retrieval Settings edits sample_library progress
     angle slerp rotate text_diff analogy mean open_image save_image grid write_video ExplorerError
-    name_regions find_duplicates cluster probe Bridge Features library_features
+    RayEngine publish name_regions find_duplicates cluster probe Bridge Features library_features
 """.split()
 
 

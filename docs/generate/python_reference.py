@@ -12,6 +12,7 @@ PAGES = {
     ),
     "edits": ("Edits", ["edits", "Rendering", "Retrieval"]),
     "libraries": ("Libraries", ["Library", "Hits", "Query", "sample_library", *GROUPS]),
+    "scale": ("Several machines", ["RayEngine", "publish"]),
     "points": (
         "Points and geometry",
         ["Space", "Points", "angle", "slerp", "rotate", "text_diff", "analogy", "mean"],

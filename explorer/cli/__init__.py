@@ -18,6 +18,7 @@ from explorer.cli import (
     library,
     map,
     models,
+    publishing,
     search,
     train,
 )
@@ -75,6 +76,7 @@ _command()(features.turn)
 unclip.add_typer(train.app, name="train")
 _command()(library.info)
 _command()(library.export)
+_command()(publishing.publish)
 _command()(care.verify)
 _command()(care.repair)
 _command()(care.moved)

@@ -19,6 +19,7 @@ from typer.core import TyperCommand
 from explorer.cli.config_file import EXAMPLE, config_file, configured_library
 from explorer.cli.output import OptionGroup, say
 from explorer.errors import LibraryNotFound, QueryError
+from explorer.scale.address import Address, is_address
 
 VARIABLE = "UNCLIP_LIBRARY"
 SUFFIX = ".lib"  # of libraries in the documentation
@@ -89,7 +90,9 @@ class LibraryCommand(TyperCommand):
 
 
 def is_library(folder: str) -> bool:
-    """Return whether a library is there, damaged or not."""
+    """Return whether a library is there, damaged or not; an address is taken for one."""
+    if is_address(folder):
+        return True
     place = os.path.expanduser(folder)
     if not folder or not os.path.isdir(os.path.join(place, "manifests")):
         return False
@@ -130,12 +133,16 @@ def _build(
     named = [name for name in (library, folder if other is None else None) if name is not None]
     if len(named) > 1:
         raise QueryError(f"Two libraries are named, {named[0]} and {named[1]}: name one.")
-    taken = Taken(FilePath(os.path.expanduser(named[0]))) if named else _from_elsewhere()
+    taken = Taken(_place(named[0])) if named else _from_elsewhere()
     if taken is None:
         if required:
             raise QueryError(_none_named(other))
         return None
     shown = named[0] if named else str(taken.folder)
+    if new and is_address(shown):
+        raise QueryError(
+            f"{shown} is published and only read: add to a folder, then unclip publish it."
+        )
     if not shown or not (new or is_library(shown)):
         raise LibraryNotFound(_not_there(shown, taken.origin))
     if not told:
@@ -145,10 +152,15 @@ def _build(
     return taken.folder
 
 
+def _place(name: str) -> FilePath:
+    """Return a library's folder, or its address as `Library.open` reads it."""
+    return FilePath(str(Address.parse(name)) if is_address(name) else os.path.expanduser(name))
+
+
 def _from_elsewhere() -> Taken | None:
     """Return the library of the environment or of the config file, if one of them names one."""
     if name := os.environ.get(VARIABLE):
-        return Taken(FilePath(os.path.expanduser(name)), VARIABLE)
+        return Taken(_place(name), VARIABLE)
     folder = configured_library()
     return None if folder is None else Taken(folder, str(config_file()))
 

@@ -5,6 +5,8 @@ writer holds a lock, readers need none. A Library stays at the version that it w
 it adds or refreshes. It keeps vectors and names, not the images themselves.
 """
 
+import importlib
+import os
 from collections.abc import Generator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path as FilePath
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Added", "Hits", "Imported", "Library", "Progress"]
 
 Folder = str | PathLike[str]
+ELSEWHERE = {"milvus": "explorer.scale.published"}  # libraries that lie in no folder
 
 
 class Library(VectorAdder, Searcher, Care, Mapped):
@@ -86,10 +89,16 @@ class Library(VectorAdder, Searcher, Care, Mapped):
     def open(cls, folder: Folder) -> "Library":
         """Open the newest version that verifies; `warnings` name what was skipped.
 
+        Args:
+            folder: or the address of a library that was published: `milvus://HOST:PORT/NAME`.
+
         Raises:
             LibraryNotFound: there is none.
             LibraryDamaged: there is one, but no version of it can be trusted.
         """
+        kind = os.fspath(folder).partition(":/")[0].partition("+")[0]
+        if kind in ELSEWHERE:
+            return importlib.import_module(ELSEWHERE[kind]).open_published(os.fspath(folder))
         return cls(Store(FilePath(folder)))
 
     @classmethod

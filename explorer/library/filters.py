@@ -52,7 +52,7 @@ class Filters:
         return allowed
 
     def _mask(self, where: Mapping[str, Any]) -> Bool[np.ndarray, " N"]:
-        wanted = {name: _listed(values) for name, values in where.items()}
+        wanted = {name: listed(values) for name, values in where.items()}
         key = tuple((name, tuple(map(_key, values))) for name, values in wanted.items())
         if key not in self._masks:
             allowed = np.ones(self._table.num_rows, dtype=bool)
@@ -71,23 +71,24 @@ class Filters:
         if name not in self._columns:
             self._columns[name] = _coded(self._table.column(name))
         texts, places = self._columns[name]
-        asked = {_as_text(value) for value in wanted if not _missing(value)}
+        asked = {as_text(value) for value in wanted if not is_missing(value)}
         right = [place for place, text in enumerate(texts) if text in asked]
-        if any(_missing(value) for value in wanted):
+        if any(is_missing(value) for value in wanted):
             right.append(EMPTY)
         found = places == right[0] if len(right) == 1 else np.isin(places, right)
         if not found.any() and len(places):
-            raise QueryError(_no_such_value(texts, name, wanted))
+            raise QueryError(no_such_value(texts, name, wanted))
         return np.asarray(found)
 
 
-def _listed(wanted: Any) -> list[Any]:
+def listed(wanted: Any) -> list[Any]:
+    """Return the wanted values of a column; one counts as a list of one."""
     several = isinstance(wanted, list | tuple | set | frozenset | np.ndarray)
     return list(wanted) if several else [wanted]
 
 
 def _key(value: Any) -> str | None:
-    return None if _missing(value) else _as_text(value)
+    return None if is_missing(value) else as_text(value)
 
 
 def _coded(column: Any) -> tuple[list[str | None], Int[np.ndarray, " N"]]:
@@ -100,19 +101,20 @@ def _coded(column: Any) -> tuple[list[str | None], Int[np.ndarray, " N"]]:
         if isinstance(coded, pa.ChunkedArray):
             coded = coded.unify_dictionaries().combine_chunks()
     except pa.ArrowNotImplementedError:  # lists and structures
-        places, values = pd.factorize(column.to_pandas().map(_as_text, na_action="ignore"))
+        places, values = pd.factorize(column.to_pandas().map(as_text, na_action="ignore"))
         return list(values), places
     places = coded.indices.fill_null(EMPTY).to_numpy(zero_copy_only=False)
     values = coded.dictionary.to_pandas(integer_object_nulls=True)
     missing = np.flatnonzero(values.isna().to_numpy())  # NaN is a value to Arrow
     if len(missing):
         places = np.where(np.isin(places, missing), EMPTY, places)
-    return [None if _missing(value) else _as_text(value) for value in values], places
+    return [None if is_missing(value) else as_text(value) for value in values], places
 
 
-def _no_such_value(texts: list[str | None], name: str, values: list[Any]) -> str:
+def no_such_value(texts: list[str | None], name: str, values: list[Any]) -> str:
+    """Return the sentence for values that a column does not have: the nearest that it has."""
     known = list(dict.fromkeys(text for text in texts if text is not None))
-    wanted = [_as_text(value) for value in values if not _missing(value)]
+    wanted = [as_text(value) for value in values if not is_missing(value)]
     by_lower = {text.lower(): text for text in known[:MAX_COMPARED]}
     near = [n for w in wanted for n in get_close_matches(w.lower(), by_lower, 3, 0.5)]
     shown = [by_lower[n] for n in dict.fromkeys(near)] or known[:MAX_NAMED]
@@ -124,7 +126,8 @@ def _no_such_value(texts: list[str | None], name: str, values: list[Any]) -> str
     return f"No image has {values_text} in the column {name!r}; {what}: {found}."
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a value as values are compared: whole numbers without a point, truth in lower case."""
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
     if isinstance(value, float | np.floating) and float(value).is_integer():
@@ -133,5 +136,6 @@ def _as_text(value: Any) -> str:
     return text.lower() if text in ("True", "False") else text
 
 
-def _missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Return whether a cell is empty."""
     return value is None or bool(isinstance(value, float) and np.isnan(value))

@@ -34,6 +34,7 @@ DOORS = {  # command → its words; L is the library, I an image, N an unused na
     "turn": "turn L I --feature 0=1 -o N.mp4 --frames 2 --steps 1",
     "info": "info L",
     "export": "export L -o N.npy",
+    "publish": "publish L --to milvus://new.db/new",
     "verify": "verify L",
     "repair": "repair L",
     "moved": "moved L D D",

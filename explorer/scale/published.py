@@ -1,0 +1,244 @@
+"""Published: a library that lies on a Milvus server, with the same `search`."""
+
+import os
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from explorer.errors import ImageError, QueryError
+from explorer.images import decode_image, open_image, read_bytes
+from explorer.index import Index
+from explorer.library.filters import MAX_COMPARED, listed, no_such_value
+from explorer.library.hits import Hits
+from explorer.library.reader import label
+from explorer.library.search_index import Kind
+from explorer.library.searching import MinScore
+from explorer.library.segments import NO_IMAGE
+from explorer.library.sources.members import Part
+from explorer.places import caches_folder
+from explorer.points import Points
+from explorer.scale.address import Address
+from explorer.scale.entities import SHOWN_COLUMNS, filter_of, record_of
+from explorer.scale.published_store import PublishedStore, PublishedVectors
+from explorer.scale.publishing import told
+from explorer.scale.read_only import ReadOnly
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_HITS = 16_384  # of one search of Milvus
+MOST_COMPARED = 200_000  # rows of which all vectors are read, where a search compares all
+
+
+def open_published(address: str) -> "PublishedLibrary":
+    """Open what is published at an address.
+
+    Raises:
+        QueryError: it is no address, or nobody answers there.
+        LibraryNotFound: nothing is published under that name.
+    """
+    return PublishedLibrary(PublishedStore(Address.parse(address)))
+
+
+class PublishedLibrary(ReadOnly):
+    """A library on a Milvus server: `Library.open("milvus://HOST:PORT/NAME")`; it is only read.
+
+    It stays at the version that it was opened at until `refresh`. Images are those that it names,
+    where they are on this machine and unchanged, or else the small ones that were published.
+    """
+
+    _store: PublishedStore  # type: ignore[assignment]  # in the place of a folder's
+
+    def __init__(self, store: PublishedStore) -> None:
+        super().__init__(store)  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return int(self._store.stored["rows"])
+
+    @property
+    def cache_key(self) -> str:
+        return str(self._store.stored["cache_key"])
+
+    @property
+    def cache_folder(self) -> FilePath:
+        name = sha256(str(self._store.address).encode()).hexdigest()[:16]
+        folder = caches_folder() / "published" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self._store.stored["columns"])
+
+    @property
+    def errors(self) -> "pd.DataFrame":
+        import pandas as pd
+
+        return pd.DataFrame(columns=["item", "reason"])
+
+    @property
+    def vectors(self) -> PublishedVectors:  # type: ignore[override]
+        return PublishedVectors(self._store)
+
+    def info(self) -> dict[str, Any]:
+        return {**self._store.stored, "folder": str(self.folder), "errors": 0}
+
+    def search_many(
+        self,
+        points: Points,
+        k: int = 12,
+        *,
+        where: Mapping[str, Any] | None = None,
+        exclude: Sequence[int] | None = None,
+        min_score: MinScore = None,
+        index: Kind = "auto",
+    ) -> list[Hits]:
+        """Find the `k` nearest images of every point; see `Library.search`."""
+        self._check(points.space)
+        if k < 1:
+            raise QueryError(f"k is {k}, but must be 1 or more.")
+        if index == "exact" or isinstance(min_score, str) or k > MOST_HITS:
+            options: dict[str, Any] = {"exclude": exclude, "min_score": min_score, "index": index}
+            return super().search_many(points, k, where=where, **options)
+        expression = self._expression(where or {}, exclude)
+        return [self._found(unit, k, expression, min_score) for unit in points.unit]
+
+    def _found(self, unit: np.ndarray, k: int, expression: str, least: float | None) -> Hits:
+        settings: dict[str, Any] = {"metric_type": "COSINE", "params": {}}
+        limit = min(k, max(1, len(self)))
+        if least is not None:
+            limit = min(MOST_HITS, len(self))
+            settings["params"] = {"radius": float(np.float32(least)) - 1e-7}
+        fields = ["row", "record", "vector"] if least is None else ["row"]
+        with told(self._store.address):
+            hits = self._store.client.search(
+                self._store.collection, [unit.astype(np.float32)], filter=expression, limit=limit,
+                output_fields=fields, search_params=settings,
+            )[0]  # fmt: skip
+        rows = np.array([hit["entity"]["row"] for hit in hits], np.int64)
+        scores = np.array([hit["distance"] for hit in hits], np.float32)
+        if least is None:
+            return self._hits_of(scores, rows, [hit["entity"] for hit in hits], None)
+        enough = scores >= np.float32(least)
+        rows, scores, matching = rows[enough][:k], scores[enough][:k], int(enough.sum())
+        found = self._store.by_row(rows.tolist(), ["record", "vector"])
+        return self._hits_of(scores, rows, found, matching)
+
+    def _hits_of(
+        self, scores: np.ndarray, rows: np.ndarray, found: list[Any], matching: int | None
+    ) -> Hits:
+        frame = self._framed([each["record"] for each in found])
+        points = None
+        if len(found):
+            vectors = np.array([each["vector"] for each in found], np.float32)
+            points = Points(vectors, self.space, self.side, tuple(_labels(frame)))
+        return Hits(scores, rows, tuple(frame["item"]), frame, points, self.open_image, matching)
+
+    def _expression(self, where: Mapping[str, Any], exclude: Sequence[int] | None) -> str:
+        """Return Milvus' expression for the rows that may be found."""
+        terms = []
+        for name, wanted in where.items():
+            values = listed(wanted)
+            if name not in self._all_columns:
+                known = ", ".join(self._all_columns)
+                raise QueryError(f"The library has no column {name!r}; its columns are {known}.")
+            terms.append(filter_of(name, values))
+            if len(self) and not self._store.entities(terms[-1], ["row"], 1):
+                raise QueryError(no_such_value(self._values(name), name, values))
+        if exclude is not None and len(exclude):
+            terms.append(f"row not in {self._checked(exclude).tolist()}")
+        return " and ".join(terms)
+
+    def _values(self, name: str) -> list[str | None]:
+        """Return values of a column, of at most `MAX_COMPARED` rows."""
+        found = self._store.entities("row >= 0", ["texts"], min(MAX_COMPARED, MOST_HITS))
+        return list({each["texts"].get(name): None for each in found})
+
+    @property
+    def _all_columns(self) -> list[str]:
+        return [*SHOWN_COLUMNS, *self.columns]
+
+    def _index(self, kind: Kind = "auto") -> Index:  # type: ignore[override]
+        """Return an index of all vectors, in the memory of this machine."""
+        if len(self) > MOST_COMPARED:
+            raise QueryError(
+                f"A search that compares all rows reads {len(self):,} vectors from the server; at "
+                f"most {MOST_COMPARED:,} are read. Use index='auto' and a number as min_score."
+            )
+
+        def read() -> Index:
+            vectors: Float[np.ndarray, "N D"] = np.asarray(self.vectors)
+            unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+            return Index(unit, self.space.dimension)
+
+        return self._derive(f"published {kind}", read)
+
+    def _read_table(self) -> Any:
+        import pyarrow as pa
+
+        return pa.Table.from_pandas(self._read_rows(), preserve_index=False)
+
+    def _read_rows(self) -> "pd.DataFrame":
+        found = self._store.by_row(range(len(self)), ["record"])
+        return self._framed([each["record"] for each in found])
+
+    def _frame(self, rows: np.ndarray) -> "pd.DataFrame":
+        found = self._store.by_row(rows.tolist(), ["record"])
+        return self._framed([each["record"] for each in found])
+
+    def _framed(self, stored: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
+        import pandas as pd
+
+        return pd.DataFrame([record_of(each) for each in stored], columns=self._all_columns)
+
+    def _hits(self, scores: np.ndarray, rows: np.ndarray, count: int | None = None) -> Hits:
+        found = self._store.by_row(rows.tolist(), ["record", "vector"])
+        return self._hits_of(scores, rows, found, count)
+
+    def points(self, rows: Sequence[int] | np.ndarray | None = None) -> Points:
+        chosen = np.arange(len(self)) if rows is None else self._checked(rows)
+        if not len(chosen):
+            raise QueryError(self._store.nothing if rows is None else "No rows were asked for.")
+        found = self._store.by_row(chosen.tolist(), ["record", "vector"])
+        points = self._hits_of(np.zeros(len(found)), chosen, found, None).points
+        assert points is not None
+        return points
+
+    def open_image(self, row: int) -> Image.Image:
+        """Open the image of a row, upright RGB: its file, or the small one that was published.
+
+        Raises:
+            ImageError: neither is there.
+        """
+        (found,) = self._store.by_row(self._checked([row]).tolist(), ["record", "thumbnail"])
+        record = record_of(found["record"])
+        if (content := _same_content(record)) is not None:
+            return open_image(content)
+        if not found["thumbnail"]:
+            raise ImageError(f"{record['item']} is not on this machine, and was published without.")
+        return decode_image(b64decode(found["thumbnail"]), record["item"])
+
+
+def _labels(frame: "pd.DataFrame") -> Iterator[str]:
+    for path, member in zip(frame["path"], frame["member"], strict=True):
+        yield label(path, member)
+
+
+def _same_content(record: Mapping[str, Any]) -> bytes | None:
+    """Return the bytes of a row's image, if they are on this machine as they were indexed."""
+    if record["offset"] == NO_IMAGE:
+        return None
+    path, member = record["path"], record["member"]
+    part = Part(path, member, record["offset"], record["size"])
+    try:
+        content = part.read() if member else read_bytes(os.fsdecode(path))
+    except ImageError:
+        return None
+    same = part.is_frame or sha256(content).hexdigest() == record["sha256"]
+    return content if same else None

@@ -1,0 +1,240 @@
+"""Publishing: a version of a library becomes a collection of Milvus, whole before it is read."""
+
+import json
+import re
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from explorer.errors import ExplorerError, ImageError, LibraryError, QueryError
+from explorer.index.held_out import DEPTH, KINDS, NEIGHBOURS, PER_KIND, HeldOut
+from explorer.scale.address import Address
+from explorer.scale.entities import (
+    COMPLETE,
+    STORED,
+    create_collection,
+    entity,
+    identity,
+    thumbnail_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from explorer.library import Library
+
+ROWS_AT_ONCE = 500
+LEAST_MEASURED = 2 * PER_KIND  # rows, of which recall is measured
+THUMBNAIL_SIDE = 192  # pixels
+
+
+@dataclass(frozen=True)
+class Published:
+    """How far a publication is; the last one tells what readers now find.
+
+    Args:
+        done: of `total` rows, those that are on the server.
+        collection: that holds this version.
+        recall: recall@10 of the server's index by kind of query, once it is measured.
+        milliseconds: the median time of one query then.
+    """
+
+    done: int
+    total: int
+    collection: str
+    recall: dict[str, float] | None = None
+    milliseconds: float | None = None
+
+
+def publish(
+    library: "Library", to: str, *, thumbnail_side: int = THUMBNAIL_SIDE
+) -> Generator[Published]:
+    """Publish a library to Milvus; readers of the address go over to it at the end, all at once.
+
+    What was interrupted goes on with the same call; rows that are there are not sent again. The
+    version that readers came from stays, older ones are dropped.
+
+    Args:
+        to: `milvus://HOST:PORT/NAME`, or `milvus://FILE.db/NAME` for Milvus Lite.
+        thumbnail_side: pixels of the small images that are sent along; 0 sends none.
+
+    Raises:
+        QueryError: it is no address, nobody answers there, or the library is empty.
+        LibraryError: the server's count of rows is not the library's, or the server refuses.
+        ExplorerError: pymilvus is not installed.
+
+    >>> import explorer as ex
+    >>> *_, last = ex.publish(ex.sample_library(), "milvus://emoji.db/emoji", thumbnail_side=0)
+    >>> last.done == last.total
+    True
+    """
+    address = Address.parse(to)
+    if not len(library):
+        raise QueryError(f"The library {library.folder} has no images to publish.")
+    if not 0 <= thumbnail_side <= 1024:
+        raise QueryError(f"thumbnail_side is {thumbnail_side}, but must be from 0 to 1024.")
+    client = address.connect()
+    try:
+        with told(address):
+            yield from _publish(client, address, library, thumbnail_side)
+    finally:
+        client.close()
+
+
+@contextmanager
+def told(address: Address) -> "Iterator[None]":
+    """Turn what Milvus refuses in the block into a LibraryError."""
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        yield
+    except MilvusException as error:
+        if isinstance(error, ExplorerError):
+            raise
+        raise LibraryError(f"Milvus refuses at {address}: {error.message}") from error
+
+
+def _publish(client: Any, address: Address, library: "Library", side: int) -> Generator[Published]:
+    """Fill the collection of this version, count, swap the alias, measure."""
+    name, total = collection_of(address, library), len(library)
+    if not client.has_collection(name):
+        create_collection(client, name, library.space.dimension, total)
+    held = _held_out(library)
+    for done in _send(client, name, library, side, held):
+        yield Published(done, total, name)
+    client.flush(name)
+    there = client.query(name, filter="row >= 0", output_fields=["count(*)"])[0]["count(*)"]
+    if there != total:
+        raise LibraryError(
+            f"{address} has {there:,} rows of {total:,}: readers stay at the version before. "
+            "Publish again."
+        )
+    stored = json.dumps(_stored(library))
+    client.alter_collection_properties(name, {STORED: stored, COMPLETE: str(total)})
+    _swap(client, address.name, name)
+    if held is None:
+        yield Published(total, total, name)
+        return
+    yield Published(total, total, name, *_measured(client, name, held))
+
+
+def collection_of(address: Address, library: "Library") -> str:
+    """Return the name of the collection of a library's version: always the same one."""
+    return f"{address.name}_{library.cache_key.replace('-', '_')}"
+
+
+def _held_out(library: "Library") -> HeldOut | None:
+    if len(library) < LEAST_MEASURED:
+        return None
+    return HeldOut.of(_Units(library), np.random.default_rng(0))
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Unit vectors of a library's rows, as `HeldOut` reads them."""
+
+    library: "Library"
+
+    def __len__(self) -> int:
+        return len(self.library)
+
+    @property
+    def dimension(self) -> int:
+        return self.library.space.dimension
+
+    def units(self, rows: np.ndarray) -> np.ndarray:
+        return _unit(self.library.vectors[rows])
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+def _send(
+    client: Any, name: str, library: "Library", side: int, held: HeldOut | None
+) -> Generator[int]:
+    """Send the rows that the collection lacks; yield how many are there."""
+    table = library.rows.assign(offset=_offsets(library))
+    for start in range(0, len(library), ROWS_AT_ONCE):
+        rows = range(start, min(start + ROWS_AT_ONCE, len(library)))
+        records = table.iloc[rows.start : rows.stop].to_dict("records")
+        vectors = library.vectors[rows.start : rows.stop]
+        if held is not None:
+            held.look(start, held.queries @ _unit(vectors).T)
+        ids = [identity(record) for record in records]
+        there = client.query(name, filter=f"id in {json.dumps(ids)}", output_fields=["id"])
+        known = {each["id"] for each in there}
+        new = [
+            entity(row, record, vector, _thumbnail(library, row, side))
+            for row, record, vector, each in zip(rows, records, vectors, ids, strict=True)
+            if each not in known
+        ]
+        if new:
+            client.upsert(name, new)
+        yield rows.stop
+
+
+def _offsets(library: "Library") -> np.ndarray:
+    """Return where each row's image lies in its file, which `rows` does not tell."""
+    contents = library._store.contents
+    return np.asarray(contents.table.column("offset").to_numpy()[contents.live])
+
+
+def _thumbnail(library: "Library", row: int, side: int) -> str:
+    if not side:
+        return ""
+    try:
+        return thumbnail_of(library.open_image(row), side)
+    except ImageError:
+        return ""
+
+
+def _stored(library: "Library") -> dict[str, Any]:
+    """Return what readers are told of the library, in plain values."""
+    told = library.info()
+    names = ("model", "space", "dimension", "fingerprint", "dtype", "side", "columns", "version")
+    key = library._store.contents.points_key
+    stored = {name: told[name] for name in names}
+    return stored | {"rows": len(library), "points_key": key, "cache_key": library.cache_key}
+
+
+def _swap(client: Any, alias: str, name: str) -> None:
+    """Point the alias at the new collection, and drop all but it and the one before."""
+    before = target_of(client, alias)
+    if before is None:
+        client.create_alias(name, alias)
+    elif before != name:
+        client.alter_alias(name, alias)
+    version = re.compile(re.escape(alias) + r"_\d{8}_[0-9a-f]{16}_\d+")
+    for other in client.list_collections():
+        if version.fullmatch(other) and other not in (name, before):
+            client.drop_collection(other)
+
+
+def target_of(client: Any, alias: str) -> str | None:
+    """Return the collection that an alias points at; None if there is no such alias."""
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        return str(client.describe_alias(alias)["collection_name"])
+    except (MilvusException, KeyError):
+        return None
+
+
+def _measured(client: Any, name: str, held: HeldOut) -> tuple[dict[str, float], float]:
+    """Return recall@10 by kind of query, and the median milliseconds of a query."""
+    client.load_collection(name)
+    found, times = np.full((len(held.queries), DEPTH), -1), []
+    for position, query in enumerate(held.queries):
+        start = time.monotonic()
+        hits = client.search(name, [query], limit=NEIGHBOURS + 1, output_fields=["row"])[0]
+        times.append(time.monotonic() - start)
+        rows = [hit["entity"]["row"] for hit in hits]
+        rows = [row for row in rows if row != held.own[position]][:NEIGHBOURS]
+        found[position, : len(rows)] = rows
+    recall = held.recall(held.places(found), np.full(len(found), NEIGHBOURS))
+    return {kind: recall[kind] for kind in KINDS}, 1000 * float(np.median(times))
