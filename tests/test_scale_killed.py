@@ -28,16 +28,18 @@ KILLS = 20
 DRIVER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import fakes
+import fakes, test_scale_killed
 from explorer.library import Library, adding
 from explorer.scale import ray_session
 from explorer.scale.ray_engine import RayEngine
-from test_scale_killed import SlowColours
 adding.STAGED_SECONDS = 0.0
 ray_session._cores = lambda: 2
 library = Library.open(sys.argv[2])
 with ray_session.session(None) as ray:
-    for step in library.adding(sys.argv[3], encoder=SlowColours(), engine=RayEngine()):
+    ray.cloudpickle.register_pickle_by_value(fakes)
+    ray.cloudpickle.register_pickle_by_value(test_scale_killed)
+    encoder = test_scale_killed.SlowColours()
+    for step in library.adding(sys.argv[3], encoder=encoder, engine=RayEngine()):
         print(step.committed, step.done, flush=True)
 """
 

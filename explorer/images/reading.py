@@ -19,6 +19,7 @@ from explorer.errors import ImageError
 from explorer.images import budget, formats
 from explorer.images.converting import PILLOW_ERRORS, as_rgb, orientation
 from explorer.images.quiet import silence_libtiff
+from explorer.images.remote import is_remote, read_remote
 
 MAX_BYTES = 600_000_000
 _MAGIC_BYTES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
@@ -90,6 +91,8 @@ def read_bytes(source: str | bytes | PathLike[str]) -> bytes:
         return source.read()
     name = name_of(source)
     try:
+        if is_remote(os.fspath(source)):
+            return read_remote(os.fsencode(source), MAX_BYTES)
         status = os.stat(source)
         if not stat.S_ISREG(status.st_mode):  # a pipe would block
             raise ImageError(f"{name} is not a file.")

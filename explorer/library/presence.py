@@ -1,6 +1,5 @@
 """Presence: which images' files are no longer where they were indexed."""
 
-import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from explorer.errors import ImageError
+from explorer.images.remote import status_of
 from explorer.library.contents import Contents
 from explorer.library.few_rows import RowSource
 from explorer.library.segments import NO_IMAGE
@@ -26,7 +26,7 @@ _AT_ONCE = 256  # files between looks at the clock
 def is_gone(path: bytes) -> bool:
     """Whether there is no such file; one that may not be looked at is there."""
     try:
-        os.stat(path)
+        status_of(path)
     except PermissionError:
         return False
     except (OSError, ValueError):  # ValueError: a NUL in the name

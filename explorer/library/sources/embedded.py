@@ -8,6 +8,7 @@ from typing import Any
 
 from explorer.errors import ImageError
 from explorer.images import name_of
+from explorer.images.remote import open_file, status_of
 
 SHARD_SUFFIXES = (".parquet", ".arrow")
 _BYTES_COLUMNS = ("image", "img", "bytes", "image_bytes", "jpg", "jpeg", "png", "webp", "picture")
@@ -40,9 +41,9 @@ def _schema(file: bytes) -> Any:
     if file.lower().endswith(b".parquet"):
         from pyarrow import parquet
 
-        with open(file, "rb") as handle:
+        with open_file(file) as handle:
             return parquet.read_schema(handle)
-    return _arrow(file, os.stat(file).st_mtime_ns).schema
+    return _arrow(file, status_of(file).st_mtime_ns).schema
 
 
 @lru_cache(maxsize=2)
@@ -76,10 +77,10 @@ def _batches(file: bytes) -> Iterator[Any]:
     if file.lower().endswith(b".parquet"):
         from pyarrow import parquet
 
-        with open(file, "rb") as handle:
+        with open_file(file) as handle:
             yield from parquet.ParquetFile(handle).iter_batches(_BATCH_ROWS)
     else:
-        table = _arrow(file, os.stat(file).st_mtime_ns)
+        table = _arrow(file, status_of(file).st_mtime_ns)
         for start in range(0, table.num_rows, _BATCH_ROWS):
             yield table.slice(start, _BATCH_ROWS).combine_chunks().to_batches()[0]
 
@@ -125,7 +126,7 @@ def read_row(file: bytes, row: int) -> bytes:
         ImageError: the table is gone, damaged or has changed.
     """
     try:
-        return _rows(file, os.stat(file).st_mtime_ns).read(row)
+        return _rows(file, status_of(file).st_mtime_ns).read(row)
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise

@@ -10,6 +10,7 @@ from os import PathLike, fsdecode
 from typing import Any
 
 from explorer.images import read_bytes
+from explorer.images.remote import Status, status_of
 from explorer.library.manifest import SourceRecord
 from explorer.library.segments import Key
 from explorer.library.sources.exclusion import Exclusion
@@ -119,7 +120,7 @@ class Options:
 
 
 def item_of(
-    path: bytes, relative: bytes, source: bytes, status: os.stat_result, **more: Any
+    path: bytes, relative: bytes, source: bytes, status: os.stat_result | Status, **more: Any
 ) -> Item:
     """Return the item of a file, or of a part of it."""
     fingerprint = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
@@ -129,7 +130,7 @@ def item_of(
 def broken_item(path: bytes, relative: bytes, source: bytes, reason: str) -> Item:
     """Return the item of something that cannot be an image."""
     try:
-        status = os.stat(path)
+        status = status_of(path)
         fingerprint = status.st_size, status.st_mtime_ns, status.st_ctime_ns
     except (OSError, ValueError):  # ValueError: a NUL in the name
         fingerprint = 0, 0, 0

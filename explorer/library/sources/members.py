@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +10,7 @@ from typing import Any
 
 from explorer.errors import ImageError
 from explorer.images import name_of
+from explorer.images.remote import is_remote, open_file, status_of
 from explorer.library.sources.embedded import read_row
 from explorer.library.sources.videos import read_frame
 
@@ -50,10 +50,10 @@ class Part:
             if self.offset < 0:
                 return read_row(self.path, int(self.member[1:]))
             if self.path.lower().endswith((b".gz", b".tgz")):
-                handle = _decompressed(self.path, os.stat(self.path).st_mtime_ns)
+                handle = _decompressed(self.path, status_of(self.path).st_mtime_ns)
                 handle.seek(self.offset)  # onwards, it only reads; back, it starts again
                 return handle.read(self.size)
-            with open(self.path, "rb") as plain:
+            with open_file(self.path) as plain:
                 plain.seek(self.offset)
                 return plain.read(self.size)
         except (OSError, EOFError, ValueError) as error:
@@ -65,6 +65,8 @@ class Part:
 
 @lru_cache(maxsize=1)
 def _decompressed(path: bytes, _mtime_ns: int) -> gzip.GzipFile:
+    if is_remote(path):
+        return gzip.GzipFile(mode="rb", fileobj=open_file(path))
     return gzip.GzipFile(fsdecode(path), "rb")
 
 
@@ -77,7 +79,7 @@ def read_member(record: Mapping[str, Any]) -> bytes:
     part = Part(record["path"], record["member"], record["offset"], record["size"])
     content = part.read()
     if part.is_frame:  # its bytes depend on the version of FFmpeg too
-        same = os.stat(part.path).st_size == record["size"]
+        same = status_of(part.path).st_size == record["size"]
     else:
         same = hashlib.sha256(content).hexdigest() == record["sha256"]
     if not same:

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from os import PathLike, fsdecode
+from stat import S_ISDIR
 from typing import Any
 
 from explorer.errors import ImageError, QueryError
 from explorer.images import name_of
-from explorer.images.formats import VIDEO_SUFFIXES, suffix_of
+from explorer.images.formats import VIDEO_SUFFIXES, is_image, suffix_of
+from explorer.images.remote import Status, is_remote, status_of, walk_remote
 from explorer.library.manifest import SourceRecord
 from explorer.library.segments import Key
 from explorer.library.sources.columns import Join, clean
@@ -75,14 +77,22 @@ def fetch(sources: Sequence[AnySource] | AnySource, options: Options) -> Iterato
 def _paths(sources: Sequence[AnySource] | AnySource) -> list[bytes]:
     if isinstance(sources, str | bytes | PathLike):
         sources = [sources]
-    return [os.path.abspath(os.fsencode(source)) for source in sources]
+    names = map(os.fsencode, sources)
+    return [name.rstrip(b"/") if is_remote(name) else os.path.abspath(name) for name in names]
 
 
 def _kind(path: bytes) -> Any:
     name = name_of(fsdecode(path))
-    if os.path.isdir(path):
+    try:
+        status = status_of(path)
+        folder = status.is_folder if isinstance(status, Status) else S_ISDIR(status.st_mode)
+    except (OSError, ValueError) as error:
+        if is_remote(path) and not isinstance(error, FileNotFoundError):
+            raise QueryError(f"{name} cannot be looked at: {error}") from None
+        folder = None
+    if folder:
         return "folder"
-    if not os.path.exists(path):
+    if folder is None:
         raise QueryError(
             f"There is no {name}. Pass folders, images, videos, tars, or tables of paths "
             f"({', '.join(TABLE_SUFFIXES)})."
@@ -99,7 +109,7 @@ def _scan_file(found: Scan, path: bytes, options: Options) -> None:
     if suffix_of(path) in VIDEO_SUFFIXES:
         _add_video(found, path, os.path.basename(path), path, options)
         return
-    found.add(item_of(path, os.path.basename(path), path, os.stat(path)))
+    found.add(item_of(path, os.path.basename(path), path, status_of(path)))
 
 
 def _add_video(found: Scan, path: bytes, relative: bytes, source: bytes, options: Options) -> None:
@@ -121,6 +131,9 @@ def _add_video(found: Scan, path: bytes, relative: bytes, source: bytes, options
 
 
 def _scan_folder(found: Scan, root: bytes, options: Options) -> None:
+    if is_remote(root):
+        _scan_remote_folder(found, root, options)
+        return
     before = set(found.items)
     walk = Walk(root, options.library, options.exclusion)
     for path, status, reason in walk:
@@ -146,6 +159,31 @@ def _scan_folder(found: Scan, root: bytes, options: Options) -> None:
     for path in [] if root in walk.unreadable else automatic:
         _use_automatic_table(found, path, new)
     if set(found.items) == before and not before:
+        found.warnings.append(f"There are no images in {name_of(fsdecode(root))}.")
+
+
+def _scan_remote_folder(found: Scan, root: bytes, options: Options) -> None:
+    """List the images below an address, and use a table at its top; texts are left out."""
+    before, others = set(found.items), []
+    try:
+        for path, status in walk_remote(root):
+            relative = path[len(root) + 1 :]
+            if options.exclusion.excludes(relative, folder=False):
+                continue
+            if is_image(os.path.basename(path)):
+                found.add(item_of(path, relative, root, status))
+            else:
+                others.append(path)
+    except OSError as error:
+        found.unknown.append(root)
+        found.warnings.append(f"{name_of(fsdecode(root))} cannot be listed to its end: {error}")
+    new = [key for key in found.items if key not in before]
+    for path in others:
+        if _is_automatic_table(path, root):
+            _use_automatic_table(found, path, new)
+        else:
+            found.leave_out(root, suffix_of(path))
+    if not new and not before:
         found.warnings.append(f"There are no images in {name_of(fsdecode(root))}.")
 
 
@@ -203,7 +241,7 @@ def _join(found: Scan, join: Join, keys: list[Key] | None = None) -> None:
 
 
 def _scan_tar(found: Scan, tar: bytes, options: Options) -> None:
-    status = os.stat(tar)
+    status = status_of(tar)
     listing = list_tar(tar, options.exclusion)
     for suffix, files in listing.left_out.items():
         found.leave_out(tar, suffix, files)

@@ -11,6 +11,7 @@ from typing import Any
 
 from explorer.errors import QueryError
 from explorer.images import name_of
+from explorer.images.remote import open_file
 
 Record = dict[str, Any]
 
@@ -37,7 +38,7 @@ def read_records(file: bytes, notes: list[str] | None = None) -> list[Record]:
     try:
         if suffix == ".parquet":
             return _read_parquet(file)
-        with open(file, "rb") as handle:
+        with open_file(file) as handle:
             text, legacy = _decode(handle.read())
         if suffix == ".json":
             return _read_json(text)
@@ -139,7 +140,7 @@ def _read_json(text: str) -> list[Record]:
 def _read_parquet(file: bytes) -> list[Record]:
     from pyarrow import parquet
 
-    with open(file, "rb") as handle:
+    with open_file(file) as handle:
         records: list[Record] = parquet.read_table(handle).to_pylist()
     return records
 

@@ -9,6 +9,7 @@ from typing import Any
 from explorer.errors import QueryError
 from explorer.images import name_of
 from explorer.images.formats import suffix_of
+from explorer.images.remote import status_of
 from explorer.library.captions import is_blank
 from explorer.library.sources.columns import as_name, clean
 from explorer.library.sources.embedded import SHARD_SUFFIXES, image_column, other_columns
@@ -92,7 +93,7 @@ def _add_files(found: Scan, file: bytes, records: list[dict[str, Any]], column: 
         path = os.path.normpath(os.path.join(folder, relative))
         again += (path, b"") in found.items
         try:
-            item = item_of(path, relative, file, os.stat(path), columns=clean(record, column))
+            item = item_of(path, relative, file, status_of(path), columns=clean(record, column))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             item = broken_item(path, relative, file, f"{name_of(fsdecode(path))}: {reason}.")
@@ -121,7 +122,7 @@ def _add_urls(
 
 def add_rows(found: Scan, file: bytes, column: str, source: bytes) -> None:
     """Add the images inside a table, each with the other cells of its row."""
-    status, name = os.stat(file), name_of(fsdecode(file))
+    status, name = status_of(file), name_of(fsdecode(file))
     try:
         for number, (row, path, has_bytes) in enumerate(other_columns(file, column)):
             relative = os.fsencode(path) if path else os.path.basename(file)

@@ -11,12 +11,14 @@ import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from explorer.images import name_of
 from explorer.images.formats import is_image, suffix_of
 from explorer.images.reading import MAX_BYTES
+from explorer.images.remote import open_file, status_of
 from explorer.library.sources.columns import clean
 from explorer.library.sources.exclusion import Exclusion
 
@@ -50,9 +52,12 @@ def list_tar(tar: bytes, exclusion: Exclusion) -> TarListing:
     keys: dict[int, str] = {}
     try:
         packed = tar.lower().endswith((b".gz", b".tgz"))
-        size = os.path.getsize(tar) if not packed else sys.maxsize
-        unpacked = gzip.open(tar) if packed else open(tar, "rb")  # noqa: SIM115
-        with unpacked, tarfile.open(None, "r:", unpacked, errors="surrogateescape") as archive:
+        size = status_of(tar).st_size if not packed else sys.maxsize
+        with (
+            open_file(tar) as stored,
+            gzip.GzipFile(fileobj=stored) if packed else nullcontext(stored) as unpacked,
+            tarfile.open(None, "r:", unpacked, errors="surrogateescape") as archive,
+        ):
             for member in _members(archive):
                 key, _, suffix = member.name.rpartition("/")[2].partition(".")
                 key = f"{member.name.rpartition('/')[0]}/{key}"

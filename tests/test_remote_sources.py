@@ -1,0 +1,125 @@
+"""Sources by address: the same library as of the same files in a folder."""
+
+import gzip
+import io
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pytest
+from fake_s3 import TIME, serving
+from fakes import ColourEncoder, coloured, image, make_tar
+from pyarrow import parquet
+
+from explorer.errors import ImageError, QueryError
+from explorer.images import remote
+from explorer.library import Library
+
+
+def contents(tmp_path):
+    """Key → content: images with a table of captions, a tar, a Parquet file with images."""
+    files = {f"photos/a b/{n:03} ü.png": image(n) for n in range(6)}
+    files["photos/broken.png"] = b"no image"
+    files["photos/notes.md"] = b"left out"
+    files["photos/captions.csv"] = "file,caption\na b/000 ü.png,first\n".encode()
+    make_tar(tmp_path / "a.tar", [(f"{n}.png", image(n)) for n in range(10, 14)])
+    files["a.tar"] = (tmp_path / "a.tar").read_bytes()
+    make_tar(tmp_path / "b.tar", [(f"{n}.png", image(n)) for n in range(14, 16)])
+    table, buffer = pa.table({"image": [image(n) for n in range(20, 23)]}), io.BytesIO()
+    parquet.write_table(table, buffer)
+    return files | {"t.parquet": buffer.getvalue()}
+
+
+@pytest.fixture
+def s3(tmp_path, monkeypatch):
+    """A bucket; gives its files and what its addresses begin with."""
+    files = contents(tmp_path)
+    for name, value in (("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with serving(files) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        remote._connected.cache_clear()
+        yield files, "s3://bucket"
+    remote._connected.cache_clear()
+
+
+def local_copy(files, folder):
+    for key, content in files.items():
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).write_bytes(content)
+
+
+def added(library, base):
+    sources = [f"{base}/{name}" for name in ("photos", "a.tar", "t.parquet")]
+    return library.add(sources, encoder=ColourEncoder(), workers=0)
+
+
+def test_a_bucket_gives_what_a_folder_gives(s3, tmp_path):
+    files, base = s3
+    local_copy(files, tmp_path / "local")
+    local = Library.create(tmp_path / "local.lib", coloured())
+    bucket = Library.create(tmp_path / "bucket.lib", coloured())
+    done = added(local, tmp_path / "local")
+    assert added(bucket, base) == done and (done.embedded, done.failed) == (13, 1)
+    assert np.array_equal(local.vectors[:], bucket.vectors[:])
+    mine, other = local.rows, bucket.rows
+    for name in ("sha256", "width", "size", "caption"):
+        assert mine[name].tolist()[1:] == other[name].tolist()[1:]
+    assert other["caption"][0] == "first"
+    assert other["path"][0] == "s3://bucket/photos/a b/000 ü.png".encode()
+    assert other["mtime_ns"][0] == TIME * 10**9
+    assert bucket.left_out == local.left_out == {".md": 1}
+    assert "broken.png" in bucket.errors["reason"][0]
+    for row in range(len(bucket)):
+        assert bucket.open_image(row).tobytes() == local.open_image(row).tobytes()
+
+
+def test_a_bucket_is_brought_up_to_date(s3, tmp_path):
+    files, base = s3
+    library = Library.create(tmp_path / "a.lib", coloured())
+    added(library, base)
+    again = added(library, base)
+    assert (again.embedded, again.unchanged) == (0, 13)
+    files["photos/a b/000 ü.png"] = image(99), TIME + 60
+    del files["photos/a b/001 ü.png"]
+    again = added(library, base)
+    assert (again.embedded, again.unchanged, again.removed) == (1, 11, 1)
+    hits = library.search(library.points([0]), k=3)
+    assert not hits.missing.any()
+    gone = hits.table["path"][1].decode().removeprefix("s3://bucket/")
+    del files[gone]
+    assert library.search(library.points([0]), k=3).missing[1]
+    with pytest.raises(ImageError, match="no longer there"):
+        library.open_image(int(hits.rows[1]))
+    assert library.forget(f"{base}/photos") == 5
+
+
+def test_other_schemes_are_read_through_fsspec(tmp_path):
+    memory = fsspec.filesystem("memory")
+    for key, content in contents(tmp_path).items():
+        memory.pipe(f"/bucket/{key}", content)
+    library = Library.create(tmp_path / "a.lib", coloured())
+    try:
+        done = added(library, "memory://bucket")
+    finally:
+        memory.store.clear()
+    assert (done.embedded, done.failed) == (13, 1)
+
+
+def test_what_is_not_there_is_said(s3, tmp_path):
+    library = Library.create(tmp_path / "a.lib", coloured())
+    with pytest.raises(QueryError, match="There is no s3://bucket/elsewhere"):
+        library.add("s3://bucket/elsewhere", encoder=ColourEncoder())
+    with pytest.raises(QueryError, match="nowhere:// cannot be read here"):
+        library.add("nowhere://a/b", encoder=ColourEncoder())
+
+
+def test_a_packed_tar_is_read_too(s3, tmp_path):
+    files, base = s3
+    files["b.tar.gz"] = gzip.compress((tmp_path / "b.tar").read_bytes())
+    library = Library.create(tmp_path / "a.lib", coloured())
+    done = library.add(f"{base}/b.tar.gz", encoder=ColourEncoder(), workers=0)
+    assert (done.embedded, done.failed) == (2, 0)
+    assert library.open_image(1).size == (5, 6)
