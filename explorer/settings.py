@@ -6,6 +6,7 @@ It knows no model: what is left at None is filled in by the decoder (`Decoder.re
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -93,6 +94,10 @@ class Settings:
                 f"strength {self.strength} of {steps} steps leaves no step to do. "
                 f"Give {1 / steps:.2g} or more, or more steps."
             )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be sent to other processes, which a mapping that is only read does not."""
+        return partial(type(self), **vars(self) | {"options": dict(self.options)}), ()
 
     def __repr__(self) -> str:
         given = {name: value for name, value in vars(self).items() if value != DEFAULTS.get(name)}

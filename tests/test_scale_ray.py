@@ -1,8 +1,10 @@
 """Indexing with Ray: the same library as without, and what is said where it cannot be."""
 
 import json
+import pickle
 import shutil
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -11,19 +13,26 @@ from fakes import ColourEncoder, coloured, image
 from scale_ray import make_sources, rows_of, two_cores  # noqa: F401  # a fixture
 from typer.testing import CliRunner
 
+import explorer
 from explorer import cli
 from explorer.errors import ExplorerError, LibraryError, QueryError
 from explorer.library import Library
+from explorer.library.existing import KnownRows
 from explorer.library.manifest import read_manifest
+from explorer.library.sources.items import Options
+from explorer.library.sources.scan import scan
+from explorer.library.staging import Block
 from explorer.scale import ray_session
+from explorer.scale.decoding import DecoderPlan, DecodingActor, PlacingActor
 from explorer.scale.embedding import Plan, StagingActor
+from explorer.scale.pool import answer
 from explorer.scale.probing import probe_batch_size
-from explorer.scale.ray_engine import BLOCK_ROWS, MOST_BLOCKS, RayEngine, answer
+from explorer.scale.ray_engine import BLOCK_ROWS, MOST_BLOCKS, RayEngine
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
 
 
-def test_a_library_made_with_ray_is_the_same_library(two_cores, tmp_path, sample):  # noqa: F811
+def test_a_library_made_with_ray_is_the_same_library(two_cores, tmp_path):  # noqa: F811
     sources = make_sources(tmp_path)
     local = Library.create(tmp_path / "local.lib", coloured())
     done = local.add(sources, encoder=ColourEncoder(), workers=0)
@@ -41,15 +50,11 @@ def test_a_library_made_with_ray_is_the_same_library(two_cores, tmp_path, sample
     assert again == done and (again.embedded, again.removed, again.failed) == (2, 1, 2)
     same(local, other)
 
-    few = tmp_path / "few"
-    shutil.copytree(sample / "flat", few)
-    local = Library.create(tmp_path / "local pocket.lib", "pocket")
-    local.add(few, workers=0)
-    words = f"index {few} --library {tmp_path}/pocket.lib --model pocket --engine ray --actors 1"
-    run = CliRunner().invoke(cli.unclip, [*words.split(), "--json"])
-    assert run.exit_code == 0, run.output
-    assert json.loads(run.stdout)["embedded"] == len(local)
-    same(local, Library.open(tmp_path / "pocket.lib"), 1e-4)
+
+def same_images(mine, theirs):
+    pairs = list(zip(mine, theirs, strict=True))
+    apart = [np.abs(np.asarray(a, int) - np.asarray(b, int)).max() for a, b in pairs]
+    return len(pairs) == len(mine) and max(apart) <= 1
 
 
 def same(local, other, tolerance=1e-6):
@@ -134,6 +139,16 @@ def test_a_machine_that_does_not_see_a_folder_says_so(tmp_path):
             answer(actor({"block": b""})["staged"])
 
 
+def test_an_actor_that_starts_late_sees_a_later_version(tmp_path):
+    library = Library.create(tmp_path / "a.lib", coloured())
+    (tmp_path / "a.png").write_bytes(image(0))
+    library.add(tmp_path / "a.png", encoder=ColourEncoder())
+    for value in range(5):  # the first manifest is gone by then
+        library.set_columns({"tag": [value]})
+    actor = StagingActor(plan(library, encoder=ColourEncoder()))
+    assert actor.problem is None
+
+
 def test_the_actor_takes_no_other_weights_than_the_librarys(tmp_path):
     library = Library.create(tmp_path / "a.lib", coloured())
     actor = StagingActor(plan(library))  # the space is that of colours
@@ -163,3 +178,72 @@ def test_a_batch_that_takes_too_much_memory_is_not_taken():
             return super().embed_pixels(pixels)
 
     assert probe_batch_size(Small()) <= 4
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory, sample):
+    """A library of pocket, of few images."""
+    folder = tmp_path_factory.mktemp("few")
+    shutil.copytree(sample / "flat", folder / "few")
+    library = Library.create(folder / "a.lib", "pocket")
+    library.add(sorted((folder / "few").iterdir())[:20], workers=0)
+    return library
+
+
+def test_an_actor_loads_the_model_by_its_name(few):
+    actor = StagingActor(plan(few, version=few._store.manifest.version, batch_size=None))
+    assert actor.problem is None and actor.encoder.batch_size >= 8
+    known = KnownRows({}, {}, {}, {})
+    items = list(scan([str(few.folder.parent / "few")], Options(), None).items.values())
+    staged = answer(actor({"block": pickle.dumps(Block(7, items[:3], known))})["staged"])
+    assert staged.number == 7 and staged.segment.rows == 3 and staged.outcomes["embedded"] == 3
+    vectors = np.load(few.folder / "segments" / staged.segment.id / "vectors.npy")
+    right = few.encoder.encode_images([item.content for item in items[:3]])
+    assert np.abs(vectors - right.vectors).max() < 1e-4
+    assert not list((few.folder / "cache" / "attempts").iterdir())
+
+
+def test_actors_decode_batches_and_place_parts(few):
+    model = explorer.load("pocket", device="cpu")
+    named = DecoderPlan("pocket", "", model.decoder.fingerprint, "cpu", None)
+    settings, points = explorer.Settings(steps=2, seed=3), few.points([0, 1])
+    _, task = model.decoder._prepared(points, settings)
+    made = answer(DecodingActor(named)({"task": pickle.dumps(task)})["made"])
+    right = [np.asarray(image) for image in model.decoder.decode(points, settings)]
+    assert np.array_equal(made, right)
+    other = DecodingActor(replace(named, fingerprint="0" * 64))
+    with pytest.raises(ExplorerError, match="other weights"):
+        answer(other({"task": pickle.dumps(task)})["made"])
+    projection = explorer.Projection.fit(few.points())
+    placed = PlacingActor(projection)({"points": pickle.dumps(few.points([2, 5]))})
+    assert np.array_equal(answer(placed["made"]), projection.transform(few.points([2, 5])))
+
+
+@pytest.mark.slow
+def test_the_command_makes_the_same_library_and_a_path_and_a_map_are_the_same(
+    two_cores,  # noqa: F811
+    few,
+    tmp_path,
+):
+    words = f"index {few.folder.parent}/few --library {tmp_path}/a.lib --model pocket"
+    run = CliRunner().invoke(
+        cli.unclip, [*words.split(), "--engine", "ray", "--actors", "1", "--json"]
+    )
+    assert run.exit_code == 0, run.output
+    library = Library.open(tmp_path / "a.lib")
+    local = Library.create(tmp_path / "local.lib", "pocket")
+    local.add(few.folder.parent / "few", workers=0)
+    assert json.loads(run.stdout)["embedded"] == len(local) == len(library)
+    same(local, library, 1e-4)
+
+    engine, model = RayEngine(actors=2), explorer.load("pocket", device="cpu")
+    ends = [str(item) for item in library.rows["item"][:2]]
+    settings = explorer.Settings(steps=2)
+    paths = [
+        explorer.edits.interpolate(m, ends, frames=20, settings=settings)
+        for m in (model, engine.decoding(model))
+    ]
+    assert same_images(*paths)
+    projection = explorer.Projection.fit(library.points())
+    others = explorer.Path.slerp(library.points([0]), library.points([1])).sample(9)
+    assert np.array_equal(engine.place(projection, others), projection.transform(others))

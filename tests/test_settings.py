@@ -1,6 +1,7 @@
 """Settings refuse a wrong name or value where it is written, and travel in recipes whole."""
 
 import json
+import pickle
 from dataclasses import FrozenInstanceError, fields
 
 import numpy as np
@@ -129,3 +130,11 @@ def test_every_field_is_an_option_of_the_command_line_with_help():
     built = settings_options(*SETTINGS)
     given = {name: default for name, (_, default) in built.options.items()}
     assert built.build(**given) == Settings()
+
+
+def test_settings_are_the_same_in_another_process():
+    settings = Settings(steps=3, seed=(1, 2), options={"prompt": "a"})
+    again = pickle.loads(pickle.dumps(settings))
+    assert again == settings and again.options == {"prompt": "a"}
+    with pytest.raises(TypeError):
+        again.options["prompt"] = "b"

@@ -56,7 +56,7 @@ class EngineOptions:
         from explorer.scale.ray_engine import RayEngine
 
         cpus = 1 if self.cpus is None else self.cpus
-        return RayEngine(self.address, self.actors, cpus, self.gpus, self.batch_size, memory)
+        return RayEngine(self.address, self.actors, cpus, self.gpus, memory, self.batch_size)
 
 
 LOCAL = EngineOptions()

@@ -6,7 +6,7 @@ inversion, in-painting, redrawing, guidance, η, seeds, progress and cancelling 
 here and in `sampler`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -36,6 +36,8 @@ _DEFAULT = Settings()
 class Decoder(Family):
     """Turns image-side Points of one Space back into images."""
 
+    elsewhere: Callable[[Task], Iterator[Image.Image]] | None = None  # decodes it in place of this
+
     def decode(
         self, points: Points, settings: Settings = _DEFAULT, noise: Noise | None = None
     ) -> Iterator[Image.Image]:
@@ -54,7 +56,7 @@ class Decoder(Family):
             QueryError: a setting is out of range, or lengths are far from those of training.
         """
         decoder, task = self._prepared(points, settings, noise)
-        return decoder._images(task)
+        return decoder.decode_task(task)
 
     def trace(
         self, points: Points, settings: Settings = _DEFAULT, noise: Noise | None = None
@@ -132,7 +134,7 @@ class Decoder(Family):
         images = [images[i % len(images)].convert("RGB") for i in range(n)]
         greys = [as_grey(masks[i % len(masks)], image) for i, image in enumerate(images)]
         painter, task = self.painter()._prepared(points, settings, noise)
-        return painter._images(replace(task, images=tuple(images), masks=tuple(greys)))
+        return painter.decode_task(replace(task, images=tuple(images), masks=tuple(greys)))
 
     def redraw(
         self, images: Sequence[Image.Image], points: Points, settings: Settings = _DEFAULT
@@ -151,7 +153,7 @@ class Decoder(Family):
         points = points[np.arange(n) % len(points)]
         images = [images[i % len(images)].convert("RGB") for i in range(n)]
         decoder, task = self._prepared(points, settings)
-        return decoder._images(replace(task, images=tuple(images)))
+        return decoder.decode_task(replace(task, images=tuple(images)))
 
     def resolve(self, settings: Settings = _DEFAULT, *, inverted: bool = False) -> Settings:
         """Return the settings with this decoder's own defaults in place of None.
@@ -262,9 +264,13 @@ class Decoder(Family):
             self.own_step,
         )
 
-    def _images(self, task: Task) -> Iterator[Image.Image]:
+    def decode_task(self, task: Task) -> Iterator[Image.Image]:
+        """Yield the images of a task that was prepared, batch by batch."""
         import torch
 
+        if self.elsewhere is not None:
+            yield from self.elsewhere(task)
+            return
         for rows in sampler.batches(len(task.points), self.batch_size):
             batch = task[rows]
             latents = sampler.last(self._steps(batch)).latents

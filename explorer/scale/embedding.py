@@ -11,11 +11,11 @@ from typing import Any
 from explorer.encoder import Encoder
 from explorer.errors import ExplorerError, LibraryError
 from explorer.files import make_folder
-from explorer.library.manifest import DType, manifest_file
+from explorer.library.manifest import DType, versions
 from explorer.library.staging import Block, stage
 from explorer.points import Space
-from explorer.refusals import refusal
 from explorer.scale.probing import probe_batch_size
+from explorer.scale.telling import as_ours, told
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Plan:
     """What every actor is told; it is sent as it is.
 
     Args:
-        version: of the library, whose manifest must be where this machine looks for it.
+        version: of the library, which must be there, or a later one, for this machine too.
         sources: that must be there too.
         attempts: a folder where each block that is begun leaves its number.
         encoder: takes the place of the model.
@@ -69,7 +69,7 @@ class Plan:
             LibraryError: it does not see the library, or a source.
         """
         host = socket.gethostname()
-        if not manifest_file(self.folder, self.version).exists():
+        if max(versions(self.folder), default=0) < self.version:  # later ones take its place
             raise LibraryError(
                 f"Machine {host} does not see the library {self.folder}: put it into a folder that "
                 "all machines of the cluster have under the same name."
@@ -96,16 +96,13 @@ class StagingActor:
             self.encoder = plan.load()
             self.encoder.batch_size = plan.batch_size or probe_batch_size(self.encoder)
         except Exception as error:  # noqa: BLE001  # what is no refusal is raised again
-            self.problem = _told(error)
+            self.problem = as_ours(error)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Stage one block."""
         if self.problem is not None:
             return {"staged": pickle.dumps(self.problem)}
-        try:
-            return {"staged": pickle.dumps(self._stage(pickle.loads(row["block"])))}
-        except Exception as error:  # noqa: BLE001
-            return {"staged": pickle.dumps(_told(error))}
+        return {"staged": told(lambda: self._stage(pickle.loads(row["block"])))}
 
     def _stage(self, block: Block) -> Any:
         """Stage a block; one that ended a process before is read in a process of its own.
@@ -122,11 +119,3 @@ class StagingActor:
         with suppress(OSError):
             mark.unlink()
         return staged
-
-
-def _told(error: Exception) -> ExplorerError:
-    """Return what the driver raises: an error of ours, or what the disk or the memory refuses."""
-    told = error if isinstance(error, ExplorerError) else refusal(error)
-    if told is None:
-        raise error
-    return told

@@ -1,18 +1,25 @@
 """RayEngine: the work of one machine over the cores, GPUs and machines of a Ray cluster."""
 
-import logging
 import pickle
 import shutil
 import uuid
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from explorer.errors import ExplorerError, QueryError
 from explorer.library.staging import Staged, Work
 from explorer.scale.embedding import Plan, StagingActor
-from explorer.scale.ray_session import check_installed, session
+from explorer.scale.pool import Pool, answer, in_order
+from explorer.scale.ray_session import session
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+
+    from explorer.models import Model
+    from explorer.points import Points
+    from explorer.projection import Projection
 
 BLOCK_ROWS = 16, 4096  # of a block: fewer cost more files, more are lost with a worker
 BLOCKS_OF_EACH = 8  # that an actor has in a small run, so that all end at about the same time
@@ -21,7 +28,7 @@ SOURCES_CHECKED = 100
 
 
 @dataclass(frozen=True)
-class RayEngine:
+class RayEngine(Pool):
     """Embed images on the cores, GPUs and machines of a Ray cluster: `add(…, engine=RayEngine())`.
 
     The library is the same as without it: actors write segments, which count once this process, in
@@ -34,27 +41,15 @@ class RayEngine:
         cpus: cores of each actor; with more than one, images are read by as many processes.
         gpus: of each actor; 0.25 puts four on one GPU, 0 computes on the CPU, None takes a whole
             GPU where the cluster has any.
-        batch_size: images that are embedded at once; None is found by probing.
         memory: that the networks of an actor may take, as for `load`.
+        batch_size: images that are embedded at once; None is found by probing.
 
     Raises:
         QueryError: a number is too small.
         ExplorerError: Ray is not installed.
     """
 
-    address: str | None = None
-    actors: int | None = None
-    cpus: float = 1
-    gpus: float | None = None
     batch_size: int | None = None
-    memory: str | int | None = None
-
-    def __post_init__(self) -> None:
-        check_installed()
-        for name, least in (("actors", 1), ("batch_size", 1), ("cpus", 0.01), ("gpus", 0)):
-            value = getattr(self, name)
-            if value is not None and not least <= value < float("inf"):
-                raise QueryError(f"{name} is {value}, but must be at least {least}.")
 
     def block_rows(self, total: int) -> int:
         """Return how many of `total` images are embedded and kept together."""
@@ -89,64 +84,22 @@ class RayEngine:
             with suppress(OSError):
                 shutil.rmtree(attempts)
 
-    def resources(self, ray: Any, most: int) -> tuple[int, dict[str, float]]:
-        """Return how many actors there are, at most `most`, and what each of them takes.
+    def decoding(self, model: "Model") -> "Model":
+        """Return a model whose decoder decodes by actors; see `explorer.scale.decoding`.
 
         Raises:
-            QueryError: the cluster has not enough for one.
+            UnknownModel: the model has no decoder.
         """
-        has = ray.cluster_resources()
-        gpus = self.gpus if self.gpus is not None else float(has.get("GPU", 0) >= 1)
-        each = {"CPU": self.cpus, "GPU": gpus}
-        fitting = min(int(has.get(kind, 0) / amount) for kind, amount in each.items() if amount)
-        if not fitting:
-            raise QueryError(
-                f"An actor takes {self.cpus:g} cores and {gpus:g} GPUs; the cluster has "
-                f"{has.get('CPU', 0):g} and {has.get('GPU', 0):g}. Ask for less: cpus, gpus."
-            )
-        return min(self.actors or fitting, fitting, most), {"num_cpus": self.cpus, "num_gpus": gpus}
+        from explorer.scale.decoding import decoding
 
+        return decoding(self, model)
 
-def in_order(
-    rows: Sequence[dict[str, Any]],
-    actor: Callable[..., Any],
-    told: Any,
-    actors: int,
-    options: dict[str, float],
-) -> Generator[dict[str, Any]]:
-    """Pass rows through a pool of actors; yield what each gives, in the order of the rows.
+    def place(self, projection: "Projection", points: "Points") -> "Float[np.ndarray, 'N 2']":
+        """Compute coordinates of points on a fitted map by actors, as `Projection.transform` does.
 
-    What a lost worker had is given to another.
+        Raises:
+            SpaceMismatch: the points are of another space than the map.
+        """
+        from explorer.scale.decoding import place
 
-    Args:
-        actor: a class; it is built with `told`, and called with one row.
-    """
-    import ray.data
-
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.execution_options.preserve_order = True
-    data = ray.data.from_items(list(rows), override_num_blocks=len(rows)).map(
-        actor,  # type: ignore[arg-type]
-        fn_constructor_args=(told,),
-        compute=ray.data.ActorPoolStrategy(size=actors),
-        **options,
-    )
-    batches: Iterator[Any] = iter(
-        data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-    )
-    for batch in batches:
-        yield from batch.to_pylist()
-
-
-def answer(pickled: bytes) -> Any:
-    """Return what an actor gave.
-
-    Raises:
-        ExplorerError: that is what it gave.
-    """
-    given = pickle.loads(pickled)
-    if isinstance(given, ExplorerError):
-        raise given
-    return given
+        return place(self, projection, points)

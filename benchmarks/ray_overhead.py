@@ -1,0 +1,81 @@
+"""What an index with Ray takes beside one without, on the same cores: `python ray_overhead.py`.
+
+Fresh processes in turn. "start" is what passes before the first images are embedded: imports, the
+model, and with Ray its own start and that of its actors; "images/s" is of what follows.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+CORES = 2
+
+
+def write_images(folder, count):
+    """Smooth random drawings of 256 pixels."""
+    folder.mkdir()
+    for number in range(count):
+        small = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((256, 256)).save(folder / f"{number:06}.png")
+
+
+def measure(who, images, library):
+    """Index in this process, and print figures as JSON."""
+    began = time.perf_counter()
+    from explorer.library import Library
+
+    options = {"workers": CORES}
+    if who == "ray":
+        from explorer.scale.ray_engine import RayEngine
+
+        options = {"engine": RayEngine(actors=CORES)}
+    made = Library.create(library, "pocket")
+    steps = ((time.perf_counter(), step.embedded) for step in made.adding(images, **options))
+    seen = [(moment - began, embedded) for moment, embedded in steps if embedded]
+    whole = time.perf_counter() - began
+    (first, already), (last, total) = seen[0], seen[-1]
+    rate = (total - already) / (last - first)
+    print(json.dumps({"seconds": whole, "start": first, "rate": rate, "rows": len(made)}))
+
+
+def main():
+    """Run pairs in turn and print a table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--stage", nargs=3)
+    asked = parser.parse_args()
+    if asked.stage:
+        measure(*asked.stage)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write_images(Path(folder) / "images", asked.images)
+        found = {"local": [], "ray": []}
+        for pair in range(asked.pairs):
+            for who in found if pair % 2 == 0 else reversed(found):
+                words = [who, f"{folder}/images", f"{folder}/{who}{pair}.lib"]
+                done = subprocess.run(
+                    [sys.executable, __file__, "--stage", *words],
+                    capture_output=True, text=True, check=True,
+                )  # fmt: skip
+                found[who].append(json.loads(done.stdout.splitlines()[-1]))
+                print(who, found[who][-1], file=sys.stderr)
+    print("| engine | start, s | images/s | seconds |\n|---|---|---|---|")
+    for who, runs in found.items():
+        middle = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+        print(f"| {who} | {middle['start']:.1f} | {middle['rate']:.1f} | {middle['seconds']:.1f} |")
+    pairs = zip(found["local"], found["ray"], strict=True)
+    ratios = [local["rate"] / ray["rate"] for local, ray in pairs]
+    print(f"\nTime of an image with Ray / without: {statistics.median(ratios):.2f}", ratios)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Decoding and placing by actors: each has the networks, or the map, and takes part after part."""
+
+import pickle
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from explorer import sampler
+from explorer.decoder.task import Task
+from explorer.errors import UnknownModel, WeightsMissing
+from explorer.models import Model, load
+from explorer.points import Points
+from explorer.projection import Projection
+from explorer.scale.pool import Pool, answer, in_order
+from explorer.scale.ray_session import session
+from explorer.scale.telling import told
+
+PLACED_AT_ONCE = 16_384  # points
+
+
+@dataclass(frozen=True)
+class DecoderPlan:
+    """Which decoder an actor loads.
+
+    Args:
+        decoder_from: as of a `Model`; "" is the model's own decoder.
+        fingerprint: that the decoder must have.
+    """
+
+    model: str
+    decoder_from: str
+    fingerprint: str
+    device: str
+    memory: str | int | None
+
+
+class DecodingActor:
+    """Takes a pickled `Task` of one batch, gives its images as arrays."""
+
+    def __init__(self, plan: DecoderPlan) -> None:
+        self.plan = plan
+        self.decoder: Any = None
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Decode one batch."""
+        return {"made": told(lambda: self._decode(pickle.loads(row["task"])))}
+
+    def _decode(self, task: Task) -> list[np.ndarray]:
+        plan = self.plan
+        if self.decoder is None:
+            other = plan.decoder_from or None
+            model = load(plan.model, device=plan.device, memory=plan.memory, decoder=other)
+            if model.decoder is None or model.decoder.fingerprint != plan.fingerprint:
+                raise WeightsMissing(
+                    f"A machine of the cluster has other weights of {plan.model}: put the same "
+                    "ones on all."
+                )
+            self.decoder = model.decoder
+        decoder = self.decoder.with_options(**task.settings.options)
+        if task.masks:
+            decoder = decoder.painter()
+        return [np.asarray(image) for image in decoder.decode_task(task)]
+
+
+class PlacingActor:
+    """Takes the vectors of points, gives their coordinates on a map."""
+
+    def __init__(self, projection: Projection) -> None:
+        self.projection = projection
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Place one part."""
+        return {"made": told(lambda: self.projection.transform(pickle.loads(row["points"])))}
+
+
+def decoding(engine: Pool, model: Model) -> Model:
+    """Return a model whose decoder decodes by actors; frames are those of the model itself.
+
+    All that decodes takes it: edits, paths, in-painting. Batches are the same as without, so frames
+    are equal on equal machines, and within 1 of 255 otherwise. A family that paints with other
+    networks than it decodes with does that here.
+
+    Args:
+        model: loaded by its name; its decoder must be loadable on every machine.
+
+    Raises:
+        UnknownModel: the model has no decoder.
+    """
+    if model.decoder is None:
+        raise UnknownModel(f"The model {model.name} has no decoder. Use another model.")
+    here = model.decoder
+
+    def elsewhere(task: Task) -> Iterator[Image.Image]:
+        batches = sampler.batches(len(task.points), here.batch_size)
+        rows = [{"task": pickle.dumps(task[batch])} for batch in batches]
+        with session(engine.address) as ray:
+            actors, options = engine.resources(ray, len(rows))
+            device = "auto" if options["num_gpus"] else "cpu"
+            named = (model.name, model.decoder_from, here.fingerprint)
+            plan = DecoderPlan(*named, device, engine.memory)
+            with closing(in_order(rows, DecodingActor, plan, actors, options)) as results:
+                for row in results:
+                    yield from map(Image.fromarray, answer(row["made"]))
+
+    changed = here.with_options()
+    changed.elsewhere = elsewhere
+    return replace(model, decoder=changed)
+
+
+def place(engine: Pool, projection: Projection, points: Points) -> Float[np.ndarray, "N 2"]:
+    """Compute coordinates of points on a fitted map, part by part, by actors.
+
+    Returns:
+        What `projection.transform(points)` does.
+
+    Raises:
+        SpaceMismatch: the points are of another space than the map.
+    """
+    projection.points.space.check(points.space)
+    parts = range(0, len(points), PLACED_AT_ONCE)
+    rows = [{"points": pickle.dumps(points[p : p + PLACED_AT_ONCE])} for p in parts]
+    bare = Projection(projection.points, projection.xy, projection.parameters)
+    with session(engine.address) as ray:
+        actors, options = engine.resources(ray, len(rows))
+        with closing(in_order(rows, PlacingActor, bare, actors, options)) as results:
+            return np.concatenate([answer(row["made"]) for row in results])
