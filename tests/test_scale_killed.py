@@ -10,12 +10,14 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import fakes
 import numpy as np
 import pytest
 from fakes import ColourEncoder, coloured, image
 from scale_ray import two_cores  # noqa: F401  # a fixture
 
 from explorer.library import Library
+from explorer.scale import ray_session
 from explorer.scale.ray_engine import RayEngine
 
 pytestmark = [
@@ -126,6 +128,32 @@ def test_workers_that_are_killed_cost_time_and_no_row(two_cores, tmp_path):  # n
     check(library, IMAGES)
     segments = list((library.folder / "segments").iterdir())
     print(f"{len(segments) - len(library._store.manifest.segments)} segments were staged in vain")
+
+
+def test_a_cluster_of_several_nodes_makes_one_library(tmp_path, monkeypatch):
+    from ray.cluster_utils import Cluster
+
+    for name, value in ray_session._QUIET.items():
+        monkeypatch.setenv(name, value)
+    small = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=small)
+    try:
+        nodes = [cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20)]
+        images = make_images(tmp_path / "images", 2000)
+        library = Library.create(tmp_path / "a.lib", coloured())
+        with ray_session.session(cluster.address) as ray:
+            ray.cloudpickle.register_pickle_by_value(fakes)
+            ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+            engine = RayEngine(actors=2)
+            assert engine.resources(ray, 99)[0] == 2
+            steps = library.adding(images, encoder=SlowColours(), engine=engine)
+            for step in steps:
+                if step.done > 500 and nodes:  # one machine goes down
+                    cluster.remove_node(nodes.pop(), allow_graceful=False)
+        assert not nodes
+    finally:
+        cluster.shutdown()
+    check(library, 2000)
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.4, 0.9])

@@ -4,7 +4,7 @@ import json
 import pickle
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -21,7 +21,7 @@ from explorer.library.existing import KnownRows
 from explorer.library.manifest import read_manifest
 from explorer.library.sources.items import Options
 from explorer.library.sources.scan import scan
-from explorer.library.staging import Block
+from explorer.library.staging import Block, Work
 from explorer.scale import ray_session
 from explorer.scale.decoding import DecoderPlan, DecodingActor, PlacingActor
 from explorer.scale.embedding import Plan, StagingActor
@@ -124,11 +124,11 @@ def test_options_that_would_do_nothing_are_refused(words, said, tmp_path):
 
 
 def plan(library, **changed):
-    values = {"batch_size": 4, "readers": 0, "encoder": None, "max_megapixels": None}
-    values |= {"memory": None, "device": "cpu", "dtype": "float32", "model": "pocket"}
-    values |= {"folder": library.folder, "version": 1, "sources": ()}
-    values |= {"attempts": library.folder / "cache" / "attempts", "space": library.space}
-    return Plan(**values | changed)
+    work = Work(library.folder, 1, "pocket", library.space, "float32", ())
+    names = {field.name for field in fields(Work)} & set(changed)
+    work = replace(work, **{name: changed.pop(name) for name in names})
+    values = {"batch_size": 4, "readers": 0, "memory": None, "device": "cpu", "sources": ()}
+    return Plan(work, attempts=library.folder / "cache" / "attempts", **values | changed)
 
 
 def test_a_machine_that_does_not_see_a_folder_says_so(tmp_path):

@@ -105,7 +105,7 @@ def index(
         raise QueryError(f"{each} is a library, no source of images: name it with --library.")
     again = how.typed(["unclip", "index", *sources, "--library", str(library)] + ["--half"] * half)
     kept = open_or_create(library, model, source, half, again, memory)
-    summary = add(kept, sources, how.columns, engine=engine, **how.settings())
+    summary = add(kept, sources, how.columns, **how.settings() | {"engine": engine})
     prepare_search(kept)
     kept.note_unlike()
     report(summary, as_json, summary_lines(kept, summary))

@@ -11,9 +11,8 @@ from typing import Any
 from explorer.encoder import Encoder
 from explorer.errors import ExplorerError, LibraryError
 from explorer.files import make_folder
-from explorer.library.manifest import DType, versions
-from explorer.library.staging import Block, stage
-from explorer.points import Space
+from explorer.library.manifest import versions
+from explorer.library.staging import Block, Work, stage
 from explorer.scale.probing import probe_batch_size
 from explorer.scale.telling import as_ours, told
 
@@ -23,25 +22,18 @@ class Plan:
     """What every actor is told; it is sent as it is.
 
     Args:
-        version: of the library, which must be there, or a later one, for this machine too.
+        work: without its blocks. A machine must see its library, at this version or a later one.
         sources: that must be there too.
         attempts: a folder where each block that is begun leaves its number.
-        encoder: takes the place of the model.
         batch_size: None is found by probing.
         readers: processes that read images beside each actor; 0 reads in the actor itself.
     """
 
-    folder: FilePath
-    version: int
+    work: Work
     sources: tuple[str, ...]
     attempts: FilePath
-    model: str
-    space: Space
-    dtype: DType
     device: str
     memory: str | int | None
-    encoder: Encoder | None
-    max_megapixels: float | None
     batch_size: int | None
     readers: int
 
@@ -52,14 +44,15 @@ class Plan:
             WeightsMissing, UnknownModel: the model is not on this machine.
             SpaceMismatch: it has other weights here.
         """
-        if self.encoder is not None:
-            return self.encoder
+        if self.work.encoder is not None:
+            return self.work.encoder
         from explorer.models import load
         from explorer.models.shared.on_word import named_by
 
-        with named_by(f"The library {self.folder}", self.space):
-            encoder = load(self.model, device=self.device, memory=self.memory).encoder
-            self.space.check(encoder.space, f"Machine {socket.gethostname()} has other weights.")
+        with named_by(f"The library {self.work.folder}", self.work.space):
+            encoder = load(self.work.model, device=self.device, memory=self.memory).encoder
+            here = f"Machine {socket.gethostname()} has other weights."
+            self.work.space.check(encoder.space, here)
             return encoder
 
     def check_shared(self) -> None:
@@ -68,10 +61,10 @@ class Plan:
         Raises:
             LibraryError: it does not see the library, or a source.
         """
-        host = socket.gethostname()
-        if max(versions(self.folder), default=0) < self.version:  # later ones take its place
+        host, library = socket.gethostname(), self.work.folder
+        if max(versions(library), default=0) < self.work.version:  # later ones take its place
             raise LibraryError(
-                f"Machine {host} does not see the library {self.folder}: put it into a folder that "
+                f"Machine {host} does not see the library {library}: put it into a folder that "
                 "all machines of the cluster have under the same name."
             )
         for source in self.sources:
@@ -111,11 +104,19 @@ class StagingActor:
         and again.
         """
         plan, mark = self.plan, self.plan.attempts / str(block.number)
-        readers = max(plan.readers, int(mark.exists()))
+        readers = max(plan.readers, int(mark.exists())) if self._reads_elsewhere() else 0
         with suppress(OSError):
             make_folder(plan.attempts)
             mark.touch()
-        staged = stage(plan.folder, plan.dtype, block, self.encoder, readers, plan.max_megapixels)
+        work = plan.work
+        staged = stage(work.folder, work.dtype, block, self.encoder, readers, work.max_megapixels)
         with suppress(OSError):
             mark.unlink()
         return staged
+
+    def _reads_elsewhere(self) -> bool:
+        """Return whether other processes can read for this encoder; one of a script may not."""
+        try:
+            return bool(pickle.dumps(self.encoder.preprocess))
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return False

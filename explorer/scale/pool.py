@@ -66,7 +66,7 @@ def in_order(
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
     data = ray.data.from_items(list(rows), override_num_blocks=len(rows)).map(
-        actor,  # type: ignore[arg-type]
+        actor,
         fn_constructor_args=(told,),
         compute=ray.data.ActorPoolStrategy(size=actors),
         **options,

@@ -87,7 +87,7 @@ class PublishedLibrary(ReadOnly):
         return PublishedVectors(self._store)
 
     def info(self) -> dict[str, Any]:
-        return {**self._store.stored, "folder": str(self.folder), "errors": 0}
+        return {**self._store.stored, "folder": str(self._store.address), "errors": 0}
 
     def search_many(
         self,
@@ -164,7 +164,7 @@ class PublishedLibrary(ReadOnly):
     def _all_columns(self) -> list[str]:
         return [*SHOWN_COLUMNS, *self.columns]
 
-    def _index(self, kind: Kind = "auto") -> Index:  # type: ignore[override]
+    def _index(self, kind: Kind = "auto") -> Index:
         """Return an index of all vectors, in the memory of this machine."""
         if len(self) > MOST_COMPARED:
             raise QueryError(

@@ -12,8 +12,10 @@ import numpy as np
 
 from explorer.errors import ExplorerError, ImageError, LibraryError, QueryError
 from explorer.index.held_out import DEPTH, KINDS, NEIGHBOURS, PER_KIND, HeldOut
+from explorer.library.sources.columns import as_records
 from explorer.scale.address import Address
 from explorer.scale.entities import (
+    APPROXIMATE_ROWS,
     COMPLETE,
     STORED,
     create_collection,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from explorer.library import Library
 
 ROWS_AT_ONCE = 500
+MOST_SOURCES = 100  # that readers are told
 LEAST_MEASURED = 2 * PER_KIND  # rows, of which recall is measured
 THUMBNAIL_SIDE = 192  # pixels
 
@@ -161,7 +164,7 @@ def _send(
     table = library.rows.assign(offset=_offsets(library))
     for start in range(0, len(library), ROWS_AT_ONCE):
         rows = range(start, min(start + ROWS_AT_ONCE, len(library)))
-        records = table.iloc[rows.start : rows.stop].to_dict("records")
+        records = as_records(table.iloc[rows.start : rows.stop])
         vectors = library.vectors[rows.start : rows.stop]
         if held is not None:
             held.look(start, held.queries @ _unit(vectors).T)
@@ -195,11 +198,12 @@ def _thumbnail(library: "Library", row: int, side: int) -> str:
 
 def _stored(library: "Library") -> dict[str, Any]:
     """Return what readers are told of the library, in plain values."""
-    told = library.info()
-    names = ("model", "space", "dimension", "fingerprint", "dtype", "side", "columns", "version")
+    stored = library.info()
+    stored |= {"sources": stored["sources"][:MOST_SOURCES], "warnings": []}
+    kind = "exact" if len(library) < APPROXIMATE_ROWS else "HNSW"
+    stored |= {"index": f"Milvus, {kind}", "index_recall": None, "index_bytes": None}
     key = library._store.contents.points_key
-    stored = {name: told[name] for name in names}
-    return stored | {"rows": len(library), "points_key": key, "cache_key": library.cache_key}
+    return stored | {"points_key": key, "cache_key": library.cache_key}
 
 
 def _swap(client: Any, alias: str, name: str) -> None:

@@ -5,7 +5,7 @@ import shutil
 import uuid
 from collections.abc import Generator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from explorer.library.staging import Staged, Work
@@ -70,10 +70,12 @@ class RayEngine(Pool):
             with session(self.address) as ray:
                 actors, options = self.resources(ray, len(work.waiting))
                 plan = Plan(
-                    *(work.folder, work.version, sources[:SOURCES_CHECKED], attempts),
-                    *(work.model, work.space, work.dtype),
-                    *("auto" if options["num_gpus"] else "cpu", self.memory),
-                    *(work.encoder, work.max_megapixels, self.batch_size),
+                    replace(work, waiting=()),
+                    sources[:SOURCES_CHECKED],
+                    attempts,
+                    device="auto" if options["num_gpus"] else "cpu",
+                    memory=self.memory,
+                    batch_size=self.batch_size,
                     readers=int(self.cpus) if self.cpus > 1 else 0,
                 )
                 rows = [{"block": pickle.dumps(block)} for block in work.waiting]

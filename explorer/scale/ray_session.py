@@ -60,14 +60,29 @@ def session(address: str | None) -> Iterator[Any]:
                 ray.shutdown()
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep off the terminal what Ray's own library says while it starts; its errors are raised."""
+    with open(os.devnull, "wb") as nothing:
+        kept = os.dup(2)
+        os.dup2(nothing.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def _start(ray: Any, address: str | None) -> None:
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
-        here = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-        ray.init(address="local", num_cpus=_cores(), _node_ip_address="127.0.0.1", **here, **quiet)
+        own = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        with _silent():
+            ray.init("local", num_cpus=_cores(), _node_ip_address="127.0.0.1", **own, **quiet)
         return
     try:
-        ray.init(address=address, **quiet)
+        with _silent():
+            ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         with suppress(Exception):
             ray.shutdown()
