@@ -213,8 +213,8 @@ def info_lines(value: dict[str, Any]) -> list[str]:
     lines += [
         f"search: {index}" + ("" if size is None else f", {size / 1e6:,.1f} MB"),
         f"vectors: {value['bytes'] / 1e6:,.1f} MB of {value['dtype']}",
-        f"version: {value['version']}, in {value['segments']} segments with {value['retired']:,} "
-        f"rows retired; kept: {plain(value['versions'])}",
+        f"version: {value['version']}; segments: {value['segments']}; rows retired: "
+        f"{value['retired']:,}; versions kept: {plain(value['versions'])}",
         f"made: {value['created']}",
         f"space: {value['space']}, fingerprint {value['fingerprint']}",
     ]

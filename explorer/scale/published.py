@@ -2,7 +2,7 @@
 
 import os
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,9 @@ from PIL import Image
 from explorer.errors import ImageError, QueryError
 from explorer.images import decode_image, open_image, read_bytes
 from explorer.index import Index
+from explorer.library.few_rows import HIDDEN, labels_of
 from explorer.library.filters import MAX_COMPARED, listed, no_such_value
 from explorer.library.hits import Hits
-from explorer.library.reader import label
 from explorer.library.search_index import Kind
 from explorer.library.searching import MinScore
 from explorer.library.segments import NO_IMAGE
@@ -133,12 +133,16 @@ class PublishedLibrary(ReadOnly):
     def _hits_of(
         self, scores: np.ndarray, rows: np.ndarray, found: list[Any], matching: int | None
     ) -> Hits:
-        frame = self._framed([each["record"] for each in found])
-        points = None
-        if len(found):
+        source = FoundRows([each["record"] for each in found], rows, self._all_columns)
+
+        def points() -> Points:
             vectors = np.array([each["vector"] for each in found], np.float32)
-            points = Points(vectors, self.space, self.side, tuple(_labels(frame)))
-        return Hits(scores, rows, tuple(frame["item"]), frame, points, self.open_image, matching)
+            return Points(vectors, self.space, self.side, labels_of(source, rows))
+
+        def table() -> Any:
+            return source.few(rows)
+
+        return Hits(scores, rows, source, table, points, self.open_image, matching)
 
     def _expression(self, where: Mapping[str, Any], exclude: Sequence[int] | None) -> str:
         """Return Milvus' expression for the rows that may be found."""
@@ -179,6 +183,9 @@ class PublishedLibrary(ReadOnly):
 
         return self._derive(f"published {kind}", read)
 
+    def _table_later(self) -> Callable[[], Any]:
+        return lambda: self._derive("table", self._read_table)
+
     def _read_table(self) -> Any:
         import pyarrow as pa
 
@@ -206,9 +213,7 @@ class PublishedLibrary(ReadOnly):
         if not len(chosen):
             raise QueryError(self._store.nothing if rows is None else "No rows were asked for.")
         found = self._store.by_row(chosen.tolist(), ["record", "vector"])
-        points = self._hits_of(np.zeros(len(found)), chosen, found, None).points
-        assert points is not None
-        return points
+        return self._hits_of(np.zeros(len(found)), chosen, found, None).read_points()
 
     def open_image(self, row: int) -> Image.Image:
         """Open the image of a row, upright RGB: its file, or the small one that was published.
@@ -225,9 +230,23 @@ class PublishedLibrary(ReadOnly):
         return decode_image(b64decode(found["thumbnail"]), record["item"])
 
 
-def _labels(frame: "pd.DataFrame") -> Iterator[str]:
-    for path, member in zip(frame["path"], frame["member"], strict=True):
-        yield label(path, member)
+class FoundRows:
+    """Rows that the server has sent: what `Hits` reads in the place of a library's table."""
+
+    def __init__(self, records: Sequence[Any], rows: np.ndarray, columns: list[str]) -> None:
+        self._records = [record_of(each) for each in records]
+        self._place = {row: place for place, row in enumerate(rows.tolist())}
+        self._columns = columns
+
+    def cells(self, name: str, rows: np.ndarray) -> list[Any]:
+        """Return the cells of one column in these rows."""
+        return [self._records[self._place[row]].get(name) for row in rows.tolist()]
+
+    def few(self, rows: np.ndarray) -> Any:
+        """Return these rows as an Arrow table."""
+        import pyarrow as pa
+
+        return pa.table({name: self.cells(name, rows) for name in [HIDDEN, *self._columns]})
 
 
 def _same_content(record: Mapping[str, Any]) -> bytes | None:
