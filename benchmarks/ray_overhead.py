@@ -1,13 +1,11 @@
 """What an index with Ray takes beside one without, on the same cores: `python ray_overhead.py`.
 
 Fresh processes in turn. "start" is what passes before the first images are embedded: imports, the
-model, and with Ray its own start and that of its actors; "images/s" is of what follows, and so is
-the processor time of this process and all below it, which other work on the machine hardly changes.
+model, and with Ray its own start and that of its actors; "images/s" is of what follows.
 """
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -40,34 +38,12 @@ def measure(who, images, library):
 
         options = {"engine": RayEngine(actors=CORES)}
     made = Library.create(library, "pocket")
-    seen, looked = [], 0.0
-    for step in made.adding(images, **options):
-        now = time.perf_counter() - began
-        if step.embedded and now - looked > 0.5:
-            seen.append((now, step.embedded, processor_seconds()))
-            looked = now
+    steps = ((time.perf_counter(), step.embedded) for step in made.adding(images, **options))
+    seen = [(moment - began, embedded) for moment, embedded in steps if embedded]
     whole = time.perf_counter() - began
-    (first, already, before), (last, total, used) = seen[0], seen[-1]
-    figures = {"seconds": whole, "start": first, "rate": (total - already) / (last - first)}
-    figures |= {"processor_ms": 1000 * (used - before) / (total - already), "rows": len(made)}
-    print(json.dumps(figures))
-
-
-def processor_seconds():
-    """Seconds of processors that this process and those below it have used."""
-    parents, used = {}, {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                values = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(values[1])
-            used[int(entry.name)] = sum(map(int, values[11:15]))  # and of those that ended
-    mine = {os.getpid()}
-    while more := {pid for pid, parent in parents.items() if parent in mine} - mine:
-        mine |= more
-    return sum(used.get(pid, 0) for pid in mine) / os.sysconf("SC_CLK_TCK")
+    (first, already), (last, total) = seen[0], seen[-1]
+    rate = (total - already) / (last - first)
+    print(json.dumps({"seconds": whole, "start": first, "rate": rate, "rows": len(made)}))
 
 
 def main():
@@ -92,16 +68,13 @@ def main():
                 )  # fmt: skip
                 found[who].append(json.loads(done.stdout.splitlines()[-1]))
                 print(who, found[who][-1], file=sys.stderr)
-    print("| engine | start, s | images/s | processor, ms an image | seconds |")
-    print("|---|---|---|---|---|")
+    print("| engine | start, s | images/s | seconds |\n|---|---|---|---|")
     for who, runs in found.items():
         middle = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-        told = " | ".join(f"{middle[n]:.1f}" for n in ("start", "rate", "processor_ms", "seconds"))
-        print(f"| {who} | {told} |")
-    for name, power in (("rate", -1), ("processor_ms", 1)):
-        pairs = zip(found["local"], found["ray"], strict=True)
-        ratios = [(ray[name] / local[name]) ** power for local, ray in pairs]
-        print(f"with Ray / without, by {name}: {statistics.median(ratios):.2f}")
+        print(f"| {who} | {middle['start']:.1f} | {middle['rate']:.1f} | {middle['seconds']:.1f} |")
+    pairs = zip(found["local"], found["ray"], strict=True)
+    ratios = [local["rate"] / ray["rate"] for local, ray in pairs]
+    print(f"\nTime of an image with Ray / without: {statistics.median(ratios):.2f}", ratios)
 
 
 if __name__ == "__main__":
