@@ -27,7 +27,7 @@ class Pool:
             if value is not None and not least <= value < float("inf"):
                 raise QueryError(f"{name} is {value}, but must be at least {least}.")
 
-    def resources(self, ray: Any, most: int) -> tuple[int, dict[str, float]]:
+    def resources(self, ray: Any, most: int) -> tuple[int, dict[str, Any]]:
         """Return how many actors there are, at most `most`, and what each of them takes.
 
         Raises:
@@ -50,7 +50,7 @@ def in_order(
     actor: Callable[..., Any],
     told: Any,
     actors: int,
-    options: dict[str, float],
+    options: dict[str, Any],
 ) -> Generator[dict[str, Any]]:
     """Pass rows through a pool of actors; yield what each gives, in the order of the rows.
 

@@ -10,6 +10,7 @@ from explorer.refusals import is_out_of_memory
 
 MAX_BATCH = 1024
 WORTHWHILE = 1.05  # a batch of twice the size must be this much faster
+AS_FAST = 0.8  # of the highest speed: noise must not choose a small batch
 MAX_SECONDS = 10.0  # for all trials
 
 
@@ -21,15 +22,15 @@ def probe_batch_size(encoder: Encoder, most: int = MAX_BATCH) -> int:
     one = encoder.preprocess(Image.new("RGB", (256, 256), "grey"))
     start = time.monotonic()
     encoder.embed_pixels(one[None])  # what happens only once is not measured
-    best, rate, size = 1, 0.0, 1
+    rates, size = {1: 0.0}, 1
     while size <= most and time.monotonic() - start < MAX_SECONDS:
         found = _images_a_second(encoder, np.repeat(one[None], size, axis=0))
-        if found < rate * WORTHWHILE and size > 8:
+        enough = size > 8 and found < max(rates.values()) * WORTHWHILE
+        rates[size] = found
+        if enough or not found:
             break
-        if found > rate:
-            best, rate = size, found
         size *= 2
-    return best
+    return max(n for n, rate in rates.items() if rate >= AS_FAST * max(rates.values()))
 
 
 def _images_a_second(encoder: Encoder, pixels: np.ndarray) -> float:
