@@ -11,6 +11,7 @@ No other room knows these packages, and both are optional.
     telling          what an actor gives, or the error that it met
     publishing       publish: a version of a library to Milvus, whole before it is read
     published        a library on a server, with the same search
+    published_hits   what a search found there
     published_store  its version, what is told of it, rows by number
     read_only        what it refuses
     entities         rows as Milvus stores them, and back

@@ -3,6 +3,7 @@
 import os
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from explorer.places import caches_folder
 from explorer.points import Points
 from explorer.scale.address import Address
 from explorer.scale.entities import SHOWN_COLUMNS, filter_of, record_of
+from explorer.scale.published_hits import FetchedRows, PublishedHits
 from explorer.scale.published_store import PublishedStore, PublishedVectors
 from explorer.scale.publishing import told
 from explorer.scale.read_only import ReadOnly
@@ -133,16 +135,16 @@ class PublishedLibrary(ReadOnly):
     def _hits_of(
         self, scores: np.ndarray, rows: np.ndarray, found: list[Any], matching: int | None
     ) -> Hits:
-        source = FoundRows([each["record"] for each in found], rows, self._all_columns)
+        names = [*self._all_columns, HIDDEN]
+        source = FetchedRows(rows, [record_of(each["record"]) for each in found], names)
+        vectors = [each["vector"] for each in found]
 
         def points() -> Points:
-            vectors = np.array([each["vector"] for each in found], np.float32)
-            return Points(vectors, self.space, self.side, labels_of(source, rows))
+            raw = np.array(vectors, np.float32)
+            return Points(raw, self.space, self.side, labels_of(source, rows))
 
-        def table() -> Any:
-            return source.few(rows)
-
-        return Hits(scores, rows, source, table, points, self.open_image, matching)
+        whole = partial(source.few, rows)
+        return PublishedHits(scores, rows, source, whole, points, self.open_image, matching)
 
     def _expression(self, where: Mapping[str, Any], exclude: Sequence[int] | None) -> str:
         """Return Milvus' expression for the rows that may be found."""
@@ -184,19 +186,16 @@ class PublishedLibrary(ReadOnly):
         return self._derive(f"published {kind}", read)
 
     def _table_later(self) -> Callable[[], Any]:
-        return lambda: self._derive("table", self._read_table)
+        return lambda: self._few_rows.few(np.arange(len(self))).drop_columns([HIDDEN])
 
-    def _read_table(self) -> Any:
-        import pyarrow as pa
-
-        return pa.Table.from_pandas(self._read_rows(), preserve_index=False)
+    def _find_few_rows(self) -> FetchedRows:
+        rows = np.arange(len(self))
+        found = self._store.by_row(rows.tolist(), ["record"])
+        records = [record_of(each["record"]) for each in found]
+        return FetchedRows(rows, records, [*self._all_columns, HIDDEN])
 
     def _read_rows(self) -> "pd.DataFrame":
         found = self._store.by_row(range(len(self)), ["record"])
-        return self._framed([each["record"] for each in found])
-
-    def _frame(self, rows: np.ndarray) -> "pd.DataFrame":
-        found = self._store.by_row(rows.tolist(), ["record"])
         return self._framed([each["record"] for each in found])
 
     def _framed(self, stored: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
@@ -213,7 +212,9 @@ class PublishedLibrary(ReadOnly):
         if not len(chosen):
             raise QueryError(self._store.nothing if rows is None else "No rows were asked for.")
         found = self._store.by_row(chosen.tolist(), ["record", "vector"])
-        return self._hits_of(np.zeros(len(found)), chosen, found, None).read_points()
+        points = self._hits_of(np.zeros(len(found)), chosen, found, None).points
+        assert points is not None
+        return points
 
     def open_image(self, row: int) -> Image.Image:
         """Open the image of a row, upright RGB: its file, or the small one that was published.
@@ -228,25 +229,6 @@ class PublishedLibrary(ReadOnly):
         if not found["thumbnail"]:
             raise ImageError(f"{record['item']} is not on this machine, and was published without.")
         return decode_image(b64decode(found["thumbnail"]), record["item"])
-
-
-class FoundRows:
-    """Rows that the server has sent: what `Hits` reads in the place of a library's table."""
-
-    def __init__(self, records: Sequence[Any], rows: np.ndarray, columns: list[str]) -> None:
-        self._records = [record_of(each) for each in records]
-        self._place = {row: place for place, row in enumerate(rows.tolist())}
-        self._columns = columns
-
-    def cells(self, name: str, rows: np.ndarray) -> list[Any]:
-        """Return the cells of one column in these rows."""
-        return [self._records[self._place[row]].get(name) for row in rows.tolist()]
-
-    def few(self, rows: np.ndarray) -> Any:
-        """Return these rows as an Arrow table."""
-        import pyarrow as pa
-
-        return pa.table({name: self.cells(name, rows) for name in [HIDDEN, *self._columns]})
 
 
 def _same_content(record: Mapping[str, Any]) -> bytes | None:
