@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import emoji
 import numpy as np
 import pandas as pd
@@ -6,7 +8,9 @@ from coloured import dataset
 from scipy.stats import spearmanr
 
 from analysis.dataset import Absent
+from analysis.judging import by_other
 from analysis.questions import roundtrip
+from explorer.library import Library
 from explorer.points import Points, Space
 from explorer.support import MEASURES
 
@@ -57,3 +61,14 @@ def test_pocket_brings_images_through_and_random_directions_not(tmp_path, pocket
     through = section.tables["What comes through, by principal component"]
     assert through["last component"].iloc[-1] == 45  # 46 images to find components in
     assert "Images, the best and the worst round trips" in section.figures
+
+
+def test_the_encoder_of_another_library_finds_images_by_their_decodes(tmp_path, pocket, sample):
+    asked = emoji.dataset(tmp_path, pocket, sample, count=32)
+    other = Library.create(tmp_path / "other", pocket)  # in another order, and with more in it
+    other.add(sorted((sample / "noto").glob("*.png"))[60:20:-1], workers=0)
+    table = by_other(replace(asked, other=other), np.arange(16, 32))
+    found = table.set_index("what is looked for")
+    assert found["n"].unique().tolist() == [11]  # of rows 16 to 31, those that the other holds
+    assert found["found first"]["the images themselves"] == 1
+    assert found["among ten"]["decodes"] > found["among ten"]["the next one's decode"]

@@ -13,10 +13,13 @@ from matplotlib.figure import Figure
 
 from analysis.dataset import Dataset
 from analysis.figures import bars, lines, strip
+from analysis.judging import by_other
 from analysis.point_sets import IMAGES, point_sets, split
 from analysis.questions.pca import Components
 from analysis.section import Section
+from explorer.errors import ExplorerError
 from explorer.metrics import bootstrap, cosines, recall, spearman
+from explorer.notes import note
 from explorer.points import Points
 from explorer.support import MEASURES, Support
 
@@ -27,6 +30,7 @@ QUESTION = "Does a decoded image show what its point says, and where is the deco
 SOURCE = "Ramesh et al. 2022, section 3; the measures are plain cosines and correlations"
 EDGES = (0, 5, 10, 20, 40, 80, 160, 320, 640, 1280)  # of groups of principal components
 SHOWN = 8
+JUDGED = "Does another encoder find an image by its decode?"
 
 
 def scores(groups: dict[str, Points], seen: dict[str, Points], seed: int = 0) -> "pd.DataFrame":
@@ -120,8 +124,7 @@ def section(dataset: Dataset) -> Section:
     seen = {name: dataset.seen(points, keep=0)[0] for name, points in groups.items()}
     known = dataset.library.points(rest)
     table = scores(groups, seen, dataset.seed)
-    axes = Components.fit(known).axes
-    through = by_component(groups[IMAGES], seen[IMAGES], axes, dataset.seed)
+    through = by_component(groups[IMAGES], seen[IMAGES], Components.fit(known).axes, dataset.seed)
     found = {name: cosines(points, seen[name]) for name, points in groups.items()}
     supported = Support.fit(known).score(Points.concat(list(groups.values())))
     foretelling = foretold(supported, np.concatenate(list(found.values())), dataset.seed)
@@ -139,6 +142,7 @@ def section(dataset: Dataset) -> Section:
             "Round trips": table,
             "What comes through, by principal component": through,
             "Does support foretell the round trip?": foretelling,
+            **_judged(dataset, rows),
         },
         figures={
             "Cosine of a point with what is seen in its decode": bars(
@@ -152,6 +156,17 @@ def section(dataset: Dataset) -> Section:
             ),
         },
     )
+
+
+def _judged(dataset: Dataset, rows: Int[np.ndarray, " N"]) -> dict[str, "pd.DataFrame"]:
+    """What the other library's encoder says, if there is one."""
+    if dataset.other is None:
+        return {}
+    try:
+        return {JUDGED: by_other(dataset, rows)}
+    except ExplorerError as error:  # its model is not here: the rest is answered
+        note(f"The other library's encoder does not judge the decodes: {error}")
+        return {}
 
 
 def _finding(table: "pd.DataFrame", through: "pd.DataFrame", foretelling: "pd.DataFrame") -> str:
