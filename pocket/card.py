@@ -11,6 +11,7 @@ from typing import Any
 
 BEGIN = "<!-- measured: written by python -m pocket.evaluate -->"
 END = "<!-- end of measured -->"
+TITLE = "Measured"
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,18 @@ AIMS = (
 
 
 def write(file: FilePath, result: dict[str, Any]) -> None:
-    """Put the section between its marks, or at the end of a file without them."""
+    """Write what was measured in pocket's own space."""
+    put(file, section(result), (BEGIN, END), TITLE)
+
+
+def put(file: FilePath, section: str, marks: tuple[str, str], title: str) -> None:
+    """Put a section between its marks, or under its title at the end of a file without them."""
     text = file.read_text("utf-8") if file.exists() else ""
-    marked = f"{BEGIN}\n\n{section(result)}\n\n{END}"
-    found = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    begin, end = marks
+    marked = f"{begin}\n\n{section}\n\n{end}"
+    found = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not found.search(text):
-        text = f"{text.rstrip()}\n\n## Measured\n\n{marked}\n".lstrip()
+        text = f"{text.rstrip()}\n\n## {title}\n\n{marked}\n".lstrip()
     file.write_text(found.sub(lambda _: marked, text), "utf-8")
 
 

@@ -1,92 +1,38 @@
 """Measure pocket on its held-out pairs: `python -m pocket.evaluate`.
 
-Writes the tables of the model card and a contact sheet of held-out images over their decodes, and
-prints all figures as one JSON object.
+Writes two sections of the model card, what is measured in pocket's own space and what a judge says
+that did not train with it, and contact sheets; prints all figures as one JSON object.
 """
 
 import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
 from PIL import Image
 
-from explorer.decoder import INVERSION_STEPS_FACTOR, Decoder
+from explorer.decoder import INVERSION_STEPS_FACTOR
 from explorer.geometry import slerp
-from explorer.images import grid, save_image
 from explorer.metrics import cosines, frechet, leading_axes, recall, three_ways
-from explorer.models import Model, load
+from explorer.models import load
 from explorer.models.pocket import FOLDER
-from explorer.points import Points
-from explorer.prior import Prior
+from explorer.notes import collecting
 from explorer.settings import Settings
-from pocket import beyond, card, cost, data, textdiffs
-from pocket.data import Images
+from pocket import beyond, card, cost, data, judged, judged_edits, sheets, textdiffs, verdicts
+from pocket.evaluation import Evaluation
+from pocket.judge import Gallery, Judge, validate
+from pocket.painted import Painted
 
-SHEET_IMAGES = 24
+SPACE, JUDGE = "space", "judge"  # what is measured: both, or one of them
+VALIDATED = 150
 AXES = 32  # for the Fréchet distance: few enough for the covariance of some hundred decodes
 STEPS_IMAGES = 32  # decoded with every solver at every number of steps
 INVERTED_IMAGES = 24
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What is evaluated: one model, on all images, some held-out ones of which are decoded."""
-
-    model: Model
-    images: Images
-    count: int
-    seed: int
-
-    @property
-    def prior(self) -> Prior:
-        """The model's prior."""
-        assert self.model.prior is not None
-        return self.model.prior
-
-    @property
-    def decoder(self) -> Decoder:
-        """The model's decoder."""
-        assert self.model.decoder is not None
-        return self.model.decoder
-
-    @cached_property
-    def points(self) -> Points:
-        """The points of all images."""
-        return self.model.encoder.encode_images(list(map(Image.fromarray, self.images.pixels)))
-
-    @cached_property
-    def held(self) -> Int[np.ndarray, " H"]:
-        """The rows of the held-out images."""
-        return np.flatnonzero(self.images.held_out)
-
-    @cached_property
-    def captions(self) -> Points:
-        """The text points of the held-out images' captions, "name, style"."""
-        return self.model.encoder.encode_text([self.images.caption(row) for row in self.held])
-
-    @cached_property
-    def drawn(self) -> Int[np.ndarray, " N"]:
-        """The held-out images that are decoded, as positions in `held`."""
-        some = np.random.default_rng(self.seed).permutation(len(self.held))
-        return some[: self.count]
-
-    @cached_property
-    def asked(self) -> Points:
-        """The points of the images drawn."""
-        return self.points[self.held[self.drawn]]
-
-    def seen(self, points: Points, **options: Any) -> Points:
-        """Decode points, at the defaults but for the options, and encode the images."""
-        return self.model.encoder.encode_images(
-            list(self.decoder.decode(points, Settings(**options)))
-        )
 
 
 def retrieval(evaluation: Evaluation) -> dict[str, Any]:
@@ -178,32 +124,58 @@ def costs(evaluation: Evaluation) -> dict[str, Any]:
     return {"stepped": len(some), **steps, **cost.speed(evaluation.decoder, evaluation.asked)}
 
 
-def measure(evaluation: Evaluation) -> dict[str, Any]:
-    """Measure everything; print one line a stage to stderr."""
-    result: dict[str, Any] = {"space": evaluation.model.space.fingerprint}
-    result |= {"decoder": evaluation.decoder.fingerprint, "seed": evaluation.seed}
-    for stage in (retrieval, words, round_trips, ways, inversion, costs):
+def stages(*steps: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Measure step by step; print one line a step to stderr."""
+    result: dict[str, Any] = {}
+    for step in steps:
         start = time.perf_counter()
-        result |= stage(evaluation)
-        print(f"{stage.__name__}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+        result |= step()
+        name = getattr(step, "func", step).__name__
+        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     return result
 
 
-def contact_sheet(evaluation: Evaluation) -> Image.Image:
-    """Return 24 held-out images with their captions, and under each its decode."""
-    rows = evaluation.held[evaluation.drawn[:SHEET_IMAGES]]
-    originals = [Image.fromarray(evaluation.images.pixels[row]) for row in rows]
-    made = list(evaluation.decoder.decode(evaluation.points[rows]))
-    tiles, labels = [], []
-    for start in range(0, SHEET_IMAGES, 8):
-        part = slice(start, start + 8)
-        tiles += [*originals[part], *made[part]]
-        labels += [evaluation.images.caption(row) for row in rows[part]] + [""] * 8
-    return grid(tiles, columns=8, labels=labels, size=128)
+def measure(evaluation: Evaluation) -> dict[str, Any]:
+    """Measure everything that pocket's own space says."""
+    steps = (retrieval, words, round_trips, ways, inversion, costs)
+    return known(evaluation) | stages(*(partial(step, evaluation) for step in steps))
 
 
-def main() -> None:
-    """Read the command line, measure, write the card and the contact sheet."""
+def known(evaluation: Evaluation) -> dict[str, Any]:
+    """What is measured."""
+    result: dict[str, Any] = {"space": evaluation.model.space.fingerprint}
+    return result | {"decoder": evaluation.decoder.fingerprint, "seed": evaluation.seed}
+
+
+def judge(
+    evaluation: Evaluation, gallery: Gallery, unseen: FilePath, folder: FilePath | None
+) -> dict[str, Any]:
+    """Measure everything that the judge says, and write its contact sheets into a folder."""
+    judging = judged.Judging(evaluation, gallery)
+    pairs = judged_edits.draw(evaluation.images, evaluation.seed, judging.part(12))
+    edit = judged_edits.TextDiffs(judging, pairs)
+    painted = Painted(judging)
+    result = stages(
+        partial(judged.of_images, judging),
+        partial(judged_edits.measure, judging, edit),
+        painted.measure,
+        partial(judged.variations, judging),
+        partial(judged.inversion, judging),
+        partial(judged.midpoints, judging),
+        partial(judged.unseen_style, evaluation.model, unseen),
+    )
+    if folder is not None:
+        sheets.write(folder, judging, edit, painted)
+    own = {
+        "gallery": len(gallery.pixels),
+        "count": evaluation.count,
+        "judge": validate(gallery, VALIDATED),
+    }
+    return known(evaluation) | own | result
+
+
+def options() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser("python -m pocket.evaluate", description=__doc__)
     parser.add_argument(
         "--work",
@@ -212,27 +184,42 @@ def main() -> None:
         help="folder of the images",
     )
     parser.add_argument("--model", default="pocket", help="model: pocket, or pocket:FOLDER")
-    parser.add_argument("--count", type=int, default=240, help="held-out images to decode")
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=240,
+        help="held-out images to decode; the judge looks at parts of it",
+    )
     parser.add_argument("--seed", type=int, default=1, help="random seed of their choice")
     parser.add_argument(
-        "--sheet",
-        type=FilePath,
-        default=FilePath("held-out.png"),
-        help="contact sheet to write",
+        "--sheets", type=FilePath, default=FilePath("docs"), help="folder of the contact sheets"
     )
+    parser.add_argument("--only", choices=(SPACE, JUDGE), help="one half of the measures")
     parser.add_argument(
         "--card", type=FilePath, help="model card; default: README.md beside the weights"
     )
-    given = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Read the command line, measure, write the card and the contact sheets."""
+    given = options().parse_args()
     folder = FilePath(given.model.partition(":")[2] or FOLDER)
     start = time.perf_counter()
-    evaluation = Evaluation(
-        load(given.model, device="cpu"), data.load(given.work), given.count, given.seed
-    )
-    result = cost.loading(given.model, folder) | measure(evaluation)
-    save_image(contact_sheet(evaluation), given.sheet)
-    result["minutes"] = (time.perf_counter() - start) / 60
-    card.write(given.card or folder / "README.md", result)
+    images = data.load(given.work)
+    model = load(given.model, device="cpu")
+    evaluation = Evaluation(model, images, given.count, given.seed, given.work)
+    written, result = given.card or folder / "README.md", {}
+    if given.only != JUDGE:
+        result = cost.loading(given.model, folder) | measure(evaluation)
+        result["minutes"] = (time.perf_counter() - start) / 60
+        card.write(written, result)
+    if given.only != SPACE:
+        gallery = Gallery.of(Judge(), images, given.work / "judge.cache")
+        with collecting():  # that a name has words which pocket does not know: they are measured
+            result |= judge(evaluation, gallery, given.work / "unseen", given.sheets)
+        result["minutes"] = (time.perf_counter() - start) / 60
+        verdicts.write(written, result)
     print(json.dumps(result, indent=2))
 
 

@@ -8,15 +8,17 @@ it judges: `python -m pocket.judge`.
 import argparse
 import hashlib
 import importlib.util
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from PIL import Image, ImageFilter
 
+from explorer.cache_files import find_cache, write_cache
 from pocket import data
 from pocket.data import Images
 
@@ -107,13 +109,19 @@ class Gallery:
     pixels: Pixels
     glyphs: np.ndarray
     styles: np.ndarray
+    cache: FilePath | None = None
 
     @classmethod
-    def of(cls, judge: Judge, images: Images) -> "Gallery":
-        """The images without a skin tone: a farmer in five tones would crowd out all others."""
+    def of(cls, judge: Judge, images: Images, cache: FilePath | None = None) -> "Gallery":
+        """The images without a skin tone: a farmer in five tones would crowd out all others.
+
+        Args:
+            cache: file that keeps their features, which take minutes.
+        """
         plain = np.flatnonzero([glyph.tone == 0 for glyph in images.glyphs])
         glyphs = np.array([glyph.hexcode for glyph in images.glyphs])
-        return cls(judge, images.pixels[plain], glyphs[plain], np.array(images.styles)[plain])
+        styles = np.array(images.styles)[plain]
+        return cls(judge, images.pixels[plain], glyphs[plain], styles, cache)
 
     @cached_property
     def _means(self) -> list[np.ndarray]:
@@ -121,7 +129,19 @@ class Gallery:
 
     @cached_property
     def _features(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.judge.features(self.pixels)
+        if self.cache is None:
+            return self.judge.features(self.pixels)
+        key = hashlib.sha256(f"{SHA256} {SIZE} {STAGE} {CELLS}".encode())
+        key.update(self.pixels.tobytes())
+        stored = find_cache(self.cache, key.hexdigest())
+        if stored is None:
+            what, where = self.judge.features(self.pixels)
+            content = io.BytesIO()
+            np.savez(content, what=what.astype(np.float16), where=where.astype(np.float16))
+            stored = content.getvalue()
+            write_cache(self.cache, key.hexdigest(), stored)
+        with np.load(io.BytesIO(stored), allow_pickle=False) as found:
+            return found["what"].astype(np.float32), found["where"].astype(np.float32)
 
     @cached_property
     def units(self) -> Float[np.ndarray, "G F"]:
@@ -137,6 +157,20 @@ class Gallery:
         """Rows for images, to compare with `units`."""
         return self._unit(self.judge.features(pixels))
 
+    def nearest(
+        self, pixels: Pixels, k: int, without: np.ndarray | None = None
+    ) -> Int[np.ndarray, "N k"]:
+        """Which drawings are nearest to each image, the nearest first.
+
+        Args:
+            without: a style for each image, whose drawings it may not find.
+        """
+        scores = self.read(pixels) @ self.units.T
+        if without is not None:
+            scores[without[:, None] == self.styles] = -np.inf
+        found: np.ndarray = np.argsort(-scores, axis=1)[:, :k]
+        return found
+
     def named(
         self, pixels: Pixels, glyphs: np.ndarray, k: int, without: np.ndarray | None = None
     ) -> Bool[np.ndarray, " N"]:
@@ -144,25 +178,32 @@ class Gallery:
 
         Args:
             glyphs: hexcodes, N; or several for each, N × A, any of which will do.
-            without: a style for each image, whose drawings it may not find.
+            without: as for `nearest`.
         """
-        scores = self.read(pixels) @ self.units.T
-        if without is not None:
-            scores[without[:, None] == self.styles] = -np.inf
-        nearest = self.glyphs[np.argsort(-scores, axis=1)[:, :k]]
-        wanted = np.asarray(glyphs).reshape(len(pixels), -1)
-        return (nearest[:, :, None] == wanted[:, None, :]).any((1, 2))
+        return holding(self.glyphs[self.nearest(pixels, k, without)], glyphs)
+
+
+def holding(nearest: Shaped[np.ndarray, "N k"], wanted: np.ndarray) -> Bool[np.ndarray, " N"]:
+    """Whether each row holds what is wanted of it, or one of several things.
+
+    >>> holding(np.array([["cat", "dog"], ["owl", "fox"]]), np.array(["dog", "cat"])).tolist()
+    [True, False]
+    """
+    wanted = np.asarray(wanted).reshape(len(nearest), -1)
+    found: np.ndarray = (nearest[:, :, None] == wanted[:, None, :]).any((1, 2))
+    return found
 
 
 def sharpness(pixels: Pixels) -> Float[np.ndarray, " N"]:
-    """Energy of the finest detail: mean absolute Laplacian of the grey image, 0 to 1.
+    """Energy of the finest detail: mean square of the Laplacian of the grey image, 0 to 1.
 
-    A drawing's edges keep it high; a blot has none.
+    A drawing's edges keep it high; a blot has none. Squares keep faint grain from passing for
+    edges, which mean absolute values do not.
     """
     grey = pixels.astype(np.float32).mean(3) / 255
     middle = grey[:, 1:-1, 1:-1]
     around = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
-    found: np.ndarray = np.abs(middle - around / 4).mean((1, 2))
+    found: np.ndarray = ((middle - around / 4) ** 2).mean((1, 2))
     return found
 
 
