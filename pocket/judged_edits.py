@@ -38,7 +38,7 @@ def draw(images: Images, seed: int, count: int) -> dict[str, Int[np.ndarray, "N 
     rng, drawn = np.random.default_rng(seed), {}
     plain = np.array([glyph.tone == 0 for glyph in images.glyphs])
     for kind, pairs in textdiffs.trials(images).items():
-        if kind == UNJUDGED:
+        if kind == UNJUDGED or not len(pairs):
             continue
         fitting = rng.permutation(pairs[plain[pairs].all(1)])
         _, first = np.unique(fitting[:, 1], return_index=True)

