@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 SAMPLE = FilePath(__file__).parent.parent / "sample"
 CAT = SAMPLE / "images/noto/1f431.png"
-FARMER = SAMPLE / "images/flat/1f468-200d-1f33e.png"
-DIFF = ("man farmer", "man farmer: dark skin tone")
-WALK = [SAMPLE / f"images/noto/{code}.png" for code in ("2600", "26c4", "1f47b")]
 
 
 @command
@@ -97,26 +94,28 @@ def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, st
 def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     """A text diff as a video, and as a strip with the neighbours of its frames."""
     from explorer import edits
+    from explorer.samples import sample_edits
 
-    before, after = DIFF
-    diff = edits.text_diff(
-        model, FARMER, before=before, after=after, fraction=0.4, frames=24, fps=12
-    )
+    best = sample_edits()[0]
+    diff = edits.text_diff(model, best.start, frames=24, fps=12, **best.options)
     decode_all(diff).save(out / "text-diff.mp4")
     with collecting():  # that a strip shows fewer frames: the video is beside it
         diff.save(out / "text-diff.png", library)
     return {
-        "text-diff.mp4": f"a text diff: an image rotated from {before!r} to {after!r}",
+        "text-diff.mp4": f"a text diff: an image rotated from {best.before!r} to {best.after!r}",
         "text-diff.png": "some of its frames as a strip, with the nearest images under each",
     }
 
 
 def _walk(model: "Model", out: FilePath) -> dict[str, str]:
-    """An interpolation between three images."""
+    """An interpolation between two images."""
     from explorer import edits
+    from explorer.samples import sample_walks
 
-    decode_all(edits.interpolate(model, WALK, frames=48, fps=24)).save(out / "walk.mp4")
-    return {"walk.mp4": "an interpolation: sun → snowman → ghost, noise and point along arcs"}
+    ends = sample_walks()[0]
+    decode_all(edits.interpolate(model, ends, frames=48, fps=24)).save(out / "walk.mp4")
+    between = " → ".join(end.relative_to(SAMPLE / "images").as_posix() for end in ends)
+    return {"walk.mp4": f"an interpolation: {between}, noise and point along arcs"}
 
 
 def _map(folder: FilePath, out: FilePath) -> dict[str, str]:

@@ -87,13 +87,10 @@ def page() -> None:
         elif start and after.strip():
             _show(Change(start, before.strip() or None, after.strip(), timing, settings))
         else:
-            example("Choose an image or words to start from, and type a target caption.", _example)
-
-
-def _example() -> dict[str, object]:
-    first, second = examples.pair()
-    words = {"diff_from": first[0], "diff_to": second[0]}
-    return examples.start("diff", first) | words
+            example(
+                "Choose an image or words to start from, and type a target caption.",
+                examples.text_diff,
+            )
 
 
 def _turn_field() -> float:

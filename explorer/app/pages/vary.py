@@ -7,7 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from explorer import edits
-from explorer.app import copying, outputs, retrieved, state
+from explorer.app import copying, examples, outputs, retrieved, state
 from explorer.app.inputs import Input, ask, take
 from explorer.app.server.decoding import decoded, planned
 from explorer.app.widgets.brush import brush, drawn, from_text, to_text
@@ -65,7 +65,7 @@ def page() -> None:
         if of is None:
             st.info("Choose an image, or type words.")
             if len(state.library()):
-                st.button("Show an example", on_click=take, args=("vary", 0))
+                st.button("Show an example", on_click=lambda: take("vary", examples.row()))
             return
         order = Order(of, count, Settings(seed=seed, guidance=guidance))
         if doing == VARY:

@@ -74,12 +74,7 @@ def page() -> None:
         elif len(keyframes) > 1:
             _show(walk, even)
         else:
-            example("A walk needs two keyframes or more.", _example)
-
-
-def _example() -> dict[str, object]:
-    first, second = examples.pair()
-    return examples.start("walk_0", first) | examples.start("walk_1", second)
+            example("A walk needs two keyframes or more.", examples.walk)
 
 
 def _keyframes() -> list[Input]:
