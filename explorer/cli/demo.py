@@ -102,7 +102,7 @@ def _diff(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
     with collecting():  # that a strip shows fewer frames: the video is beside it
         diff.save(out / "text-diff.png", library)
     return {
-        "text-diff.mp4": f"a text diff: an image rotated from {best.before!r} to {best.after!r}",
+        "text-diff.mp4": f"a text diff: an image changed from {best.before!r} to {best.after!r}",
         "text-diff.png": "some of its frames as a strip, with the nearest images under each",
     }
 
