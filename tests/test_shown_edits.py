@@ -58,7 +58,8 @@ def test_what_is_tried_is_what_the_product_makes(pocket, sample, way):
     example = tried.example(trial)
     edit = edits.text_diff(pocket, example.start, frames=2, **example.options)
     right = edit.points.vectors[-1]
-    assert tried.vectors([trial])[0] == pytest.approx(right, abs=1e-2 * np.linalg.norm(right))
+    off = np.linalg.norm(tried.vectors([trial])[0] - right)
+    assert off < 0.02 * np.linalg.norm(right)
 
 
 def test_the_examples_that_ship_are_of_the_weights_that_ship(pocket):
