@@ -52,10 +52,16 @@ def run() -> None:
         st.Page(
             sentences(page),
             title=title,
-            url_path=address,
+            url_path=address if address != first else "start",  # it has the empty address
             default=address == first,
             visibility="visible" if shown(address) else "hidden",
         )
         for address, (title, page) in PAGES.items()
     ]
-    st.navigation(pages, position="top").run()
+
+    def at_first() -> None:
+        """Go from the first page's name to the empty address, where Streamlit has it."""
+        st.switch_page(pages[0], query_params=st.query_params.to_dict())
+
+    named = st.Page(at_first, title="Map", url_path=first, visibility="hidden")
+    st.navigation([*pages, named], position="top").run()

@@ -147,3 +147,12 @@ def test_the_map_fits_a_phone(open_window, dashboard, keep):
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     keep(page, "map-phone")
+
+
+def test_the_map_is_found_by_its_name_too(open_window, dashboard):
+    """The first page has the empty address, and Streamlit knew no page "map"."""
+    page = open_window()
+    page.goto(f"{dashboard}/map?said=cat")
+    page.wait_for_selector("[data-points='300']")
+    assert page.get_by_text("Page not found").count() == 0
+    assert page.url == f"{dashboard}/?said=cat"
