@@ -54,7 +54,12 @@ def test_a_private_import_is_seen():
 def at_home(tmp_path, monkeypatch, sample):
     """A folder that looks like the repository to a reader's example, with few images."""
     images = tmp_path / "explorer" / "sample" / "images"
-    for style, glyphs in (("3d", "1f4*"), ("flat", "1f468-200d-1f33e"), ("noto", "1f431")):
+    for style, glyphs in (
+        ("3d", "1f4*"),
+        ("flat", "1f468-200d-1f33e"),
+        ("noto", "1f431"),
+        ("twemoji", "1f34e"),
+    ):
         (images / style).mkdir(parents=True)
         for file in (sample / style).glob(f"{glyphs}.png"):
             shutil.copy(file, images / style)
@@ -73,7 +78,7 @@ def test_the_readmes_example_runs(at_home):
     (example,) = blocks("python", README)
     names = run(example)
     assert len(names["library"]) == len(list(at_home.rglob("explorer/**/*.png"))) > 100
-    assert len(list(read_frames(at_home / "dog.mp4"))) == 12
+    assert len(list(read_frames(at_home / "edit.mp4"))) == 24
     assert explorer.open_image(at_home / "heart.png").size == (64, 64)
 
 

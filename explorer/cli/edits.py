@@ -83,7 +83,7 @@ def diff(
 
     Where the model of the library has no decoder, shows the nearest real images on the way.
 
-    Example: unclip diff cat.png --from "cat face" --to "dog face" -o dog.mp4 -l photos.lib
+    Example: unclip diff apple.png --from "red apple" --to "green apple" -o apple.mp4
     """
     from explorer import edits
     from explorer.rendering import check_output
@@ -200,7 +200,7 @@ def replay(
 ) -> None:
     """Recreate an image or video from its recipe.
 
-    Example: unclip replay dog.mp4 -o again.mp4
+    Example: unclip replay apple.mp4 -o again.mp4
     """
     from explorer.edits import from_recipe
     from explorer.edits.replaying import recipes_in

@@ -1,7 +1,7 @@
 """Edits: from an image, words or points to a Rendering, in one call.
 
-    edit = edits.text_diff(load("pocket"), "cat.png", before="cat face", after="dog face")
-    edit.save("dog.mp4")
+    edit = edits.text_diff(load("pocket"), "apple.png", before="red apple", after="green apple")
+    edit.save("apple.mp4")
 
 Each takes a Model and what a person has at hand: an image or its file, words, a Query, or Points.
 A string is a file if there is one of that name, else words; a `Query` leaves no doubt.
