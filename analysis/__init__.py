@@ -30,6 +30,7 @@ Beside them stands what questions share:
     trials       images with a true and a false caption, from published benchmarks
     vocabulary   the words that points are told in; `sparse` tells them, `autoencoder` needs none
     residuals    what one encoder knows that another does not
+    judging      what a second encoder says of decodes
 
 Intervals, recall and distances are in `explorer.metrics`.
 """

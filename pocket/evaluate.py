@@ -23,10 +23,20 @@ from explorer.models import load
 from explorer.models.pocket import FOLDER
 from explorer.notes import collecting
 from explorer.settings import Settings
-from pocket import beyond, card, cost, data, judged, judged_edits, sheets, textdiffs, verdicts
+from pocket import (
+    beyond,
+    card,
+    cost,
+    data,
+    judged,
+    judged_edits,
+    painted,
+    sheets,
+    textdiffs,
+    verdicts,
+)
 from pocket.evaluation import Evaluation
 from pocket.judge import Gallery, Judge, validate
-from pocket.painted import Painted
 
 SPACE, JUDGE = "space", "judge"  # what is measured: both, or one of them
 VALIDATED = 150
@@ -154,18 +164,18 @@ def judge(
     judging = judged.Judging(evaluation, gallery)
     pairs = judged_edits.draw(evaluation.images, evaluation.seed, judging.part(12))
     edit = judged_edits.TextDiffs(judging, pairs)
-    painted = Painted(judging)
+    cases = painted.Painted(judging, painted.CASES)
     result = stages(
         partial(judged.of_images, judging),
         partial(judged_edits.measure, judging, edit),
-        painted.measure,
+        cases.measure,
         partial(judged.variations, judging),
         partial(judged.inversion, judging),
         partial(judged.midpoints, judging),
         partial(judged.unseen_style, evaluation.model, unseen),
     )
     if folder is not None:
-        sheets.write(folder, judging, edit, painted)
+        sheets.write(folder, judging, edit, cases)
     own = {
         "gallery": len(gallery.pixels),
         "count": evaluation.count,

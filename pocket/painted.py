@@ -74,7 +74,7 @@ class Painted:
     """The cases, painted at the defaults of `edits.inpaint`."""
 
     judging: Judging
-    cases: Sequence[Case] = CASES
+    cases: Sequence[Case]
 
     def drawing(self, name: str, style: str) -> Image.Image:
         """One drawing."""

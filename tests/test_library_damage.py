@@ -213,7 +213,7 @@ assert len(library.search(query)) == 12
 for file in library.folder.glob("segments/*/vectors.npy"):
     os.truncate(file, 10)
 try:
-    library.search(query)
+    library.search(query).points
 except ExplorerError as error:
     print(error)
     sys.exit(error.exit_code)
