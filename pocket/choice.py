@@ -182,9 +182,9 @@ class Choice:
 
     def example(self, trial: Trial) -> Example:
         """The trial as it is shipped."""
-        files = (self.file(row) for row in (trial.start, trial.target))
-        names = (self.images.glyphs[row].name for row in (trial.start, trial.target))
-        return Example(*files, *names, trial.fraction, trial.through_prior)
+        start, target = (self.file(row) for row in (trial.start, trial.target))
+        before, after = (self.images.glyphs[row].name for row in (trial.start, trial.target))
+        return Example(start, target, before, after, trial.fraction, trial.through_prior)
 
     def file(self, row: int) -> FilePath:
         """The sample's file of a drawing."""

@@ -102,7 +102,7 @@ def unit(vectors: Units) -> Units:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def turned(u: Units, towards: Units, fraction: float) -> Units:
+def turned(u: Units, towards: Units, fraction: float | Float[np.ndarray, "N 1"]) -> Units:
     """Each u turned towards a direction by a fraction of the angle between them."""
     d = unit(towards)
     cosine = np.einsum("nd,nd->n", u, d)[:, None].clip(-1, 1)
