@@ -84,6 +84,8 @@ class Address:
                 return MilvusClient(self.uri, token=token, timeout=10)
             except (MilvusException, OSError, RuntimeError) as error:
                 reason = getattr(error, "message", None) or str(error) or type(error).__name__
+                if local:
+                    reason += "; a file of Milvus Lite is open in one process at a time"
                 raise QueryError(f"Milvus cannot be reached at {self.uri}: {reason}.") from None
 
 

@@ -106,6 +106,7 @@ def _publish(client: Any, address: Address, library: "Library", side: int) -> Ge
     name, total = collection_of(address, library), len(library)
     if not client.has_collection(name):
         create_collection(client, name, library.space.dimension, total)
+    client.load_collection(name)  # what was begun in another process is not loaded
     held = _held_out(library)
     for done in _send(client, name, library, side, held):
         yield Published(done, total, name)
