@@ -25,7 +25,7 @@ from explorer.errors import (
 from explorer.library import Library
 from explorer.points import Points, Space
 from explorer.scale import address as addresses
-from explorer.scale import publishing
+from explorer.scale import published, publishing
 from explorer.scale.address import Address
 from explorer.scale.entities import filter_of, identity
 from explorer.scale.publishing import publish
@@ -149,6 +149,27 @@ def test_a_lowest_score_counts_what_reaches_it(library, local, least):
     if isinstance(least, float):
         assert hits.matching == (ranked(library, query)[1] >= least).sum()
     assert library.search(query, min_score=least, where={"good": True}).matching <= hits.matching
+
+
+def test_more_that_match_than_one_answer_of_the_server_holds_are_counted(
+    library, local, monkeypatch
+):
+    monkeypatch.setattr(published, "MOST_HITS", 10)
+    hits, right = (each.search(local.points([9]), k=5, min_score=0.0) for each in (library, local))
+    assert hits.matching == right.matching > 10 and list(hits.rows) == list(right.rows)
+
+
+def test_a_server_that_fails_is_not_said_to_hold_nothing(place, monkeypatch):
+    from pymilvus import MilvusClient
+    from pymilvus.exceptions import MilvusException
+
+    def fail(*_, **__):
+        raise MilvusException(2, "no space left")
+
+    monkeypatch.setattr(MilvusClient, "describe_alias", fail)
+    with pytest.raises(LibraryError, match="no space left") as caught:
+        Library.open(place)
+    assert not isinstance(caught.value, LibraryNotFound)
 
 
 def test_hits_tell_the_same(library, local):
@@ -332,7 +353,7 @@ def test_expressions_cannot_be_broken_out_of():
 PUBLISHER = """
 import sys
 from explorer.library import Library
-from explorer.scale import publishing
+from explorer.scale import published, publishing
 publishing.ROWS_AT_ONCE = 5
 for step in publishing.publish(Library.open(sys.argv[1]), sys.argv[2], thumbnail_side=0):
     print(step.done, flush=True)

@@ -109,7 +109,11 @@ class PublishedLibrary(ReadOnly):
             options: dict[str, Any] = {"exclude": exclude, "min_score": min_score, "index": index}
             return super().search_many(points, k, where=where, **options)
         expression = self._expression(where or {}, exclude)
-        return [self._found(unit, k, expression, min_score) for unit in points.unit]
+        found = [self._found(unit, k, expression, min_score) for unit in points.unit]
+        if any(each.matching == MOST_HITS for each in found):  # more may match than were counted
+            options = {"exclude": exclude, "min_score": min_score, "index": index}
+            return super().search_many(points, k, where=where, **options)
+        return found
 
     def _found(self, unit: np.ndarray, k: int, expression: str, least: float | None) -> Hits:
         settings: dict[str, Any] = {"metric_type": "COSINE", "params": {}}
@@ -174,8 +178,9 @@ class PublishedLibrary(ReadOnly):
         """Return an index of all vectors, in the memory of this machine."""
         if len(self) > MOST_COMPARED:
             raise QueryError(
-                f"A search that compares all rows reads {len(self):,} vectors from the server; at "
-                f"most {MOST_COMPARED:,} are read. Use index='auto' and a number as min_score."
+                f"This search compares all {len(self):,} vectors, which are read from the server; "
+                f"at most {MOST_COMPARED:,} are. Use index='auto', and no min_score or a higher "
+                "number."
             )
 
         def read() -> Index:
