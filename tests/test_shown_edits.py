@@ -68,6 +68,13 @@ def test_the_examples_that_ship_are_of_the_weights_that_ship(pocket):
     assert stored["decoder"] == pocket.decoder.fingerprint
 
 
+def test_the_tutorial_says_how_many_were_tried_and_how_many_arrived():
+    stored = json.loads(EXAMPLES.read_text("utf-8"))
+    text = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
+    (told,) = re.findall(r"of (\d+) edits between names .* the judge named (\d+)", text)
+    assert tuple(map(int, told)) == (stored["tried"], stored["arrived"])
+
+
 def test_examples_name_sample_drawings_and_come_back_as_they_were():
     stored = json.loads(EXAMPLES.read_text("utf-8"))
     assert [example.to_dict() for example in sample_edits()] == stored["edits"]
