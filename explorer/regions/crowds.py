@@ -88,17 +88,25 @@ def crowds(
     """
     from sklearn.cluster import HDBSCAN
 
-    rows = np.arange(len(xy))
-    if len(rows) > MAX_CLUSTERED_PLACES:
-        rows = np.sort(
-            np.random.default_rng(seed).choice(rows, MAX_CLUSTERED_PLACES, replace=False)
-        )
+    rows = looked_at(len(xy), seed=seed)
     smallest = max(5, len(rows) // (120 * finer))
     if len(rows) < 2 * smallest:
         return []
     crowd = HDBSCAN(min_cluster_size=smallest, min_samples=5, copy=True).fit_predict(xy[rows])
     members = [rows[crowd == c] for c in range(crowd.max() + 1)]
     return sorted(members, key=len, reverse=True)[: MAX_REGIONS * finer]
+
+
+def looked_at(count: int, *, seed: int = 0) -> Int[np.ndarray, " K"]:
+    """Return which of `count` places `crowds` looks at: all, or a sample of many, in order.
+
+    >>> len(looked_at(30_000)), looked_at(3).tolist()
+    (20000, [0, 1, 2])
+    """
+    rows = np.arange(count)
+    if count > MAX_CLUSTERED_PLACES:
+        rows = np.random.default_rng(seed).choice(rows, MAX_CLUSTERED_PLACES, replace=False)
+    return np.sort(rows)
 
 
 def middle_of(xy: Float[np.ndarray, "K 2"]) -> tuple[float, float]:

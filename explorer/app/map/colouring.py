@@ -12,7 +12,7 @@ from explorer.app.map.layout import layout, regions
 from explorer.app.map.scatter import Colours
 from explorer.library import Hits, Library
 from explorer.projection import Projection
-from explorer.regions.crowds import Region, crowds
+from explorer.regions.crowds import Region, crowds, looked_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,8 +177,8 @@ def _clusters(_map: Projection, _named: Sequence[Region], key: str) -> Colours |
     codes = np.full(len(_map.xy), len(shown), np.uint8)
     for code, rows in enumerate(shown):
         codes[rows] = code
-    seen = np.concatenate(members)
-    if len(_map.xy) > 2 * len(seen):  # of many points a sample was looked at
+    seen = looked_at(len(_map.xy))
+    if len(seen) < len(codes):  # the others are what the nearest that was looked at is
         codes = codes[seen][KDTree(_map.xy[seen]).query(_map.xy)[1]]
     names = [words.get(int(rows[0]), f"crowd {code + 1}") for code, rows in enumerate(shown)]
     others = (codes == len(shown)).any()
