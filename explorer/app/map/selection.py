@@ -59,7 +59,7 @@ def read_strokes(text: str) -> list[Stroke]:
     ['new', 'sub']
     """
     strokes = []
-    for part in text.split("|")[-MAX_STROKES:]:
+    for part in text.split("|")[:MAX_STROKES]:
         mode, _, line = part.rpartition(":")
         border = read_places(line)
         if len(border) > 2 and mode in ("", *MODES):

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Bool, Int
 
 from explorer.app import outputs, state
 from explorer.app.map.layout import name_of_selection
-from explorer.app.map.selection import read_strokes, write_chosen, write_strokes
+from explorer.app.map.selection import MAX_STROKES, read_strokes, write_chosen, write_strokes
 from explorer.groups import probe
 from explorer.library import Library
 from explorer.regions import captions_of, region_names
@@ -32,8 +33,12 @@ def show_selection(rows: Int[np.ndarray, " K"]) -> None:
     """Show what the lassos enclose: images, a table, files, and what tells them from others."""
     st.subheader(f"{len(rows):,} images selected")
     st.segmented_control("The next lasso", list(NEXT), default="New", key="next")
-    if len(read_strokes(st.query_params.get("lasso", ""))) > 1:
+    borders = len(read_strokes(st.query_params.get("lasso", "")))
+    if borders > 1:
         st.button("Undo", on_click=_undo)
+    if borders == MAX_STROKES:
+        st.caption(f"A selection has at most {MAX_STROKES} borders: no more are added. Keep it as "
+                   "a column, or start a new one.")  # fmt: skip
     if not len(rows):
         return
     if name := name_of_selection(rows):
@@ -80,7 +85,9 @@ def _keep(rows: Int[np.ndarray, " K"]) -> None:
     with st.form("keep", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name", key="keep-name", width=200).strip()
         asked = st.form_submit_button("Keep as column")
-    if asked and name:
+    if asked and name in state.library().rows.columns:
+        st.error(f"The library has a column {outputs.escaped(name)} already: type another name.")
+    elif asked and name:
         inside = np.isin(np.arange(len(state.library())), rows)
         _write({name: [YES if each else None for each in inside]})
         st.session_state["kept"] = f"{len(rows):,} images have {name} = {YES} in the library now."
@@ -114,7 +121,7 @@ def _compare(rows: Int[np.ndarray, " K"]) -> None:
 
 
 def _score(name: str, inside: Bool[np.ndarray, " N"], other: Bool[np.ndarray, " N"]) -> None:
-    title = f"selection or {name}"
+    title = _free(f"selection or {name}")
     if st.button("Score all images", help="by a linear probe of the two; a column keeps it"):
         draw = np.random.default_rng(0).permutation
         own, rest = (draw(np.flatnonzero(side))[:MAX_EXAMPLES] for side in (inside, other))
@@ -125,6 +132,16 @@ def _score(name: str, inside: Bool[np.ndarray, " N"], other: Bool[np.ndarray, " 
             "examples rightly, and chance 50%."
         )
         st.rerun()
+
+
+def _free(name: str) -> str:
+    """Return a name that no column has: this one, or it with a number."""
+    taken, tried = state.library().columns, name
+    for number in count(2):
+        if tried not in taken:
+            break
+        tried = f"{name} {number}"
+    return tried
 
 
 def _others() -> dict[str, Callable[[], Bool[np.ndarray, " N"]]]:

@@ -15,7 +15,14 @@ from explorer.app.map.layers import BLIND, LEGENDS, MOSAIC, NONE, ground
 from explorer.app.map.layout import layout, regions
 from explorer.app.map.panel import show_found, show_path, show_place, show_region
 from explorer.app.map.scatter import Atlas, Colours, Event, Ground, Mark, Scene, scatter
-from explorer.app.map.selection import Stroke, read_places, read_strokes, selected, write_strokes
+from explorer.app.map.selection import (
+    MAX_STROKES,
+    Stroke,
+    read_places,
+    read_strokes,
+    selected,
+    write_strokes,
+)
 from explorer.app.map.selection_panel import combine_mode, show_selection
 from explorer.app.server.thumbnails import addresses, sheet_address
 from explorer.library import Hits
@@ -169,7 +176,10 @@ def _remember(event: Event, strokes: list[Stroke]) -> None:
     places = event.places[::step]
     if event.kind == "lasso":
         mode = combine_mode()
-        before = [] if mode == "new" else strokes
+        before = [] if mode == "new" else strokes[:MAX_STROKES]
+        if len(before) == MAX_STROKES:  # the drawer says so
+            st.query_params["lasso"] = write_strokes(before)
+            return
         st.query_params["lasso"] = write_strokes([*before, Stroke(mode, places)])
         return
     st.query_params[event.kind] = ";".join(f"{x:.5g},{y:.5g}" for x, y in places)
