@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import streamlit as st
 from app_pages import button, captions, errors, open_page
 from fakes import coloured
 
@@ -67,7 +68,19 @@ def test_with_nothing_to_compare_a_command_is_shown(monkeypatch, bare):
 def test_the_nearest_are_those_of_each_model_among_the_shared_rows(emoji, other):
     here, there = ex.Library.open(emoji), ex.Library.open(other)
     rows = np.array([9, 2, 5, 0])
-    ours, theirs = Agreement(rows, rows, np.zeros(4)).near(1, here, there, 2)
+    agreed = Agreement(rows, rows, np.zeros(4), 4)
+    ours, theirs = agreed.near(1, here, there, 2)
     for library, found in ((here, ours), (there, theirs)):
         hits = library.search(library.points([2]), 14, exclude=[2])
         assert rows[found].tolist() == [int(r) for r in hits.rows if r in (9, 5, 0)][:2]
+    for near in agreed.near(1, here, there, 8):
+        assert sorted(near.tolist()) == [0, 2, 3], "an image is none of its own neighbours"
+
+
+def test_a_sample_of_many_is_said_to_be_one(monkeypatch, emoji, bare):
+    monkeypatch.setattr("explorer.app.agreement.MAX_ROWS", 9)
+    st.cache_resource.clear()
+    page = open_page(monkeypatch, "compare", emoji, f"--compare={bare}")
+    st.cache_resource.clear()
+    assert errors(page) == [] and page.metric[0].value == "14"
+    assert any("9 of them are compared: a sample" in each.value for each in page.caption)

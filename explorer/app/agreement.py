@@ -22,11 +22,13 @@ class Agreement:
     Args:
         rows, others: of this library and the other, N of the same files.
         overlap: the share of the 10 nearest of each that both agree on.
+        shared: files that both hold; of many a sample is compared.
     """
 
     rows: Int[np.ndarray, " N"]
     others: Int[np.ndarray, " N"]
     overlap: Float[np.ndarray, " N"]
+    shared: int
 
     @property
     def chance(self) -> float:
@@ -40,7 +42,10 @@ class Agreement:
     def near(
         self, place: int, here: Library, there: Library, count: int
     ) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"]]:
-        """Return the places of the nearest others of an image, by this model and by the other."""
+        """Return the places of the nearest others of an image, by this model and by the other.
+
+        There are `count`, or all others where there are fewer.
+        """
         return (_near(here, self.rows, place, count), _near(there, self.others, place, count))
 
 
@@ -50,7 +55,7 @@ def _near(
     """Return the places of the nearest among `rows`."""
     scores = library.points(rows).unit @ library.points(rows[[place]]).unit[0]
     scores[place] = -2
-    return np.argsort(-scores, kind="stable")[:count]
+    return np.argsort(-scores, kind="stable")[: min(count, len(rows) - 1)]
 
 
 def agreement(there: Library) -> Agreement:
@@ -62,14 +67,15 @@ def agreement(there: Library) -> Agreement:
 @st.cache_resource(max_entries=4, show_spinner="Comparing neighbours …")
 def _agreement(_here: Library, _there: Library, key: str, other: str) -> Agreement:  # noqa: ARG001
     rows, others = shared(_here, _there)
+    total = len(rows)
     if len(rows) > MAX_ROWS:
         drawn = np.sort(np.random.default_rng(0).choice(len(rows), MAX_ROWS, replace=False))
         rows, others = rows[drawn], others[drawn]
     k = min(NEIGHBOURS, len(rows) - 1)
     if k < 1:
-        return Agreement(rows, others, np.ones(len(rows)))
+        return Agreement(rows, others, np.ones(len(rows)), total)
     a, b = _here.points(rows).unit, _there.points(others).unit
-    return Agreement(rows, others, overlap(a, b, k))
+    return Agreement(rows, others, overlap(a, b, k), total)
 
 
 @st.cache_resource(

@@ -142,14 +142,16 @@ def _models(there: Library) -> None:
         return
     here = state.library()
     with st.container(horizontal=True):
-        st.metric("Shared images", f"{len(found.rows):,}", width="content")
+        st.metric("Shared images", f"{found.shared:,}", width="content")
         st.metric(
             "Common neighbours",
             f"{found.overlap.mean():.0%}",
             width="content",
             help="The mean share of an image's 10 nearest that both models agree on.",
         )
-        st.metric("By chance", f"{found.chance:.0%}", width="content")  # fmt: skip
+        st.metric("By chance", f"{found.chance:.0%}", width="content")
+    if found.shared > len(found.rows):
+        st.caption(f"{len(found.rows):,} of them are compared: a sample, drawn at random.")
     place = _place(found)
     near = None if place is None else found.near(place, here, there, SHOWN_NEIGHBOURS)
     left, right = st.columns(2, gap="medium")
