@@ -38,6 +38,7 @@ GALLERY = 12  # features that are shown while there is no image
 EXAMPLE_AMOUNT = 3.0  # times what is usual
 LIMIT = 4.0
 NOISES = ("The first frame is the image itself.", "Drawn from the seed.")
+SAVE_WORDS = "For the command, save the words as words.txt first, one a line."
 SMALL = 62  # pixels
 PREVIEW_WIDTH = 380
 NEIGHBOURS = 6
@@ -50,6 +51,28 @@ class Start:
     asked: Input
     point: Points
     python: str
+
+
+@dataclass(frozen=True)
+class Turning:
+    """What is turned: a start, by features, which are words or learnt (None), each by an amount."""
+
+    start: Start
+    found: Featured
+    words: tuple[str, ...] | None
+    amounts: Mapping[int | str, float]
+
+    @property
+    def features_python(self) -> str:
+        """The features in Python."""
+        given = f", words={list(self.words)!r}" if self.words else ""
+        return f"ex.library_features({copying.library_text()}{given})"
+
+    @property
+    def command(self) -> list[str]:
+        """The features and amounts as a command has them."""
+        told = ["--words", "words.txt"] if self.words else []
+        return [*told, *(f"--feature={key}={amount:g}" for key, amount in self.amounts.items())]
 
 
 def page() -> None:
@@ -79,7 +102,7 @@ def page() -> None:
         decodes = retrieved.decodes()
         fields = path_fields("feature", 9, NOISES) if decodes else retrieval_fields("feature")
     with right:
-        _result(start, found, words, turns, *fields)
+        _result(Turning(start, found, words, turns), *fields)
 
 
 def _words() -> tuple[str, ...] | None:
@@ -192,40 +215,27 @@ def _example(found: Featured) -> dict[str, object]:
     return _beginning(row) | {f"{TURN}{found.key(place)}": EXAMPLE_AMOUNT}
 
 
-def _result(
-    start: Start,
-    found: Featured,
-    words: tuple[str, ...] | None,
-    turns: Mapping[int | str, float],
-    timing: Timing,
-    settings: Settings,
-) -> None:
-    if not turns:
+def _result(turning: Turning, timing: Timing, settings: Settings) -> None:
+    if not turning.amounts:
         st.info("Move a slider to turn a feature up or down.")
         st.markdown("**Nearest real images**")
-        outputs.found(state.library().search(start.point, NEIGHBOURS), width=110)
+        outputs.found(state.library().search(turning.start.point, NEIGHBOURS), width=110)
     elif retrieved.decodes():
-        _decode(start, found, words, turns, timing, settings)
+        _decode(turning, timing, settings)
     else:
-        _retrieve(start, found, words, turns, timing)
+        _retrieve(turning, timing)
 
 
-def _decode(
-    start: Start,
-    found: Featured,
-    words: tuple[str, ...] | None,
-    turns: Mapping[int | str, float],
-    timing: Timing,
-    settings: Settings,
-) -> None:
+def _decode(turning: Turning, timing: Timing, settings: Settings) -> None:
+    asked, features = turning.start.asked, turning.found.features
     still = planned(
-        lambda: edits.turn(state.model(), start.asked.query, found.features, {},
+        lambda: edits.turn(state.model(), asked.query, features, {},
                            frames=timing.frames, fps=timing.fps, settings=settings),
-        "turn", start.asked, words, timing, settings,
+        "turn", asked, turning.words, timing, settings,
     )  # fmt: skip
     if still is None:
         return
-    edit = edits.turned(still, found.features, turns)
+    edit = edits.turned(still, features, turning.amounts)
     slot = st.empty()
     _preview(edit, slot)
     rendering = decoded(edit)
@@ -234,11 +244,12 @@ def _decode(
     with slot:
         scrub(rendering, "Turned", key="feature_scrub", at=1.0)
     strip(rendering)
-    call = copying.call("turn", start.asked.text, copying.Code(_features_text(words)), dict(turns),
-                        frames=timing.frames, fps=timing.fps, settings=settings)  # fmt: skip
-    command = ["unclip", "turn", "--library", str(state.library().folder), start.asked.text,
-               *_command_words(words, turns), *command_options(timing, settings)]  # fmt: skip
-    offer("feature", rendering, call, command, [start.asked], _note(words))
+    code = copying.Code(turning.features_python)
+    call = copying.call("turn", asked.text, code, dict(turning.amounts), frames=timing.frames,
+                        fps=timing.fps, settings=settings)  # fmt: skip
+    command = ["unclip", "turn", "--library", str(state.library().folder), asked.text,
+               *turning.command, *command_options(timing, settings)]  # fmt: skip
+    offer("feature", rendering, call, command, [asked], SAVE_WORDS if turning.words else "")
 
 
 def _preview(edit: Rendering, slot: "DeltaGenerator") -> None:
@@ -252,38 +263,19 @@ def _preview(edit: Rendering, slot: "DeltaGenerator") -> None:
         slot.image(shown[0], width=PREVIEW_WIDTH, alt="a preview of what turning gives")
 
 
-def _retrieve(
-    start: Start,
-    found: Featured,
-    words: tuple[str, ...] | None,
-    turns: Mapping[int | str, float],
-    timing: Timing,
-) -> None:
+def _retrieve(turning: Turning, timing: Timing) -> None:
     """Show the real images between the image and what turning gives."""
-    turned = found.features.edit(start.point, turns)
+    start, amounts = turning.start, turning.amounts
+    turned = turning.found.features.edit(start.point, amounts)
     path = Path.through(Points.concat([start.point.as_image(), turned]))
     images = retrieved.found(
         lambda: Retrieval.along(state.library(), path, timing.frames, fps=timing.fps),
-        "turn", start.asked, words, sorted(turns.items(), key=str), timing,
+        "turn", start.asked, turning.words, sorted(amounts.items(), key=str), timing,
     )  # fmt: skip
     if images is None:
         return
     before = [f"point = {start.python}",
-              f"turned = {_features_text(words)}.edit(point, {dict(turns)!r})"]  # fmt: skip
+              f"turned = {turning.features_python}.edit(point, {dict(amounts)!r})"]  # fmt: skip
     path_text = "ex.Path.through(ex.Points.concat([point, turned]))"
     python = f"ex.Retrieval.along(library, {path_text}, {timing.frames}, fps={timing.fps})"
     retrieved.show(images, "feature", python, inputs=[start.asked], before=before)
-
-
-def _features_text(words: tuple[str, ...] | None) -> str:
-    given = f", words={list(words)!r}" if words else ""
-    return f"ex.library_features({copying.library_text()}{given})"
-
-
-def _command_words(words: tuple[str, ...] | None, turns: Mapping[int | str, float]) -> list[str]:
-    told = ["--words", "words.txt"] if words else []
-    return [*told, *(f"--feature={key}={amount:g}" for key, amount in turns.items())]
-
-
-def _note(words: tuple[str, ...] | None) -> str:
-    return "For the command, save the words as words.txt first, one a line." if words else ""
