@@ -74,8 +74,8 @@ class Handler(BaseHTTPRequestHandler):
             if self.server.damage == path:
                 content = content[:-1] + b"!"
             end = whole if self.server.stop_after is None else self.server.stop_after
+            self.server.sent += len(content[first:end])  # before the client can go on
             self.wfile.write(content[first:end])
-            self.server.sent += len(content[first:end])
 
 
 def etag(path, content):
