@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 from types import SimpleNamespace
 
@@ -12,16 +13,18 @@ from app_pages import button, errors, offered, open_page, three_ways
 from fakes import ColourEncoder, coloured, image, run
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from explorer.app.map import atlas, colouring, panel
 from explorer.app.map.colouring import agreement, by_values, heat
-from explorer.app.map.layers import LEGENDS, MOSAIC, smoothed
+from explorer.app.map.layers import JUDGED, LEGENDS, MOSAIC, smoothed
 from explorer.app.map.scatter import Colours
 from explorer.app.map.selection import along, rows_within, write_chosen
 from explorer.app.pages import map as page_map
 from explorer.errors import LibraryError, QueryError
 from explorer.library import Library
 from explorer.library.subset import write_subset
+from explorer.models import load
 from explorer.notes import collecting
 from explorer.projection import Projection
 from explorer.regions.crowds import Region, crowds, map_regions
@@ -408,3 +411,26 @@ def test_layers_that_decode_have_a_legend_and_are_offered_where_something_decode
     (under,) = [each for each in page.selectbox if each.label == "Under the points"]
     assert MOSAIC in LEGENDS and not set(LEGENDS) & set(under.options)
     assert errors(open_page(monkeypatch, "map", bare, under=MOSAIC)) == []
+
+
+@pytest.fixture(scope="module")
+def stranger(bare, emoji_images, tmp_path_factory):
+    """A library of the same images in another space: another CLIP's, with a sharper first layer."""
+    place = tmp_path_factory.mktemp("stranger")
+    shutil.copytree(bare.parent / "clip", place / "clip")
+    weights = place / "clip" / "open_clip_model.safetensors"
+    state = load_file(weights)
+    save_file(state | {"visual.conv1.weight": 1.2 * state["visual.conv1.weight"]}, weights)
+    library = Library.create(place / "other.lib", load(f"openclip:{place / 'clip'}", device="cpu"))
+    library.add([emoji_images], workers=0)
+    return library.folder
+
+
+def test_another_model_of_the_same_images_judges_round_trips(monkeypatch, emoji, stranger):
+    """The decoder's own encoder flatters it; what is of one space with it is no other judge."""
+    judged = open_page(monkeypatch, "map", emoji, f"--compare={stranger}", under=JUDGED)
+    assert errors(judged) == []
+    assert LEGENDS[JUDGED] in [each.value for each in judged.caption]
+    for alone in ((), (f"--compare={emoji}",)):
+        page = open_page(monkeypatch, "map", emoji, *alone, under=JUDGED)
+        assert errors(page) == [] and LEGENDS[JUDGED] not in [c.value for c in page.caption]

@@ -153,10 +153,18 @@ def model() -> Model:
     Raises:
         SpaceMismatch: it was made with other weights than the model has now.
     """
-    shown = library()
+    return model_of(library(), decoder_name(), config().prior)
+
+
+def model_of(shown: Library, decoder: str = "", prior: str = "") -> Model:
+    """Return the model that a library was made with.
+
+    Raises:
+        SpaceMismatch: as `model`.
+    """
     by = f"The library {shown.folder}"
     with named_by(by, shown.space):
-        loaded = loaded_model(check_named(shown.model, by), decoder_name(), config().prior)
+        loaded = loaded_model(check_named(shown.model, by), decoder, prior)
     loaded.space.check(shown.space, f"The library {shown.folder} was made with {shown.model}.")
     return loaded
 

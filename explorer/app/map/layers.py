@@ -1,19 +1,25 @@
 """Images that lie under the points of the map: what decodes where, and where round trips fail.
 
-Each is asked for by name, decoded once with progress, and kept.
+Each is asked for by name, decoded once with progress, and kept. Round trips are seen by the
+library's own encoder, or by that of another library of the same images, which did not train with
+the decoder and so does not flatter it.
 """
 
 import io
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image
 
+from analysis.questions.encoders import shared
 from explorer.app import state
 from explorer.app.map.layout import layout
 from explorer.app.map.scatter import Ground
 from explorer.app.server.decoding import Work, decoded, key_of, once
 from explorer.edits import decode
+from explorer.library import Library
+from explorer.models import Model
+from explorer.points import Points
 from explorer.settings import Settings
 
 CELLS = 14  # of the mosaic, along the longer side
@@ -24,19 +30,40 @@ MIDDLE, WORST = 0.15, 0.6  # distances of a round trip that are half and fully r
 
 Box = tuple[float, float, float, float]
 NONE, MOSAIC, BLIND = "Nothing", "Decoded images", "Round-trip errors"
+JUDGED = "Round-trip errors, by the other model"
+HALF_CHANCE = 0.5  # of the distance of two images that have nothing to do with each other
+PAIRS = 2000  # of images, drawn to find it
 PREVIEW = Settings(preview=True)
 LEGENDS = {  # what a layer shows, in words
     MOSAIC: "Each tile is what the decoder shows of the place in its middle. Where no image is "
     "near, there is none.",
     BLIND: f"Red: what is decoded there looks like something else, by a cosine distance of "
     f"{MIDDLE:g} (half red) to {WORST:g} (full red) between an image and its decoded point.",
+    JUDGED: "Red: to the other model, which did not train with the decoder, what is decoded there "
+    "is half as far from the image (half red) or as far (full red) as any other image is.",
 }
 
 
 def ground(name: str) -> Ground | None:
     """Return the image of this name; None for none, or if it was cancelled."""
-    make = {MOSAIC: _mosaic, BLIND: _blindness}.get(name)
+    make = {MOSAIC: _mosaic, BLIND: _blindness, JUDGED: _judged}.get(name)
     return make() if make else None
+
+
+def layers() -> list[str]:
+    """Return the names of what can be shown here, without loading a model."""
+    if not state.has_decoder():
+        return []
+    return [MOSAIC, BLIND, *[JUDGED] * (_judge() is not None)]
+
+
+def _judge() -> Library | None:
+    """Return the first other library of the same images with another model."""
+    for name in filter(state.is_library, state.config().compare):
+        other = state.opened(name)
+        if other.space != state.library().space and len(shared(state.library(), other)[0]) > 1:
+            return other
+    return None
 
 
 def _mosaic() -> Ground | None:
@@ -62,27 +89,55 @@ def _mosaic() -> Ground | None:
 
 def _blindness() -> Ground | None:
     """Return how far decoded images lie from their points, as red where it is far."""
-    projection, model = layout(), state.model()
-    rows = np.random.default_rng(0).permutation(len(projection.points))[:SAMPLE]
-    points = projection.points[rows]
+    rows = np.random.default_rng(0).permutation(len(layout().points))[:SAMPLE]
+    found = _distances(rows, state.model(), layout().points[rows])
+    return None if found is None else _red(rows, np.array(found), MIDDLE, WORST)
 
-    rendering = decode(model, points, settings=PREVIEW)
+
+def _judged() -> Ground | None:
+    """Return the same as the other model sees it, as parts of the distance of any two images."""
+    other, rng = _judge(), np.random.default_rng(0)
+    if other is None:
+        return None
+    rows, there = shared(state.library(), other)
+    drawn = rng.permutation(len(rows))[:SAMPLE]
+    found = _distances(rows[drawn], state.model_of(other), other.points(there[drawn]))
+    if found is None:
+        return None
+    one, two = (other.points(rng.choice(there, PAIRS)).unit for _ in range(2))
+    chance = 1 - float(np.einsum("nd,nd->n", one, two).mean())
+    return _red(rows[drawn], np.array(found) / max(chance, 1e-6), HALF_CHANCE, 1)
+
+
+def _distances(rows: Int[np.ndarray, " N"], judge: Model, known: Points) -> list[float] | None:
+    """Return how far the decodes of rows lie from what an encoder saw in the images themselves.
+
+    Args:
+        known: the points of the rows in the space of the judge.
+    """
+    rendering = decode(state.model(), layout().points[rows], settings=PREVIEW)
 
     def distances() -> Work[list[float]]:
         found = []
-        for point, frame in zip(points, rendering, strict=True):
-            seen = model.encoder.encode_images([frame])
+        for point, frame in zip(known, rendering, strict=True):
+            seen = judge.encoder.encode_images([frame])
             found.append(1 - float(point.unit[0] @ seen.unit[0]))
             yield None
         return found
 
-    found = once(f"blind {key_of(rendering)}", distances, len(points), "Measuring round trips")
-    if found is None:
-        return None
-    box, counts = _grid(projection.xy, HEAT)
-    heat, weight = smoothed(projection.xy[rows], np.array(found), _middles(box, counts))
-    red = np.clip(heat / MIDDLE * 0.5, 0, None)
-    red = np.where(heat > MIDDLE, 0.5 + (heat - MIDDLE) / (WORST - MIDDLE) * 0.5, red)
+    asked = f"blind {judge.space.fingerprint} {key_of(rendering)}"
+    return once(asked, distances, len(rows), "Measuring round trips")
+
+
+def _red(
+    rows: Int[np.ndarray, " N"], distances: Float[np.ndarray, " N"], half: float, full: float
+) -> Ground:
+    """Return distances as red, half and full as is said, smoothed over the map."""
+    xy = layout().xy
+    box, counts = _grid(xy, HEAT)
+    heat, weight = smoothed(xy[rows], distances, _middles(box, counts))
+    red = np.clip(heat / half * 0.5, 0, None)
+    red = np.where(heat > half, 0.5 + (heat - half) / (full - half) * 0.5, red)
     pixels = np.zeros((len(heat), 4), np.uint8)
     pixels[:, 0] = 200
     pixels[:, 3] = (np.clip(red, 0, 1) * np.clip(weight * 2, 0, 1) * 200).astype(np.uint8)

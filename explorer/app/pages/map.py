@@ -8,10 +8,10 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Bool
 
-from explorer.app import retrieved, state
+from explorer.app import state
 from explorer.app.map.atlas import z_order
 from explorer.app.map.colouring import choices, colours, heat
-from explorer.app.map.layers import BLIND, LEGENDS, MOSAIC, NONE, ground
+from explorer.app.map.layers import LEGENDS, NONE, ground, layers
 from explorer.app.map.layout import layout, regions
 from explorer.app.map.panel import show_found, show_path, show_place, show_region
 from explorer.app.map.scatter import Atlas, Colours, Event, Ground, Mark, Scene, scatter
@@ -67,8 +67,8 @@ def _controls() -> tuple[str, str, str, str, bool, str]:
                               bind="query-params", width=210)  # fmt: skip
         colour = st.selectbox("Colour by", choices(), key="colour", bind="query-params", width=170)
         with st.popover("Display"):
-            layers = [DENSITY, NONE, *[MOSAIC, BLIND] * retrieved.decodes()]
-            under = st.selectbox("Under the points", layers, key="under", bind="query-params")
+            below = [DENSITY, NONE, *layers()]
+            under = st.selectbox("Under the points", below, key="under", bind="query-params")
             pictures = st.selectbox("Points as images", list(PICTURES), key="pictures",
                                     bind="query-params")  # fmt: skip
             labels = st.toggle("Labels", value=True, key="labels", bind="query-params")
