@@ -62,6 +62,14 @@ class Judging:
         order = np.random.default_rng(self.evaluation.seed).permutation(len(plain))
         return plain[order[: self.part(2)]]
 
+    @cached_property
+    def seen(self) -> Int[np.ndarray, " N"]:
+        """As many drawings that training saw, likewise without a tone."""
+        tones = np.array([glyph.tone for glyph in self.images.glyphs])
+        trained = np.flatnonzero((tones == 0) & ~self.images.held_out)
+        rng = np.random.default_rng(self.evaluation.seed)
+        return rng.choice(trained, min(len(self.rows), len(trained)), replace=False)
+
     def glyphs(self, rows: Int[np.ndarray, " N"]) -> Shaped[np.ndarray, " N"]:
         """Hexcodes of drawings."""
         return np.array([self.images.glyphs[row].hexcode for row in rows])
@@ -129,7 +137,12 @@ def of_images(judging: Judging) -> dict[str, Any]:
     glyphs, real = judging.glyphs(judging.rows), judging.images.pixels[judging.rows]
     moved = named(judging, jittered(real, np.random.default_rng(0)), glyphs)
     held_out = named(judging, judging.held_out, glyphs)
-    beside = {"the drawing itself, moved and scaled": moved["five"]}
+    known = judging.decoded(judging.evaluation.of(judging.seen))
+    learnt = named(judging, known, judging.glyphs(judging.seen))
+    beside = {
+        "drawings that training saw": learnt["five"],
+        "the drawing itself, moved and scaled": moved["five"],
+    }
     own = {"the drawing's own point, decoded": held_out["five"]}
     return {
         "named_held_out": held_out | {"beside": beside},
