@@ -1,11 +1,14 @@
 """Train pocket's draft for as long as there is time: `python -m pocket.painting`.
 
 The network goes straight from a point to an image. It sees the points that people decode: those of
-images, those that a text diff makes of them, and those between two drawings. What it makes is held
+images, those that a text diff makes of them, and those between two drawings; and those of drawings
+that were moved, mirrored and coloured otherwise, so that it learns what points say and not the
+drawings by heart. What it makes is held
 against the image by its pixels, its edges, and by what the CLIP's own tower sees on the way. That
 tower is not the judge.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -18,16 +21,18 @@ from explorer.models.shared.patch_decoder import GRID
 from explorer.training.decoder_network import statistics
 from explorer.training.draft import Looks, loss
 from explorer.training.loop import Interrupt, autocast
-from pocket import clip, data, styles
+from pocket import clip, data, disguise, styles
 from pocket.cutmix import cutmix
 from pocket.data import Images
+from pocket.disguise import Rules
 from pocket.longer import Endless, command
 from pocket.train import embed, load_clip
 
 NAME = "painting"
 RATE = 1.5e-3
 BATCH = 128
-SHARES = {"own": 0.5, "edited": 0.3, "mixed": 0.2}  # of a batch
+SHARES = {"own": 0.3, "edited": 0.25, "mixed": 0.1}  # of a batch; the rest is disguised
+MOVED, MIRRORED, COLOURED = 0.6, 0.5, 0.8  # of what is disguised; and how strongly coloured
 MIXES = 20_000
 MAX_SHIFT = 0.6  # of a point, in deviations
 FRACTIONS = (0.4, 0.75)  # of the angle that an edited point is turned by
@@ -44,6 +49,8 @@ class Material:
         named: unit points of the names, row by row.
         weights: how often an image is drawn; 0 is held out.
         order: rows that may be seen, by style in Unicode's order of glyphs.
+        rules: of what may be mirrored, and of which words name a colour.
+        embed: from images to raw points.
     """
 
     pixels: UInt8[np.ndarray, "N H W C"]
@@ -54,6 +61,8 @@ class Material:
     styles: Float[np.ndarray, " N"]
     mixes: UInt8[np.ndarray, "M H W C"]
     mixed: Float[np.ndarray, "M D"]
+    rules: Rules
+    embed: Callable[[UInt8[np.ndarray, "N H W C"]], Float[np.ndarray, "N D"]]
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw `count` images and the raw points that are to give them."""
@@ -65,11 +74,27 @@ class Material:
             self.named[rows[own:]] - self.named[before],
             rng.uniform(*FRACTIONS, (edited, 1)),
         )
-        some = rng.choice(len(self.mixed), count - own - edited, replace=False)
+        some = rng.choice(len(self.mixed), round(SHARES["mixed"] * count), replace=False)
+        disguised = self.disguised(rng, count - own - edited - len(some))
         return (
-            np.concatenate([self.pixels[rows], self.mixes[some]]),
-            np.concatenate([self.points[rows[:own]], turned, self.mixed[some]]),
+            np.concatenate([self.pixels[rows], self.mixes[some], disguised]),
+            np.concatenate(
+                [self.points[rows[:own]], turned, self.mixed[some], self.embed(disguised)]
+            ),
         )
+
+    def disguised(self, rng: np.random.Generator, count: int) -> UInt8[np.ndarray, "N H W C"]:
+        """Draw images and mirror, move and colour some of them."""
+        rows = rng.choice(len(self.weights), count, replace=False, p=self.weights)
+        rules = self.rules[rows]
+        made = clip.to_tensor(self.pixels[rows], "cpu")
+        made = disguise.mirror(made, rules.mirrors & (rng.random(count) < MIRRORED))
+        made = disguise.colour(made, rules, rng, COLOURED)
+        moved = rng.permutation(count)[: round(MOVED * count)]
+        made[moved] = disguise.move(made[moved], rng)
+        levels = ((made.clamp(-1, 1) + 1) * 127.5).round().byte()
+        pixels: np.ndarray = levels.permute(0, 2, 3, 1).numpy()
+        return pixels
 
     def neighbour(self, row: int, rng: np.random.Generator) -> int:
         """Another image of the row's style, mostly one that is near in Unicode's order."""
@@ -136,7 +161,11 @@ def gather(images: Images, folder: FilePath, work: FilePath, device: str) -> Mat
     style = np.array(images.styles)
     seen = places[weights[places] > 0]
     order = {name: seen[style[seen] == name] for name in np.unique(style)}
-    return Material(images.pixels, points, named, weights, order, style, mixes, mixed)
+    model = load_clip(folder, device)[0]
+    return Material(
+        images.pixels, points, named, weights, order, style, mixes, mixed,
+        Rules.of(images.glyphs), lambda pixels: embed(pixels, model, device),
+    )  # fmt: skip
 
 
 def read_names(images: Images, model: Any, tokenizer: Any, device: str) -> np.ndarray:
