@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
-from analysis.questions.encoders import shared
 from explorer.app import state
 from explorer.app.map.layout import layout
 from explorer.app.map.scatter import Ground
@@ -59,6 +58,8 @@ def layers() -> list[str]:
 
 def _judge() -> Library | None:
     """Return the first other library of the same images with another model."""
+    from analysis.questions.encoders import shared  # it imports matplotlib
+
     for name in filter(state.is_library, state.config().compare):
         other = state.opened(name)
         if other.space != state.library().space and len(shared(state.library(), other)[0]) > 1:
@@ -96,6 +97,8 @@ def _blindness() -> Ground | None:
 
 def _judged() -> Ground | None:
     """Return the same as the other model sees it, as parts of the distance of any two images."""
+    from analysis.questions.encoders import shared
+
     other, rng = _judge(), np.random.default_rng(0)
     if other is None:
         return None
