@@ -8,7 +8,7 @@ from typing import Any
 
 from explorer.errors import ImageError
 from explorer.images import name_of
-from explorer.images.remote import open_file, status_of
+from explorer.images.remote import is_remote, open_file, status_of
 
 SHARD_SUFFIXES = (".parquet", ".arrow")
 _BYTES_COLUMNS = ("image", "img", "bytes", "image_bytes", "jpg", "jpeg", "png", "webp", "picture")
@@ -48,14 +48,16 @@ def _schema(file: bytes) -> Any:
 
 @lru_cache(maxsize=2)
 def _arrow(file: bytes, _mtime_ns: int) -> Any:
-    """Map an Arrow file or stream; nothing is read yet."""
+    """Map an Arrow file or stream; nothing is read yet, unless it is at an address."""
     import pyarrow as pa
 
-    source = pa.memory_map(os.fsdecode(file))
+    def opened() -> Any:
+        return open_file(file) if is_remote(file) else pa.memory_map(os.fsdecode(file))
+
     try:
-        return pa.ipc.open_stream(source).read_all()
+        return pa.ipc.open_stream(opened()).read_all()
     except pa.ArrowInvalid:
-        return pa.ipc.open_file(pa.memory_map(os.fsdecode(file))).read_all()
+        return pa.ipc.open_file(opened()).read_all()
 
 
 def other_columns(file: bytes, column: str) -> Iterator[tuple[dict[str, Any], str, bool]]:
