@@ -15,7 +15,8 @@ TIME = 1_700_000_000
 def serving(files):
     """Serve key → content as the bucket `bucket`; gives the address of the server.
 
-    `files` may be changed meanwhile, with (content, time) for another time.
+    `files` may be changed meanwhile, with (content, time) for another time, or the status with
+    which a file is refused.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -40,6 +41,8 @@ def serving(files):
                 self.send(200, listing(files, query))
             elif key not in files and key:
                 self.send(404, b"<Error><Code>NoSuchKey</Code></Error>")
+            elif isinstance(files.get(key), int):
+                self.send(files[key], b"<Error><Code>Refused</Code></Error>")
             else:
                 self.send_part(*entry(files, key) if key else (b"", TIME))
 

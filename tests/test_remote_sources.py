@@ -2,6 +2,9 @@
 
 import gzip
 import io
+import shutil
+from email.utils import formatdate
+from typing import ClassVar
 
 import fsspec
 import numpy as np
@@ -9,11 +12,11 @@ import pyarrow as pa
 import pytest
 from fake_s3 import TIME, serving
 from fakes import ColourEncoder, coloured, image, make_tar
-from pyarrow import parquet
+from pyarrow import fs, parquet
 
 from explorer.errors import ImageError, QueryError
 from explorer.images import remote
-from explorer.library import Library
+from explorer.library import Library, presence
 
 
 def contents(tmp_path):
@@ -40,9 +43,9 @@ def s3(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with serving(files) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        remote._connected.cache_clear()
+        remote._by_arrow.cache_clear()
         yield files, "s3://bucket"
-    remote._connected.cache_clear()
+    remote._by_arrow.cache_clear()
 
 
 def local_copy(files, folder):
@@ -123,3 +126,168 @@ def test_a_packed_tar_is_read_too(s3, tmp_path):
     done = library.add(f"{base}/b.tar.gz", encoder=ColourEncoder(), workers=0)
     assert (done.embedded, done.failed) == (2, 0)
     assert library.open_image(1).size == (5, 6)
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("abfs://photos@account.dfs.core.windows.net/a b/c.png", "photos/a b/c.png"),
+        ("abfss://photos@account.dfs.core.windows.net", "photos"),
+        ("abfs://account.blob.core.windows.net/photos/c.png", "photos/c.png"),
+        ("gs://bucket/a/b%20c.png", "bucket/a/b%20c.png"),
+        ("file:///data/a.png", "/data/a.png"),
+        ("memory://bucket/a.png", "/bucket/a.png"),
+    ],
+)
+def test_an_address_is_named_as_its_file_system_names_it(address, name):
+    remote._by_arrow.cache_clear()
+    assert remote._system(address.encode())[1] == name
+
+
+@pytest.mark.parametrize(
+    ("root", "base"),
+    [
+        ("abfs://photos@account.dfs.core.windows.net/new", "photos/"),
+        ("abfs://account.blob.core.windows.net/photos/new", ""),
+        ("gs://photos/new", "photos/"),
+        ("hdfs://host:9000/photos/new", "/"),
+    ],
+)
+def test_files_below_an_address_begin_with_it(root, base, tmp_path, monkeypatch):
+    (tmp_path / "photos" / "new" / "a b").mkdir(parents=True)
+    (tmp_path / "photos" / "new" / "a b" / "0.png").write_bytes(image(0))
+    served = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
+    monkeypatch.setattr(remote, "_by_arrow", lambda *_: (served, base))
+    ((path, status),) = remote.walk_remote(root.encode())
+    assert path == f"{root}/a b/0.png".encode()
+    assert status.st_size == len(image(0)) == remote.status_of(path).st_size
+    with remote.open_file(path) as stream:
+        assert stream.read() == image(0)
+
+
+class Web(fsspec.AbstractFileSystem):
+    """Names files by their whole addresses, as http does, and needs the host, as sftp does."""
+
+    protocol = "web"
+    files: ClassVar = {}  # address → content, or the status with which the server refuses
+
+    def __init__(self, host, **more):
+        super().__init__(**more)
+        assert host == "host"
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return path
+
+    @staticmethod
+    def _get_kwargs_from_urls(path):
+        return {"host": path.split("/")[2]}
+
+    def info(self, path, **_):
+        content = self.files.get(path, 404)
+        if isinstance(content, int):
+            refused = RuntimeError("refused")
+            refused.status = content
+            raise FileNotFoundError(path) from refused
+        return {
+            "name": path, "size": len(content), "type": "file",
+            "Last-Modified": formatdate(TIME, usegmt=True),
+        }  # fmt: skip
+
+    def isdir(self, path):
+        return path not in self.files
+
+    def find(self, path, **_):
+        return {each: self.info(each) for each in self.files if each.startswith(path + "/")}
+
+    def _open(self, path, *_, **__):
+        return io.BytesIO(self.files[path])
+
+
+def test_a_file_system_that_names_files_by_their_addresses_is_read(tmp_path, monkeypatch):
+    fsspec.register_implementation("web", Web, clobber=True)
+    files = {f"web://host/{key}": content for key, content in contents(tmp_path).items()}
+    monkeypatch.setattr(Web, "files", files)
+    remote._by_fsspec.cache_clear()
+    assert remote.status_of(b"web://host/a.tar").st_mtime_ns == TIME * 10**9
+    library = Library.create(tmp_path / "a.lib", coloured())
+    photos = [row for row, _ in remote.walk_remote(b"web://host/photos")]
+    assert photos == sorted(f.encode() for f in files if "/photos/" in f)
+    sources = ["web://host/a.tar", "web://host/photos/a b/000 ü.png"]
+    assert library.add(sources, encoder=ColourEncoder(), workers=0).embedded == 5
+    files["web://host/a.tar"] = 503
+    assert not presence.is_gone(b"web://host/a.tar")
+    with pytest.raises(OSError, match="refused"):
+        remote.status_of(b"web://host/a.tar")
+    del files["web://host/a.tar"]
+    assert presence.is_gone(b"web://host/a.tar")
+
+
+def test_names_in_a_table_at_an_address_are_relative_to_it(s3, tmp_path):
+    files, base = s3
+    names = ["../photos/a b/000 ü.png", f"{base}/photos/a b/001 ü.png", "002.png", "./003.png"]
+    files["tables/002.png"], files["tables/003.png"] = image(40), image(41)
+    files["tables/list.csv"] = ("file,caption\n" + "".join(f"{n},of {n}\n" for n in names)).encode()
+    library = Library.create(tmp_path / "a.lib", coloured())
+    done = library.add(f"{base}/tables/list.csv", encoder=ColourEncoder(), workers=0)
+    assert (done.embedded, done.failed) == (4, 0), library.errors
+    at = ["photos/a b/000 ü.png", "photos/a b/001 ü.png", "tables/002.png", "tables/003.png"]
+    assert [path.decode() for path in library.rows["path"]] == [f"{base}/{each}" for each in at]
+    assert library.rows["caption"].tolist() == [f"of {name}" for name in names]
+    files["captions.csv"] = f"file,caption\n{base}/photos/a b/000 ü.png,by address\n".encode()
+    other = Library.create(tmp_path / "b.lib", coloured())
+    where = {"encoder": ColourEncoder(), "columns": f"{base}/captions.csv", "workers": 0}
+    other.add(f"{base}/photos", **where)
+    assert other.rows["caption"][0] == "by address"
+
+
+def test_addresses_in_a_table_on_this_machine_are_read(s3, tmp_path):
+    files, base = s3
+    table = tmp_path / "list.parquet"
+    rows = [f"{base}/photos/a b/{n:03} ü.png" for n in range(3)]
+    parquet.write_table(pa.table({"path": rows}), table)
+    library = Library.create(tmp_path / "a.lib", coloured())
+    done = library.add(table, encoder=ColourEncoder(), workers=0)
+    assert (done.embedded, done.failed) == (3, 0), library.errors
+    files["photos/a b/000 ü.png"] = 403  # refused is not gone
+    done = library.add(table, encoder=ColourEncoder(), workers=0)
+    assert (done.unchanged, done.removed, done.failed, len(library)) == (2, 0, 0, 3)
+    assert "could not be looked at; what was indexed of them stays" in library.warnings[-1]
+    hits = library.search(library.points([0]), k=3)
+    assert not hits.missing.any()
+    del files["photos/a b/000 ü.png"]
+    assert library.search(library.points([0]), k=3).missing.sum() == 1
+    done = library.add(table, encoder=ColourEncoder(), workers=0)
+    assert (done.unchanged, done.failed, len(library)) == (2, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "gone"),
+    [
+        (FileNotFoundError(2, ""), True),
+        (NotADirectoryError(20, ""), True),
+        (PermissionError(13, ""), False),
+        (OSError(5, "Input/output error"), False),
+        (OSError(116, "Stale file handle"), False),
+        (TimeoutError(110, ""), False),
+        (QueryError("Files of x:// cannot be read here"), False),
+    ],
+)
+def test_only_a_file_that_is_not_found_is_gone(error, gone, monkeypatch):
+    def look(_):
+        raise error
+
+    monkeypatch.setattr(presence, "status_of", look)
+    assert presence.is_gone(b"/a.png") is gone
+    assert presence.is_gone(b"/a\0.png")
+
+
+def test_images_that_moved_to_an_address_keep_their_rows(s3, tmp_path):
+    files, base = s3
+    local_copy(files, tmp_path / "local")
+    library = Library.create(tmp_path / "a.lib", coloured())
+    library.add(tmp_path / "local" / "photos", encoder=ColourEncoder(), workers=0)
+    shutil.rmtree(tmp_path / "local")
+    assert library.moved(tmp_path / "local" / "photos", f"{base}/photos").rows == 6
+    assert library.open_image(0).size == (5, 6)
+    assert library.rows["path"][0] == f"{base}/photos/a b/000 ü.png".encode()

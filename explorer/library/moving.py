@@ -8,6 +8,7 @@ from os import fsdecode
 
 from explorer.errors import QueryError
 from explorer.images import name_of
+from explorer.images.remote import status_of
 from explorer.library.manifest import COLUMNS, ERRORS, ROWS, SegmentRecord, SourceRecord
 from explorer.library.presence import is_gone
 from explorer.library.renaming import Renaming, absolute
@@ -218,6 +219,6 @@ class _Move:
 def _size(path: bytes) -> int | None:
     """Return the bytes of a file; None if there is none."""
     try:
-        return os.stat(path).st_size
+        return status_of(path).st_size
     except (OSError, ValueError):
         return None

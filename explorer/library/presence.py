@@ -24,13 +24,17 @@ _AT_ONCE = 256  # files between looks at the clock
 
 
 def is_gone(path: bytes) -> bool:
-    """Whether there is no such file; one that may not be looked at is there."""
+    """Whether there is no such file; one that cannot be looked at now is not gone.
+
+    A server that does not answer, a disk that fails and a folder that may not be read say nothing
+    of the file.
+    """
     try:
         status_of(path)
-    except PermissionError:
-        return False
-    except (OSError, ValueError):  # ValueError: a NUL in the name
+    except (FileNotFoundError, NotADirectoryError):
         return True
+    except (OSError, ValueError):
+        return b"\0" in path  # which no file has in its name
     return False
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from os import fsdecode
 from typing import Any
 
-from explorer.images import name_of
+from explorer.images import name_of, remote
 from explorer.library.segments import NO_IMAGE
 from explorer.library.sources.members import display_name
 
@@ -14,8 +14,8 @@ NO_OFFSET = -1  # of what is no member of a tar
 
 
 def absolute(name: str | bytes | os.PathLike[str]) -> bytes:
-    """Return the absolute name of a file or folder, as sources are kept."""
-    return os.path.abspath(os.path.expanduser(os.fsencode(name)))
+    """Return the absolute name or address of a file or folder, as sources are kept."""
+    return remote.absolute(os.path.expanduser(os.fsencode(name)))
 
 
 def lies_in(path: bytes, folder: bytes) -> bool:

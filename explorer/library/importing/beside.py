@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.errors import QueryError
 from explorer.images import name_of
+from explorer.images.remote import is_remote
 from explorer.library.sources.columns import as_records
 from explorer.library.sources.tables import read_records
 
@@ -42,6 +43,8 @@ def beside(table: "str | PathLike[str] | bytes | pd.DataFrame") -> Beside:
     if not isinstance(table, str | bytes | PathLike):
         rows = as_records(table)
         return Beside("the table", os.getcwdb(), len(rows), lambda start: iter(rows[start:]))
+    if not isinstance(table, bytes) and is_remote(os.fspath(table)):
+        raise QueryError(f"{name_of(table)} is an address: fetch the table first, then import it.")
     file = os.path.abspath(os.fsencode(table))
     name, folder = name_of(fsdecode(os.path.basename(file))), os.path.dirname(file)
     if not os.path.isfile(file):

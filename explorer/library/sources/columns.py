@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import QueryError
+from explorer.images.remote import absolute, is_remote, joined
 from explorer.library.captions import is_blank
 from explorer.library.segments import OWN_COLUMNS
 from explorer.library.sources.tables import (
@@ -96,10 +97,10 @@ class Join:
             if is_blank(given) or not given:
                 continue
             given = given.strip() if isinstance(given, str) else given
-            name = os.path.normpath(as_name(given))
-            if folder is not None or os.path.isabs(name):
-                absolute = os.path.normpath(os.path.join(folder or b"", name))
-                self._absolute.setdefault(absolute, record)
+            name = as_name(given)
+            if folder is not None or os.path.isabs(name) or is_remote(name):
+                self._absolute.setdefault(joined(folder or b"", name), record)
+            name = name if is_remote(name) else os.path.normpath(name)
             self._relative.setdefault(name, record)
         self._column = column
 
@@ -131,7 +132,7 @@ def join_table(table: "str | os.PathLike[str] | pd.DataFrame") -> Join:
         QueryError: it cannot be read, or no column of it names files.
     """
     if isinstance(table, str | os.PathLike):
-        file = os.path.abspath(os.fsencode(table))
+        file = absolute(os.fsencode(table))
         records, folder, name = (read_records(file), os.path.dirname(file), os.fspath(table))
     else:
         records, folder, name = as_records(table), None, "given"

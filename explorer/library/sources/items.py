@@ -81,7 +81,8 @@ class Scan:
 
     def covers(self, path: bytes, kind: str, source: str) -> bool:
         """Check whether an item of this path would be among `items` if it still existed."""
-        if any(path == u or path.startswith(u + b"/") for u in self.unknown):
+        whole = os.fsencode(source)  # of a table, images lie anywhere
+        if any(u in (path, whole) or path.startswith(u + b"/") for u in self.unknown):
             return False
         for record in self.records:
             root = os.fsencode(record.path)

@@ -14,7 +14,7 @@ from typing import Any
 from explorer.errors import ImageError, QueryError
 from explorer.images import name_of
 from explorer.images.formats import VIDEO_SUFFIXES, is_image, suffix_of
-from explorer.images.remote import Status, is_remote, status_of, walk_remote
+from explorer.images.remote import Status, absolute, is_remote, status_of, walk_remote
 from explorer.library.manifest import SourceRecord
 from explorer.library.segments import Key
 from explorer.library.sources.columns import Join, clean
@@ -77,8 +77,7 @@ def fetch(sources: Sequence[AnySource] | AnySource, options: Options) -> Iterato
 def _paths(sources: Sequence[AnySource] | AnySource) -> list[bytes]:
     if isinstance(sources, str | bytes | PathLike):
         sources = [sources]
-    names = map(os.fsencode, sources)
-    return [name.rstrip(b"/") if is_remote(name) else os.path.abspath(name) for name in names]
+    return [absolute(os.fsencode(source)) for source in sources]
 
 
 def _kind(path: bytes) -> Any:
@@ -107,6 +106,8 @@ def _kind(path: bytes) -> Any:
 
 def _scan_file(found: Scan, path: bytes, options: Options) -> None:
     if suffix_of(path) in VIDEO_SUFFIXES:
+        if is_remote(path):
+            raise QueryError(f"{name_of(fsdecode(path))} is a video: copy it into a folder first.")
         _add_video(found, path, os.path.basename(path), path, options)
         return
     found.add(item_of(path, os.path.basename(path), path, status_of(path)))

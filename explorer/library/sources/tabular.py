@@ -9,7 +9,7 @@ from typing import Any
 from explorer.errors import QueryError
 from explorer.images import name_of
 from explorer.images.formats import suffix_of
-from explorer.images.remote import status_of
+from explorer.images.remote import is_remote, joined, status_of
 from explorer.library.captions import is_blank
 from explorer.library.sources.columns import as_name, clean
 from explorer.library.sources.embedded import SHARD_SUFFIXES, image_column, other_columns
@@ -29,6 +29,8 @@ from explorer.library.sources.tables import (
     read_records,
 )
 
+_WEB = ("http://", "https://")
+
 
 def scan_table(found: Scan, file: bytes, options: Options) -> None:
     """Add the images that a table names, by path or URL, or holds.
@@ -42,8 +44,8 @@ def scan_table(found: Scan, file: bytes, options: Options) -> None:
     if suffix_of(file) not in TABLE_SUFFIXES:
         raise QueryError(f"{name_of(fsdecode(file))} has no column of images (bytes).")
     records = read_records(file, found.warnings)
-    column = file_column(records)
-    if column is None and (url := file_column(records, URL_COLUMNS)) is not None:
+    column, url = _naming(records)
+    if url is not None:
         _add_urls(found, file, records, url, options)
         return
     if column is None:
@@ -66,7 +68,7 @@ def fetch_urls(file: bytes, options: Options) -> Iterator[tuple[int, int]]:
     if suffix_of(file) in SHARD_SUFFIXES and image_column(file) is not None:
         return
     records = read_records(file, [])
-    column = None if file_column(records) else file_column(records, URL_COLUMNS)
+    column = _naming(records)[1]
     if column is None:
         return
     urls = [url for url in _by_url(records, column) if url not in options.fetched]
@@ -77,27 +79,49 @@ def fetch_urls(file: bytes, options: Options) -> Iterator[tuple[int, int]]:
             yield done, len(urls)
 
 
+def _naming(records: list[dict[str, Any]]) -> tuple[str | None, str | None]:
+    """Return the column that names files, or else the one of URLs, which are fetched."""
+    column, url = file_column(records), file_column(records, URL_COLUMNS)
+    if column is None:
+        return None, url
+    given = [record.get(column) for record in records]
+    named = [str(value).strip().startswith(_WEB) for value in given if not is_blank(value)]
+    return (None, column) if named and all(named) else (column, None)
+
+
 def _by_url(records: list[dict[str, Any]], column: str) -> dict[str, dict[str, Any]]:
     named = (record for record in records if not is_blank(record.get(column)))
     return {str(record[column]).strip(): record for record in named}
 
 
 def _add_files(found: Scan, file: bytes, records: list[dict[str, Any]], column: str) -> None:
-    """Add the images that a table names by path."""
-    folder, again = os.path.dirname(file), 0
+    """Add the images that a table names by path or address.
+
+    An address that could not be looked at is not gone: what the table gave before stays then.
+    """
+    folder, again, unseen = os.path.dirname(file), 0, list[str]()
     for record in records:
         given = record.get(column)
         if is_blank(given) or not given:
             continue
         relative = as_name(given.strip() if isinstance(given, str) else given)
-        path = os.path.normpath(os.path.join(folder, relative))
+        path = joined(folder, relative)
         again += (path, b"") in found.items
         try:
             item = item_of(path, relative, file, status_of(path), columns=clean(record, column))
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            item = broken_item(path, relative, file, f"{name_of(fsdecode(path))}: {reason}.")
+            reason = f"{name_of(fsdecode(path))}: {getattr(error, 'strerror', None) or error}"
+            if is_remote(path) and not isinstance(error, FileNotFoundError):
+                unseen.append(reason)
+                continue
+            item = broken_item(path, relative, file, f"{reason.rstrip('.')}.")
         found.add(item)
+    if unseen:
+        found.unknown.append(file)
+        found.warnings.append(
+            f"{len(unseen):,} rows of {name_of(fsdecode(file))} could not be looked at; what was "
+            f"indexed of them stays. The first: {unseen[0]}"
+        )
     if again:
         found.warnings.append(
             f"{again:,} rows of {name_of(fsdecode(file))} name an image again; the first "
