@@ -19,7 +19,8 @@ from typer.core import TyperCommand
 from explorer.cli.config_file import EXAMPLE, config_file, configured_library
 from explorer.cli.output import OptionGroup, say
 from explorer.errors import LibraryNotFound, QueryError
-from explorer.scale.address import Address, is_address
+from explorer.places import is_published
+from explorer.scale.address import Address
 
 VARIABLE = "UNCLIP_LIBRARY"
 SUFFIX = ".lib"  # of libraries in the documentation
@@ -91,7 +92,7 @@ class LibraryCommand(TyperCommand):
 
 def is_library(folder: str) -> bool:
     """Return whether a library is there, damaged or not; an address is taken for one."""
-    if is_address(folder):
+    if is_published(folder):
         return True
     place = os.path.expanduser(folder)
     if not folder or not os.path.isdir(os.path.join(place, "manifests")):
@@ -139,7 +140,7 @@ def _build(
             raise QueryError(_none_named(other))
         return None
     shown = named[0] if named else str(taken.folder)
-    if new and is_address(shown):
+    if new and is_published(shown):
         raise QueryError(
             f"{shown} is published and only read: add to a folder, then unclip publish it."
         )
@@ -154,7 +155,7 @@ def _build(
 
 def _place(name: str) -> FilePath:
     """Return a library's folder, or its address as `Library.open` reads it."""
-    return FilePath(str(Address.parse(name)) if is_address(name) else os.path.expanduser(name))
+    return FilePath(str(Address.parse(name)) if is_published(name) else os.path.expanduser(name))
 
 
 def _from_elsewhere() -> Taken | None:

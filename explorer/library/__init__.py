@@ -31,6 +31,7 @@ from explorer.library.sources.items import AnySource
 from explorer.library.store import Store, create_store, left_out
 from explorer.library.unlike import note_query
 from explorer.library.widget import Mapped
+from explorer.places import is_published
 from explorer.points import Points, Side
 from explorer.query import Query
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Added", "Hits", "Imported", "Library", "Progress"]
 
 Folder = str | PathLike[str]
-ELSEWHERE = {"milvus": "explorer.scale.published"}  # libraries that lie in no folder
+PUBLISHED = "explorer.scale.published"  # opens what lies in no folder
 
 
 class Library(VectorAdder, Searcher, Care, Mapped):
@@ -96,9 +97,8 @@ class Library(VectorAdder, Searcher, Care, Mapped):
             LibraryNotFound: there is none.
             LibraryDamaged: there is one, but no version of it can be trusted.
         """
-        kind = os.fspath(folder).partition(":/")[0].partition("+")[0]
-        if kind in ELSEWHERE:
-            return importlib.import_module(ELSEWHERE[kind]).open_published(os.fspath(folder))
+        if is_published(folder):
+            return importlib.import_module(PUBLISHED).open_published(os.fspath(folder))
         return cls(Store(FilePath(folder)))
 
     @classmethod

@@ -87,12 +87,3 @@ class Address:
                 if local:
                     reason += "; a file of Milvus Lite is open in one process at a time"
                 raise QueryError(f"Milvus cannot be reached at {self.uri}: {reason}.") from None
-
-
-def is_address(text: str) -> bool:
-    """Return whether a library's name is an address and no folder.
-
-    >>> is_address("milvus://localhost/photos"), is_address("photos.lib")
-    (True, False)
-    """
-    return text.startswith(("milvus:/", "milvus+https:/"))
