@@ -11,6 +11,7 @@ import typer
 from explorer.cli.options import Folder, Json
 from explorer.cli.output import command, report
 from explorer.notes import collecting
+from explorer.places import is_published, shown
 
 if TYPE_CHECKING:
     from explorer.library import Library
@@ -28,6 +29,7 @@ def verify(
 ) -> None:
     """List what is damaged in a library; exit code 1 if anything is.
 
+    Of a published one it counts the rows on the server; --read-data reads them all.
     Files of images that are no longer there are counted; that is no damage. Without --read-data it
     stops counting after 10 seconds.
 
@@ -44,14 +46,11 @@ def verify(
             files = kept.check_files(None if read_data else VERIFY_SECONDS)
         except LibraryDamaged as error:  # counting reads the rows
             problems = [str(error)]
-    lines = [*problems, f"To set it aside: unclip repair {quote(str(library))}"] if problems else []
+    lines = [*problems, _remedy(library)]
     if not problems:
-        lines = [f"{library}: nothing is damaged."]
+        lines = [f"{shown(library)}: nothing is damaged."]
     if not read_data:
-        lines.append(
-            "Files that did not change since their last full check, at most 30 days ago, were not "
-            "read: --read-data reads all."
-        )
+        lines.append(_unread(library))
     if files is not None and files.files:
         lines.append(f"Files of its images: {files}.")
     counted = None if files is None else asdict(files)
@@ -59,6 +58,23 @@ def verify(
     report(value, as_json, lines)
     if problems:
         raise typer.Exit(DAMAGED)
+
+
+def _remedy(library: FilePath) -> str:
+    """Say what to type where something is damaged."""
+    if is_published(library):
+        return f"To send what is missing: unclip publish LIBRARY --to {shown(library)}"
+    return f"To set it aside: unclip repair {quote(str(library))}"
+
+
+def _unread(library: FilePath) -> str:
+    """Say what was not read."""
+    if is_published(library):
+        return "Its rows were counted: --read-data reads them all."
+    return (
+        "Files that did not change since their last full check, at most 30 days ago, were not "
+        "read: --read-data reads all."
+    )
 
 
 @command

@@ -20,8 +20,13 @@ def publish(
         typer.Option("--to", help="milvus://HOST:PORT/NAME, or milvus://FILE.db/NAME."),
     ],
     thumbnail_side: Annotated[
-        int, typer.Option(min=0, max=1024, help="Pixels of the small images sent along; 0: none.")
-    ] = 192,
+        int | None,
+        typer.Option(
+            min=0,
+            max=1024,
+            help="Pixels of the small images sent along; 0: none; default: as before, or 192.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Publish a library to Milvus, for search by many readers.

@@ -1,6 +1,6 @@
 """Reader: one version of a library, to look at."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from os import fsdecode
 from pathlib import Path as FilePath
@@ -14,7 +14,7 @@ from explorer.errors import ImageError, QueryError, SpaceMismatch
 from explorer.files import collect_temporary
 from explorer.images import open_image
 from explorer.library.columns import living_table
-from explorer.library.contents import Vectors
+from explorer.library.contents import Contents, Vectors
 from explorer.library.few_rows import HIDDEN, RowSource, SegmentRows, TableRows, labels_of
 from explorer.library.hits import images_of
 from explorer.library.presence import FileGone, is_gone
@@ -168,6 +168,12 @@ class Reader:
             return TableRows(living_table(contents))
         return SegmentRows(contents)
 
+    def _stored_rows(self, rows: np.ndarray) -> Any:
+        """Return all that is stored of these rows but their vectors, as an Arrow table."""
+        import pyarrow as pa
+
+        return living_table(self._store.contents).take(pa.array(rows, from_pandas=False))
+
     def unlike(self) -> str:
         """Say in one sentence if most images are unlike those of its model's training, else ""."""
         return unlike_library(self)
@@ -183,19 +189,7 @@ class Reader:
         Raises:
             ImageError: it is no longer there, or cannot be read.
         """
-        contents = self._store.contents
-        position = int(np.flatnonzero(contents.live)[self._checked([row])[0]])
-        record = contents.table.slice(position, 1).to_pylist()[0]
-        if record["offset"] == NO_IMAGE:
-            raise ImageError(
-                f"{record['item']} has no image here: it was imported as a vector without a file."
-            )
-        if is_gone(record["path"]):
-            raise FileGone(f"{record['item']} is no longer there.")
-        source = read_member(record) if record["member"] else fsdecode(record["path"])
-        megapixels = record["width"] * record["height"] / 1e6  # what was indexed may be opened
-        # of any format: some take five times the memory of their pixels
-        return open_image(source, max_megapixels=5 * megapixels if megapixels > 16 else None)
+        return open_row(self._store.contents, int(self._checked([row])[0]))
 
     def _of_version(self) -> dict[str, Any]:
         """Return what was derived of the version at hand."""
@@ -226,3 +220,24 @@ class Reader:
         if len(bad):
             raise QueryError(f"There is no row {bad[0]}: the library has {len(self)} rows, from 0.")
         return chosen
+
+
+def open_row(contents: Contents, row: int) -> Image.Image:
+    """Open the image of a row of one version; see `Reader.open_image`."""
+    position = int(np.flatnonzero(contents.live)[row])
+    record = contents.table.slice(position, 1).to_pylist()[0]
+    if record["offset"] == NO_IMAGE:
+        raise ImageError(
+            f"{record['item']} has no image here: it was imported as a vector without a file."
+        )
+    if is_gone(record["path"]):
+        raise FileGone(f"{record['item']} is no longer there.")
+    source = read_member(record) if record["member"] else fsdecode(record["path"])
+    return open_image(source, max_megapixels=megapixels_of(record))
+
+
+def megapixels_of(record: Mapping[str, Any]) -> float | None:
+    """Return what `open_image` may take for a stored row: what was indexed may be opened."""
+    megapixels = record["width"] * record["height"] / 1e6
+    # of any format: some take five times the memory of their pixels
+    return 5 * megapixels if megapixels > 16 else None

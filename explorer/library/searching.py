@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from explorer.errors import QueryError
 from explorer.index import Index
 from explorer.library.filters import Filters
 from explorer.library.hits import Hits
-from explorer.library.reader import Reader
+from explorer.library.reader import Reader, open_row
 from explorer.library.relevance import NEUTRAL_ROWS, PART_ROWS, RELEVANCE_VERSION, Relevance
 from explorer.library.search_index import (
     Kind,
@@ -112,7 +113,8 @@ class Searcher(Reader):
 
     def _hits(self, scores: np.ndarray, rows: np.ndarray, count: int | None = None) -> Hits:
         few, whole, points = self._few_rows, self._table_later(), self._points_later(rows)
-        return Hits(scores, rows, few, whole, points, self.open_image, count)
+        images = partial(open_row, self._store.contents)  # of this version, as all the rest
+        return Hits(scores, rows, few, whole, points, images, count)
 
     def save_index(self) -> None:
         """Write the search index to the cache folder.

@@ -7,7 +7,6 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from explorer.errors import QueryError
-from explorer.library.columns import with_set_columns
 from explorer.library.lock import WriterLock
 from explorer.library.reader import Reader
 from explorer.library.segments import OWN_COLUMNS, Row
@@ -28,9 +27,7 @@ def write_subset(
     if not len(rows):
         raise QueryError("A subset needs at least one row, and none is chosen. Choose some images.")
     points, manifest = library.points(rows), library._store.manifest
-    contents = library._store.contents
-    positions = np.flatnonzero(contents.live)[np.asarray(rows, dtype=np.int64)]
-    records = with_set_columns(contents.table, contents).take(positions).to_pylist()
+    records = library._stored_rows(np.asarray(rows, dtype=np.int64)).to_pylist()
     kept = [
         Row(
             **{name: record.pop(name) for name in OWN_COLUMNS},

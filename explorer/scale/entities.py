@@ -23,6 +23,7 @@ BINARY = ("path", "member")
 SHOWN_COLUMNS = tuple(name for name in OWN_COLUMNS if name != "offset")
 STORED = "unclip"  # the property that holds what `Library.info` tells, as JSON
 COMPLETE = "unclip_complete"  # the property that says that all rows are there
+BEFORE = "unclip_before"  # the property that names the collection that readers came from
 APPROXIMATE_ROWS = 50_000  # from which on the server's index is HNSW
 
 

@@ -3,6 +3,7 @@
 import os
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path as FilePath
@@ -18,17 +19,17 @@ from explorer.index import Index
 from explorer.library.few_rows import HIDDEN, labels_of
 from explorer.library.filters import MAX_COMPARED, listed, no_such_value
 from explorer.library.hits import Hits
+from explorer.library.reader import megapixels_of
 from explorer.library.search_index import Kind
 from explorer.library.searching import MinScore
 from explorer.library.segments import NO_IMAGE
-from explorer.library.sources.members import Part
+from explorer.library.sources.members import read_member
 from explorer.places import caches_folder
 from explorer.points import Points
 from explorer.scale.address import Address
 from explorer.scale.entities import SHOWN_COLUMNS, filter_of, record_of
-from explorer.scale.published_hits import FetchedRows, PublishedHits
+from explorer.scale.published_hits import FetchedRows, PublishedHits, RowsLater
 from explorer.scale.published_store import PublishedStore, PublishedVectors
-from explorer.scale.publishing import told
 from explorer.scale.read_only import ReadOnly
 
 if TYPE_CHECKING:
@@ -86,7 +87,20 @@ class PublishedLibrary(ReadOnly):
 
     @property
     def vectors(self) -> PublishedVectors:  # type: ignore[override]
-        return PublishedVectors(self._store)
+        return PublishedVectors(self._at)
+
+    @property
+    def _at(self) -> PublishedStore:
+        """The store of the version at hand, for what is read later."""
+        return self._derive("at", self._store.at)
+
+    def __repr__(self) -> str:
+        address = str(self._store.address)
+        return f"{type(self).__name__}({address!r}: {len(self):,} images in {self.space})"
+
+    def verify(self, read_data: bool = False) -> list[str]:
+        """List what the server lacks of the version at hand; `read_data` reads all its rows."""
+        return self._at.check(read_data)
 
     def info(self) -> dict[str, Any]:
         return {**self._store.stored, "folder": str(self._store.address), "errors": 0}
@@ -122,11 +136,8 @@ class PublishedLibrary(ReadOnly):
             limit = min(MOST_HITS, len(self))
             settings["params"] = {"radius": float(np.float32(least)) - 1e-7}
         fields = ["row", "record", "vector"] if least is None else ["row"]
-        with told(self._store.address):
-            hits = self._store.client.search(
-                self._store.collection, [unit.astype(np.float32)], filter=expression, limit=limit,
-                output_fields=fields, search_params=settings,
-            )[0]  # fmt: skip
+        how = {"filter": expression, "limit": limit, "output_fields": fields}
+        hits = self._store.search(unit, search_params=settings, **how)
         rows = np.array([hit["entity"]["row"] for hit in hits], np.int64)
         scores = np.array([hit["distance"] for hit in hits], np.float32)
         if least is None:
@@ -148,7 +159,8 @@ class PublishedLibrary(ReadOnly):
             return Points(raw, self.space, self.side, labels_of(source, rows))
 
         whole = partial(source.few, rows)
-        return PublishedHits(scores, rows, source, whole, points, self.open_image, matching)
+        images = partial(open_published_image, self._at)  # of this version, whatever comes later
+        return PublishedHits(scores, rows, source, whole, points, images, matching)
 
     def _expression(self, where: Mapping[str, Any], exclude: Sequence[int] | None) -> str:
         """Return Milvus' expression for the rows that may be found."""
@@ -191,13 +203,20 @@ class PublishedLibrary(ReadOnly):
         return self._derive(f"published {kind}", read)
 
     def _table_later(self) -> Callable[[], Any]:
-        return lambda: self._few_rows.few(np.arange(len(self))).drop_columns([HIDDEN])
+        source, rows, derived = self._find_few_rows(), np.arange(len(self)), self._of_version()
 
-    def _find_few_rows(self) -> FetchedRows:
-        rows = np.arange(len(self))
-        found = self._store.by_row(rows.tolist(), ["record"])
-        records = [record_of(each["record"]) for each in found]
-        return FetchedRows(rows, records, [*self._all_columns, HIDDEN])
+        def read() -> Any:
+            if "table" not in derived:
+                derived["table"] = source.few(rows).drop_columns([HIDDEN])
+            return derived["table"]
+
+        return read
+
+    def _find_few_rows(self) -> RowsLater:
+        return RowsLater(self._at, [*self._all_columns, HIDDEN])
+
+    def _stored_rows(self, rows: np.ndarray) -> Any:
+        return self._few_rows.few(rows)
 
     def _read_rows(self) -> "pd.DataFrame":
         found = self._store.by_row(range(len(self)), ["record"])
@@ -227,24 +246,29 @@ class PublishedLibrary(ReadOnly):
         Raises:
             ImageError: neither is there.
         """
-        (found,) = self._store.by_row(self._checked([row]).tolist(), ["record", "thumbnail"])
-        record = record_of(found["record"])
-        if (content := _same_content(record)) is not None:
-            return open_image(content)
-        if not found["thumbnail"]:
-            raise ImageError(f"{record['item']} is not on this machine, and was published without.")
-        return decode_image(b64decode(found["thumbnail"]), record["item"])
+        return open_published_image(self._at, int(self._checked([row])[0]))
+
+
+def open_published_image(store: PublishedStore, row: int) -> Image.Image:
+    """Open the image of a row of one version; see `PublishedLibrary.open_image`."""
+    (found,) = store.by_row([row], ["record", "thumbnail"])
+    record = record_of(found["record"])
+    if (content := _same_content(record)) is not None:
+        with suppress(ImageError):  # of a format that this machine cannot read
+            return open_image(content, max_megapixels=megapixels_of(record))
+    if not found["thumbnail"]:
+        raise ImageError(f"{record['item']} is not on this machine, and was published without.")
+    return decode_image(b64decode(found["thumbnail"]), record["item"])
 
 
 def _same_content(record: Mapping[str, Any]) -> bytes | None:
     """Return the bytes of a row's image, if they are on this machine as they were indexed."""
     if record["offset"] == NO_IMAGE:
         return None
-    path, member = record["path"], record["member"]
-    part = Part(path, member, record["offset"], record["size"])
     try:
-        content = part.read() if member else read_bytes(os.fsdecode(path))
-    except ImageError:
+        if record["member"]:
+            return read_member(record)
+        content = read_bytes(os.fsdecode(record["path"]))
+    except (ImageError, OSError):
         return None
-    same = part.is_frame or sha256(content).hexdigest() == record["sha256"]
-    return content if same else None
+    return content if sha256(content).hexdigest() == record["sha256"] else None

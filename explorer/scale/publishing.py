@@ -13,9 +13,11 @@ import numpy as np
 from explorer.errors import ExplorerError, ImageError, LibraryError, QueryError
 from explorer.index.held_out import DEPTH, KINDS, NEIGHBOURS, PER_KIND, HeldOut
 from explorer.library.sources.columns import as_records
+from explorer.notes import note
 from explorer.scale.address import Address
 from explorer.scale.entities import (
     APPROXIMATE_ROWS,
+    BEFORE,
     COMPLETE,
     STORED,
     create_collection,
@@ -23,6 +25,7 @@ from explorer.scale.entities import (
     identity,
     thumbnail_of,
 )
+from explorer.scale.read_only import ReadOnly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +59,7 @@ class Published:
 
 
 def publish(
-    library: "Library", to: str, *, thumbnail_side: int = THUMBNAIL_SIDE
+    library: "Library", to: str, *, thumbnail_side: int | None = None
 ) -> Generator[Published]:
     """Publish a library to Milvus; readers of the address go over to it at the end, all at once.
 
@@ -65,10 +68,12 @@ def publish(
 
     Args:
         to: `milvus://HOST:PORT/NAME`, or `milvus://FILE.db/NAME` for Milvus Lite.
-        thumbnail_side: pixels of the small images that are sent along; 0 sends none.
+        thumbnail_side: pixels of the small images that are sent along; 0 sends none, None those of
+            the version that readers find now, or else 192. With another side all is sent again.
 
     Raises:
-        QueryError: it is no address, nobody answers there, or the library is empty.
+        QueryError: it is no address, nobody answers there, or the library is empty or itself one
+            that is published.
         LibraryError: the server's count of rows is not the library's, or the server refuses.
         ExplorerError: pymilvus is not installed.
 
@@ -78,14 +83,17 @@ def publish(
     True
     """
     address = Address.parse(to)
+    if isinstance(library, ReadOnly):
+        raise QueryError(library.publish_instead(to))
     if not len(library):
         raise QueryError(f"The library {library.folder} has no images to publish.")
-    if not 0 <= thumbnail_side <= 1024:
+    if thumbnail_side is not None and not 0 <= thumbnail_side <= 1024:
         raise QueryError(f"thumbnail_side is {thumbnail_side}, but must be from 0 to 1024.")
     client = address.connect()
     try:
         with told(address):
-            yield from _publish(client, address, library, thumbnail_side)
+            side = _side(client, address, thumbnail_side)
+            yield from _publish(client, address, library, side)
     finally:
         client.close()
 
@@ -105,7 +113,7 @@ def told(address: Address) -> "Iterator[None]":
 
 def _publish(client: Any, address: Address, library: "Library", side: int) -> Generator[Published]:
     """Fill the collection of this version, count, swap the alias, measure."""
-    name, total = collection_of(address, library), len(library)
+    name, total = collection_of(address, library, side), len(library)
     if not client.has_collection(name):
         create_collection(client, name, library.space.dimension, total)
     client.load_collection(name)  # what was begun in another process is not loaded
@@ -119,7 +127,7 @@ def _publish(client: Any, address: Address, library: "Library", side: int) -> Ge
             f"{address} has {there:,} rows of {total:,}: readers stay at the version before. "
             "Publish again."
         )
-    stored = json.dumps(_stored(library))
+    stored = json.dumps(_stored(library) | {"thumbnail_side": side})
     client.alter_collection_properties(name, {STORED: stored, COMPLETE: str(total)})
     _swap(client, address.name, name)
     if held is None:
@@ -128,9 +136,29 @@ def _publish(client: Any, address: Address, library: "Library", side: int) -> Ge
     yield Published(total, total, name, *_measured(client, name, held))
 
 
-def collection_of(address: Address, library: "Library") -> str:
-    """Return the name of the collection of a library's version: always the same one."""
-    return f"{address.name}_{library.cache_key.replace('-', '_')}"
+def collection_of(address: Address, library: "Library", side: int) -> str:
+    """Return the name of the collection of a version with small images: always the same one."""
+    return f"{address.name}_{library.cache_key.replace('-', '_')}_{side}"
+
+
+def _side(client: Any, address: Address, asked: int | None) -> int:
+    """Return the side of the small images, and note if it is not that of the version before."""
+    name = target_of(client, address.name)
+    stored = properties_of(client, name).get(STORED) if name else None
+    before = json.loads(stored).get("thumbnail_side") if stored else None
+    if asked is None:
+        return THUMBNAIL_SIDE if before is None else int(before)
+    if before not in (None, asked):
+        note(
+            f"Small images at {address} had at most {before} pixels, and now have {asked}: all "
+            f"rows are sent again. To keep those of before: --thumbnail-side {before}."
+        )
+    return asked
+
+
+def properties_of(client: Any, name: str) -> dict[str, Any]:
+    """Return what was kept with a collection."""
+    return dict(client.describe_collection(name)["properties"])
 
 
 def _held_out(library: "Library") -> HeldOut | None:
@@ -210,13 +238,19 @@ def _stored(library: "Library") -> dict[str, Any]:
 
 
 def _swap(client: Any, alias: str, name: str) -> None:
-    """Point the alias at the new collection, and drop all but it and the one before."""
+    """Point the alias at the new collection, and drop all but it and the one before.
+
+    The one before is that which readers came from, also if this version is published once more.
+    """
     before = target_of(client, alias)
     if before is None:
         client.create_alias(name, alias)
     elif before != name:
+        client.alter_collection_properties(name, {BEFORE: before})
         client.alter_alias(name, alias)
-    version = re.compile(re.escape(alias) + r"_\d{8}_[0-9a-f]{16}_\d+")
+    else:
+        before = properties_of(client, name).get(BEFORE)
+    version = re.compile(re.escape(alias) + r"_\d{8}_[0-9a-f]{16}_\d+(_\d+)?")
     for other in client.list_collections():
         if version.fullmatch(other) and other not in (name, before):
             client.drop_collection(other)

@@ -1,5 +1,6 @@
 """What a published library does not do: it is written by publishing another version."""
 
+import shlex
 from typing import Any, NoReturn
 
 from explorer.errors import LibraryError
@@ -14,6 +15,14 @@ class ReadOnly(Library):
         raise LibraryError(
             f"{self._store.address} is published and only read: change the library that it came "  # type: ignore[attr-defined]
             "from, then publish that again."
+        )
+
+    def publish_instead(self, to: str) -> str:
+        """Return the sentence for who would publish it once more."""
+        folder = shlex.quote(str(self._store.stored["folder"]))  # type: ignore[attr-defined]
+        return (
+            f"{self._store.address} is published already: publish the library that it came "  # type: ignore[attr-defined]
+            f"from, unclip publish {folder} --to {to}"
         )
 
     def add(self, *_: Any, **__: Any) -> NoReturn:
