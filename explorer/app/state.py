@@ -27,7 +27,10 @@ from explorer.models.shared.on_word import named_by
 from explorer.models.shared.short_names import long_name
 from explorer.models.trained import bridge_beside, is_bridge, space_of
 from explorer.models.trust import check_named, is_trusted
+from explorer.places import is_published
 from explorer.samples import sample_library
+from explorer.scale.address import Address
+from explorer.scale.published_store import PublishedStore
 
 THUMBNAIL_SIDE = 192  # pixels of the longer side
 MIN_SIDE = 8  # pixels; scaled to a tile's width, what is thinner has no height
@@ -108,8 +111,10 @@ def library() -> Library:
     Raises:
         LibraryNotFound, LibraryDamaged: as `Library.open`.
     """
-    folder = os.path.abspath(config().library) if config().library else sample()
-    return opened(folder)
+    name = config().library
+    if not name:
+        return opened(sample())
+    return opened(name if is_published(name) else os.path.abspath(name))
 
 
 def opened(folder: str) -> Library:
@@ -118,12 +123,14 @@ def opened(folder: str) -> Library:
     Raises:
         LibraryNotFound, LibraryDamaged: as `Library.open`.
     """
+    if is_published(folder):
+        return _opened(folder, _followed(folder).newest)
     return _opened(folder, *versions(FilePath(folder))[:1])
 
 
 def is_library(folder: str) -> bool:
     """Return whether there is a library in this folder."""
-    return bool(versions(FilePath(folder)))
+    return is_published(folder) or bool(versions(FilePath(folder)))
 
 
 def decoder_name() -> str:
@@ -237,8 +244,13 @@ def settle() -> None:
     atexit.register(gc.unfreeze)  # or else nanobind reports leaks at the end
 
 
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _followed(address: str) -> PublishedStore:
+    return PublishedStore(Address.parse(address))
+
+
 @st.cache_resource(max_entries=2, show_spinner="Opening the library …")
-def _opened(folder: str, version: int = 0) -> Library:  # noqa: ARG001
+def _opened(folder: str, version: int | str = 0) -> Library:  # noqa: ARG001
     opened = Library.open(folder)
     if len(opened):  # read its table and index here, under the cache's lock
         opened.search(opened.points([0]), 1)

@@ -10,6 +10,7 @@ from explorer.cli.library_option import library_option
 from explorer.cli.options import Memory, Trust, Weights, trust_folders
 from explorer.cli.output import command
 from explorer.interrupts import finishing
+from explorer.places import is_published
 
 NoBrowser = Annotated[
     bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
@@ -95,9 +96,9 @@ def app(
     trust_folders(trust)
     if library:
         check_named(Library.open(library).model, f"The library {library}")  # damage is told now
-    shown = str(library.absolute()) if library else ""
-    given = AppConfig(shown, parts.decoder, parts.prior, memory=memory or "",
-                      weights=weights or "", compare=tuple(parts.compare or ()))  # fmt: skip
+    shown, only_read = _named(library)
+    given = AppConfig(shown, parts.decoder, parts.prior, only_read, memory or "", weights or "",
+                      tuple(parts.compare or ()))  # fmt: skip
 
     def started(address: str) -> None:
         print(f"The dashboard is at {address} (Ctrl-C to stop)", flush=True)
@@ -113,3 +114,11 @@ def app(
             allowed_hosts=serving.allowed_host or (),
             started=started,
         )
+
+
+def _named(library: FilePath | None) -> tuple[str, bool]:
+    """Return the library as the dashboard's script takes it, and whether it is only read."""
+    if library is None:
+        return "", False
+    published = is_published(library)
+    return str(library if published else library.absolute()), published
