@@ -172,6 +172,36 @@ def test_a_bridged_decoder_gives_what_the_decoder_gives_for_the_mapped_points(tm
         BridgedDecoder(load("pocket", device="cpu").decoder, bridge)
 
 
+@pytest.mark.parametrize("set_on", ["the bridged", "the decoder"])
+def test_who_decodes_elsewhere_is_kept_over_a_bridge(set_on, tmp_path):
+    """`RayEngine.decoding` sets it; a negative point was set before, a size with the call."""
+    model = load("kandinsky-2.2", device="cpu", source=WRITERS["kandinsky-2.2"](tmp_path / "k"))
+    rng, a, asked = np.random.default_rng(0), cloud(count=64), []
+    b = Points(rng.normal(size=(64, model.space.dimension)), model.space, "image")
+    bridge = Bridge.fit(a, b)
+    there = model.decoder if set_on == "the decoder" else BridgedDecoder(model.decoder, bridge)
+
+    def elsewhere(task):
+        asked.append(task)
+        return there.with_options(**task.settings.options).decode_task(task)
+
+    if set_on == "the decoder":
+        inner = model.decoder.with_options()
+        inner.elsewhere = elsewhere
+        decoder = BridgedDecoder(inner, bridge)
+    else:
+        decoder = there.with_options()
+        decoder.elsewhere = elsewhere
+    decoder = decoder.with_options(negative=a[5])
+    settings = Settings(steps=2, options={"image_size": (64, 128)})
+    over = list(decoder.decode(a[:2], settings))
+    assert len(asked) == 1 and set(asked[0].settings.options) == {"negative", "image_size"}
+    assert asked[0].points.space == there.space
+    right = BridgedDecoder(model.decoder, bridge).with_options(negative=a[5])
+    for one, other in zip(over, right.decode(a[:2], settings), strict=True):
+        assert one.size == (64, 128) and (np.asarray(one) == np.asarray(other)).all()
+
+
 # unclip train bridge
 
 

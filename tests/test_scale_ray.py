@@ -248,3 +248,27 @@ def test_the_command_makes_the_same_library_and_a_path_and_a_map_are_the_same(
     projection = explorer.Projection.fit(library.points())
     others = explorer.Path.slerp(library.points([0]), library.points([1])).sample(9)
     assert np.array_equal(engine.place(projection, others), projection.transform(others))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("over", ["its own decoder", "a bridge"])
+def test_frames_are_decoded_by_actors_and_nowhere_else(two_cores, few, over, tmp_path):  # noqa: F811
+    decoder = None
+    if over == "a bridge":
+        points, decoder = few.points(), tmp_path / "to_itself"
+        bridge = explorer.Bridge.fit(points, points.with_vectors(points.vectors[:, ::-1]))
+        bridge.with_figures({}, ("pocket", "pocket")).save(decoder)
+    model = explorer.load("pocket", device="cpu", decoder=decoder and str(decoder))
+    settings, points = explorer.Settings(steps=2, guidance=2.0), few.points(range(10))
+    right = list(model.decoder.decode(points, settings))
+    other = RayEngine(actors=2).decoding(model)
+
+    def refuse(*_):
+        raise AssertionError("decoded here")
+
+    painted = other.decoder.with_options()
+    painted.predict = painted.to_image = refuse
+    assert same_images(right, list(painted.decode(points, settings)))
+    with pytest.raises(AssertionError, match="decoded here"):
+        painted.elsewhere = None
+        list(painted.decode(points, settings))

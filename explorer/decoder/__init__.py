@@ -269,7 +269,8 @@ class Decoder(Family):
         import torch
 
         if self.elsewhere is not None:
-            yield from self.elsewhere(task)
+            settings = replace(task.settings, options=self.options)  # those set before, too
+            yield from self.elsewhere(replace(task, settings=settings))
             return
         for rows in sampler.batches(len(task.points), self.batch_size):
             batch = task[rows]

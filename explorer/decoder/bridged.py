@@ -1,7 +1,8 @@
 """A decoder that reads points of another space than its own, over a bridge."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from explorer.bridge import Bridge
 from explorer.decoder import Decoder
 from explorer.decoder.family import Family
+from explorer.decoder.task import Task
 from explorer.points import Points
 
 if TYPE_CHECKING:
@@ -54,6 +56,20 @@ class BridgedDecoder(Decoder):
         both = f"{decoder.fingerprint} {bridge.fingerprint}"
         self.fingerprint = hashlib.sha256(both.encode()).hexdigest()
         self.norms = bridge.norms
+        if decoder.elsewhere is not None:
+            self.elsewhere = self._over
+
+    def _over(self, task: Task) -> Iterator[Image.Image]:
+        """Have the decoder's own actors decode what a task of this one asks for."""
+        assert self.decoder.elsewhere is not None
+        settings = replace(task.settings, options=self._crossed(task.settings.options))
+        points = self.bridge.apply(task.points)
+        return self.decoder.elsewhere(replace(task, points=points, settings=settings))
+
+    def _crossed(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options with their points as points of the decoder's space."""
+        apply = self.bridge.apply
+        return {n: apply(v) if isinstance(v, Points) else v for n, v in options.items()}
 
     def condition(self, points: Points) -> "tuple[Condition, Condition]":
         return self.decoder.condition(self.bridge.apply(points))
@@ -73,7 +89,8 @@ class BridgedDecoder(Decoder):
         return self.decoder.mask_to_latent(mask)
 
     def painter(self) -> "Self":
-        return type(self)(self.decoder.painter(), self.bridge)
+        painter = self.decoder.painter()
+        return self if painter is self.decoder else type(self)(painter, self.bridge)
 
     def inpainting_condition(
         self, images: Sequence[Image.Image], masks: Sequence[Image.Image]
@@ -85,12 +102,9 @@ class BridgedDecoder(Decoder):
 
     def with_options(self, **options: object) -> "Self":
         """Return a decoder with these options; a point among them is one of `bridge.source`."""
-        theirs = options | {
-            name: self.bridge.apply(value)
-            for name, value in options.items()
-            if isinstance(value, Points)
-        }
+        theirs = self._crossed(options)
         changed = type(self)(self.decoder.with_options(**theirs), self.bridge)
+        changed.elsewhere = self.elsewhere
         for name in theirs:
             setattr(changed, name, options[name])
         changed.options = {**self.options, **options}
