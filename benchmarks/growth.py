@@ -3,7 +3,8 @@
     python benchmarks/growth.py [--sizes 1000x512 10000x512 100000x512] [--maps 1000 10000]
         [--work FOLDER] [--docs docs]
 
-Writes growth.json and growth.svg into --docs; sizes that are not run keep their figures. Vectors
+Writes growth.json and growth.svg into --docs; sizes that are not run keep their figures, and with
+none the picture is drawn again. Vectors
 and queries are those of search_growth.py, the points of maps those of map_speed.py. Seconds are of
 CPU in one thread, each step in a process of its own. --work takes three times N × D × 4 bytes.
 """
@@ -90,6 +91,7 @@ def main():
         file.write_text(json.dumps(dict(ordered), indent=1) + "\n")
         plot(found, given.docs / "growth.svg")
 
+    plot(found, given.docs / "growth.svg")
     for size in given.sizes:
         with tempfile.TemporaryDirectory(prefix="growth-") as folder:
             known(size, searches(size, (given.work or Path(folder)) / size))

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-bench, comparing = map(importlib.import_module, ("bench", "comparing"))
+bench, comparing, scale_paper = map(importlib.import_module, ("bench", "comparing", "scale_paper"))
 Case = comparing.Case
 
 
@@ -90,3 +90,12 @@ def test_every_row_runs_at_its_smallest_size(name, tmp_path):
     for line in bench.run(name, "small", 1, tmp_path):
         assert line["ours"]["median"] > 0
         assert all(peer["ratio"]["median"] > 0 for peer in line["peers"].values())
+
+
+def test_the_page_on_clusters_has_the_tables_that_its_command_computes():
+    docs = scale_paper.HERE.parent / "docs"
+    told = json.loads((docs / scale_paper.FIGURES).read_text())
+    growth = json.loads((docs / "growth.json").read_text())["1000000x512"]
+    written = (docs / scale_paper.PAGE).read_text()
+    block = written.partition(scale_paper.MARKS[0])[2].partition(scale_paper.MARKS[1])[0]
+    assert block.strip() == scale_paper.page(told, growth)
