@@ -1,5 +1,7 @@
 """Maps of more points than UMAP fits: landmarks first, the others among them."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness
@@ -39,6 +41,30 @@ def test_a_map_from_landmarks_is_nearly_as_trustworthy(maps):
 
 def test_the_same_seed_chooses_the_same_landmarks(maps):
     assert np.array_equal(maps[2].xy, maps[3].xy)
+
+
+def test_whoever_places_the_others_gives_the_same_map(maps, monkeypatch):
+    """As actors do: the placer is pickled, parts come and go in order."""
+    points, _, landed, _ = maps
+    monkeypatch.setattr(fitting, "MAX_WHOLE_POINTS", 1000)
+    monkeypatch.setattr(fitting, "LANDMARKS", 600)
+    monkeypatch.setattr(fitting, "CHUNK", 250)
+    placed = []
+
+    def elsewhere(placer, parts):
+        there = pickle.loads(pickle.dumps(placer))
+        for part in parts:
+            placed.append(len(part))
+            yield there(part)
+
+    other = Projection.fit(points, **QUICK, placing=elsewhere)
+    assert np.array_equal(other.xy, landed.xy) and placed == [200, 200, 200]
+    monkeypatch.setattr(fitting, "FEW_QUERIES", 10)
+    there = Projection._grown(
+        clusters(1300), np.r_[np.arange(1200), np.full(100, -1)], landed.xy, np.zeros(1200, bool),
+        landed.parameters, elsewhere,
+    )  # fmt: skip
+    assert placed[-1] == 100 and np.array_equal(there.xy[:1200], landed.xy)
 
 
 def test_points_have_places_of_their_own(maps):

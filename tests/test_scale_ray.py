@@ -10,6 +10,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from fakes import ColourEncoder, coloured, image
+from PIL import Image, ImageSequence
+from pyarrow import parquet
 from scale_ray import make_sources, rows_of, two_cores  # noqa: F401  # a fixture
 from typer.testing import CliRunner
 
@@ -22,6 +24,7 @@ from explorer.library.manifest import read_manifest
 from explorer.library.sources.items import Options
 from explorer.library.sources.scan import scan
 from explorer.library.staging import Block, Work
+from explorer.projection import fitting
 from explorer.scale import ray_session
 from explorer.scale.decoding import DecoderPlan, DecodingActor, PlacingActor
 from explorer.scale.embedding import Plan, StagingActor
@@ -216,7 +219,7 @@ def test_actors_decode_batches_and_place_parts(few):
     with pytest.raises(ExplorerError, match="other weights"):
         answer(other({"task": pickle.dumps(task)})["made"])
     projection = explorer.Projection.fit(few.points())
-    placed = PlacingActor(projection)({"points": pickle.dumps(few.points([2, 5]))})
+    placed = PlacingActor(projection.transform)({"part": pickle.dumps(few.points([2, 5]))})
     assert np.array_equal(answer(placed["made"]), projection.transform(few.points([2, 5])))
 
 
@@ -272,3 +275,37 @@ def test_frames_are_decoded_by_actors_and_nowhere_else(two_cores, few, over, tmp
     with pytest.raises(AssertionError, match="decoded here"):
         painted.elsewhere = None
         list(painted.decode(points, settings))
+
+
+@pytest.mark.slow
+def test_walk_and_map_by_actors_give_the_files_that_they_give_here(
+    two_cores,  # noqa: F811
+    few,
+    tmp_path,
+    monkeypatch,
+):
+    monkeypatch.setattr(fitting, "MAX_WHOLE_POINTS", 15)
+    monkeypatch.setattr(fitting, "LANDMARKS", 12)
+    ends = [str(item) for item in few.rows["item"][:2]]
+    engine = ["--engine", "ray", "--actors", "2"]
+    commands = {
+        "walk.webp": ["walk", "-l", few.folder, *ends, "--frames", "10", "--steps", "2"],
+        "map.parquet": ["map", "-l", few.folder, "--refit"],
+    }
+    for name, words in commands.items():
+        for how in ([], engine):
+            out = tmp_path / f"{'ray' if how else 'local'}.{name}"
+            run = CliRunner().invoke(cli.unclip, [*map(str, words), "-o", str(out), *how])
+            assert run.exit_code == 0, run.output
+    maps = [parquet.read_table(tmp_path / f"{who}.map.parquet") for who in ("local", "ray")]
+    assert maps[0].equals(maps[1]) and maps[0].num_rows == len(few)
+    walks = [Image.open(tmp_path / f"{who}.walk.webp") for who in ("local", "ray")]
+    frames = [[f.convert("RGB").copy() for f in ImageSequence.Iterator(walk)] for walk in walks]
+    assert len(frames[0]) == 10 and same_images(*frames)
+
+
+def test_an_engine_that_would_do_nothing_is_refused(few, tmp_path):
+    run = CliRunner().invoke(
+        cli.unclip, ["map", str(few.folder), "-o", str(tmp_path / "a.html"), "--actors", "2"]
+    )
+    assert run.exit_code == 2 and "--actors is an option of --engine ray" in run.output

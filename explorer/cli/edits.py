@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from explorer.cli.engine import LOCAL, EngineOptions
 from explorer.cli.options import (
     Json,
     Measured,
@@ -117,13 +118,14 @@ def walk(
     ] = False,
     settings: Moving,
     model_options: ModelOptions,
+    where: EngineOptions = LOCAL,
     as_json: Json = False,
 ) -> None:
     """Interpolate between images or words.
 
     Follows great circles. Between images the inverted noise is interpolated too, so that the
     ends are the images themselves. Where the model of the library has no decoder, shows the
-    nearest real images on the way.
+    nearest real images on the way. With --engine ray, actors decode the frames.
 
     Example: unclip walk cat.png dog.png "a red car" -o walk.mp4
     """
@@ -133,12 +135,13 @@ def walk(
     if len(keyframes) < 2:
         raise QueryError("A walk needs two keyframes or more: unclip walk A B -o walk.mp4")
     check_output(out, video=True)
-    model = model_options.open(library)
+    engine, model = where.build(model_options.memory), model_options.open(library)
     shown, settings = open_library(library, model), read_options(settings, model)
     if model.decoder is None:
-        check_decodes(model, **{"--even": even})
+        check_decodes(model, **{"--even": even, "--engine": engine is not None})
         save_retrieval(Shown(model, shown, out, as_json, frames, fps), "interpolate", keyframes)
         return
+    model = model if engine is None else engine.decoding(model)
     path = edits.interpolate(model, keyframes, settings=settings, **timing(frames, fps, 48, 24))
     path = edits.evened(decode_all(path)) if even else path
     save_path(path, out, shown, as_json)

@@ -34,9 +34,6 @@ class EngineOptions:
         float | None,
         typer.Option(min=0, help="GPUs of each actor; 0.25 puts four on a GPU; default: 1, or 0."),
     ] = None
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images at once in an actor; default: by trial.")
-    ] = None
 
     def build(self, memory: str | None) -> "RayEngine | None":
         """Return the engine; None for this process.
@@ -55,8 +52,18 @@ class EngineOptions:
             return None
         from explorer.scale.ray_engine import RayEngine
 
-        cpus = 1 if self.cpus is None else self.cpus
-        return RayEngine(self.address, self.actors, cpus, self.gpus, memory, self.batch_size)
+        cpus, batch_size = 1 if self.cpus is None else self.cpus, getattr(self, "batch_size", None)
+        return RayEngine(self.address, self.actors, cpus, self.gpus, memory, batch_size)
+
+
+@dataclass(frozen=True)
+class EmbeddingOptions(EngineOptions):
+    """The same for what embeds images."""
+
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images at once in an actor; default: by trial.")
+    ] = None
 
 
 LOCAL = EngineOptions()
+EMBEDDING_LOCAL = EmbeddingOptions()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer.cli.adding import add, prepare_search
-from explorer.cli.engine import LOCAL, EngineOptions
+from explorer.cli.engine import EMBEDDING_LOCAL, EmbeddingOptions
 from explorer.cli.library_option import is_library
 from explorer.cli.opening import open_or_create
 from explorer.cli.options import Folder, Json, Memory, NewFolder, Trust, opened, trust_folders
@@ -86,7 +86,7 @@ def index(
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store a new library as float16.")] = False,
     how: Reading = READING,
-    where: EngineOptions = LOCAL,
+    where: EmbeddingOptions = EMBEDDING_LOCAL,
     memory: Memory = None,
     trust: Trust = None,
     as_json: Json = False,

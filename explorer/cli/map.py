@@ -1,10 +1,11 @@
 """The command map: the map of a library as a page, an image or a table."""
 
 from pathlib import Path as FilePath
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from explorer.cli.engine import LOCAL, EngineOptions
 from explorer.cli.options import Folder, Json, opened
 from explorer.cli.output import command, progress, report
 
@@ -19,11 +20,13 @@ def map_command(
     labels: Annotated[bool, typer.Option(help="Name the regions on a page.")] = True,
     seed: Annotated[int, typer.Option(help="Random seed of the layout.")] = 0,
     refit: Annotated[bool, typer.Option("--refit", help="Lay the map out again.")] = False,
+    where: EngineOptions = LOCAL,
     as_json: Json = False,
 ) -> None:
     """Draw the map of a library (UMAP).
 
     When the library grows, what is on the map stays where it is; --refit lays it out again.
+    With --engine ray, actors place what is beyond 30,000 images, and what is new.
 
     Example: unclip map photos.lib -o map.html
     """
@@ -32,10 +35,13 @@ def map_command(
     from explorer.regions.crowds import map_regions
 
     check_file(out)
+    engine = where.build(None)
+    how: dict[str, Any] = {"seed": seed, "refit": refit}
+    how |= {"placing": engine.placing} if engine else {}
     kept = opened(library)
     fitted = progress([None], None, "laying out the map")
     for _ in fitted:
-        projection = Projection.cached(kept.cache_folder, kept.points(), seed=seed, refit=refit)
+        projection = Projection.cached(kept.cache_folder, kept.points(), **how)
     named = labels and out.suffix.lower() == ".html"
     regions = map_regions(kept, projection.xy) if named else []
     name, warning = kept.folder.name, kept.unlike()

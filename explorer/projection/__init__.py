@@ -23,6 +23,7 @@ from explorer.projection.fitting import (
     TRANSFORM_NEIGHBOURS,
     Lists,
     Parameters,
+    Placing,
     fit_places,
     median_places,
     place_among,
@@ -68,6 +69,7 @@ class Projection:
         min_dist: float = 0.1,
         seed: int = 0,
         epochs: int | None = None,
+        placing: Placing = map,
     ) -> Self:
         """Fit a map with UMAP.
 
@@ -82,6 +84,7 @@ class Projection:
                 structure, few the local.
             min_dist: minimum distance of points on the map, 0 to 1.
             epochs: of UMAP's optimisation; None takes 500 up to 10,000 points, else 100.
+            placing: places the others, as `RayEngine.placing` does by actors; `map` does here.
 
         Raises:
             ValueError: neighbours is below 2.
@@ -92,7 +95,7 @@ class Projection:
         if neighbours < 2:
             raise ValueError(f"A map needs at least 2 neighbours per point, not {neighbours}.")
         parameters = Parameters(neighbours, min_dist, seed, epochs)
-        return cls(points, fit_places(points, parameters), parameters)
+        return cls(points, fit_places(points, parameters, placing), parameters)
 
     @classmethod
     def cached(
@@ -101,6 +104,7 @@ class Projection:
         points: Points,
         *,
         refit: bool = False,
+        placing: Placing = map,
         **parameters: Any,
     ) -> Self:
         """Load the map of these points from `folder`, or make it and save it there.
@@ -111,7 +115,7 @@ class Projection:
 
         Args:
             refit: fit a new map, whatever is there.
-            parameters: as for `fit`.
+            placing, parameters: as for `fit`.
         """
         projection, names, place = None, Names(points), FilePath(folder)
         try:
@@ -120,8 +124,8 @@ class Projection:
         except LibraryDamaged:
             note(f"The map in {os.fspath(folder)} was damaged, so it was fitted again.")
         except LibraryError:
-            projection = cls._grown_from(place, names, Parameters(**parameters))
-        projection = projection or cls.fit(points, **parameters)
+            projection = cls._grown_from(place, names, Parameters(**parameters), placing)
+        projection = projection or cls.fit(points, placing=placing, **parameters)
         with contextlib.suppress(OSError):  # a read-only folder is no obstacle
             write(place, names, projection.xy, projection.placed, projection.parameters)
         return projection
@@ -143,7 +147,9 @@ class Projection:
         return type(self)._grown(points, rows, self.xy, placed, self.parameters)
 
     @classmethod
-    def _grown_from(cls, folder: FilePath, names: Names, parameters: Parameters) -> Self | None:
+    def _grown_from(
+        cls, folder: FilePath, names: Names, parameters: Parameters, placing: Placing
+    ) -> Self | None:
         """Return the map in `folder`, grown; None if it is of too few of these points."""
         points = names.points
         old = read_any(folder, points, parameters)
@@ -152,7 +158,7 @@ class Projection:
         rows = same_rows(old.digests, names.digests)
         if 2 * np.count_nonzero(rows >= 0) < len(points):
             return None
-        projection = cls._grown(points, rows, old.xy, old.placed, parameters)
+        projection = cls._grown(points, rows, old.xy, old.placed, parameters, placing)
         projection._tell_drift()
         return projection
 
@@ -164,12 +170,13 @@ class Projection:
         xy: Float[np.ndarray, "M 2"],
         placed: Bool[np.ndarray, " M"],
         parameters: Parameters,
+        placing: Placing = map,
     ) -> Self:
         known, new = np.flatnonzero(rows >= 0), np.flatnonzero(rows < 0)
         places, late = np.zeros((len(points), 2), np.float32), np.ones(len(points), bool)
         places[known], late[known] = xy[rows[known]], placed[rows[known]]
         if len(new) and len(known):
-            places[new] = place_among(points, known, places[known], new)
+            places[new] = place_among(points, known, places[known], new, placing)
         return cls(points, places, parameters, late)
 
     def drift(self) -> float:

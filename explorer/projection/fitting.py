@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,24 @@ class Parameters:
     epochs: int | None = None
 
 
-def fit_places(points: Points, parameters: Parameters) -> Float[np.ndarray, "N 2"]:
+@dataclass(frozen=True, eq=False)
+class Placer:
+    """Gives unit vectors the mean places of what is near to them on a map; it can be pickled."""
+
+    near: "Index | Lists"
+    xy: Float[np.ndarray, "N 2"]
+
+    def __call__(self, unit: Float[np.ndarray, "M D"]) -> Float[np.ndarray, "M 2"]:
+        return among(self.xy, *self.near.search(unit, TRANSFORM_NEIGHBOURS))
+
+
+Placing = Callable[[Placer, Iterable[np.ndarray]], Iterable[np.ndarray]]
+"""Has parts of unit vectors placed, and gives their places in order, as `map` does here."""
+
+
+def fit_places(
+    points: Points, parameters: Parameters, placing: Placing = map
+) -> Float[np.ndarray, "N 2"]:
     """Return the places of points on a map."""
     n = len(points)
     if n < MIN_UMAP_POINTS:
@@ -48,10 +65,9 @@ def fit_places(points: Points, parameters: Parameters) -> Float[np.ndarray, "N 2
     places = np.zeros((n, 2), np.float32)
     places[chosen] = _umap(points, chosen, parameters)
     others = np.delete(np.arange(n), chosen)
-    near = Lists(points, chosen)
-    for rows in np.array_split(others, -(-len(others) // CHUNK)):
-        found = near.search(_unit(points, rows), TRANSFORM_NEIGHBOURS)
-        places[rows] = among(places[chosen], *found)
+    placer = Placer(Lists(points, chosen), places[chosen])
+    parts = np.array_split(others, -(-len(others) // CHUNK))
+    places[others] = np.concatenate(list(placing(placer, (_unit(points, rows) for rows in parts))))
     return places
 
 
@@ -60,6 +76,7 @@ def place_among(
     old: Int[np.ndarray, " N"],
     xy: Float[np.ndarray, "N 2"],
     new: Int[np.ndarray, " M"],
+    placing: Placing = map,
 ) -> Float[np.ndarray, "M 2"]:
     """Return places of new rows of points among old ones, which lie at `xy` and stay there.
 
@@ -69,11 +86,7 @@ def place_among(
         chosen = np.sort(np.random.default_rng(0).choice(len(old), LANDMARKS, replace=False))
         old, xy = old[chosen], xy[chosen]
     near = exact(points, old) if len(new) <= FEW_QUERIES else searched(points, old)
-    found = [
-        among(xy, *near.search(_unit(points, new[start : start + CHUNK]), TRANSFORM_NEIGHBOURS))
-        for start in range(0, len(new), CHUNK)
-    ]
-    return np.concatenate(found)
+    return np.concatenate(list(placing(Placer(near, xy), _unit_parts(points, new))))
 
 
 def among(

@@ -1,7 +1,7 @@
 """Decoding and placing by actors: each has the networks, or the map, and takes part after part."""
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,14 +68,14 @@ class DecodingActor:
 
 
 class PlacingActor:
-    """Takes the vectors of points, gives their coordinates on a map."""
+    """Takes points, or unit vectors, gives their coordinates on a map."""
 
-    def __init__(self, projection: Projection) -> None:
-        self.projection = projection
+    def __init__(self, place: Callable[[Any], np.ndarray]) -> None:
+        self.place = place
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Place one part."""
-        return {"made": told(lambda: self.projection.transform(pickle.loads(row["points"])))}
+        return {"made": told(lambda: self.place(pickle.loads(row["part"])))}
 
 
 def decoding(engine: Pool, model: Model) -> Model:
@@ -123,9 +123,21 @@ def place(engine: Pool, projection: Projection, points: Points) -> Float[np.ndar
     """
     projection.points.space.check(points.space)
     parts = range(0, len(points), PLACED_AT_ONCE)
-    rows = [{"points": pickle.dumps(points[p : p + PLACED_AT_ONCE])} for p in parts]
     bare = Projection(projection.points, projection.xy, projection.parameters)
+    placed = placing(engine, bare.transform, (points[p : p + PLACED_AT_ONCE] for p in parts))
+    return np.concatenate(list(placed))
+
+
+def placing(
+    engine: Pool, place: Callable[[Any], np.ndarray], parts: Iterable[Any]
+) -> Iterator[Float[np.ndarray, "M 2"]]:
+    """Have actors place parts of points, and yield the coordinates in their order.
+
+    Args:
+        place: gives the coordinates of one part; it is pickled.
+    """
+    rows = [{"part": pickle.dumps(part)} for part in parts]
     with session(engine.address) as ray:
         actors, options = engine.resources(ray, len(rows))
-        with closing(in_order(rows, PlacingActor, bare, actors, options)) as results:
-            return np.concatenate([answer(row["made"]) for row in results])
+        with closing(in_order(rows, PlacingActor, place, actors, options)) as results:
+            yield from (answer(row["made"]) for row in results)

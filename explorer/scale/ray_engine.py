@@ -14,12 +14,15 @@ from explorer.scale.pool import Pool, answer, in_order
 from explorer.scale.ray_session import session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import numpy as np
     from jaxtyping import Float
 
     from explorer.models import Model
     from explorer.points import Points
     from explorer.projection import Projection
+    from explorer.projection.fitting import Placer
 
 BLOCK_ROWS = 16, 4096  # of a block: fewer cost more files, more are lost with a worker
 BLOCKS_OF_EACH = 8  # that an actor has in a small run, so that all end at about the same time
@@ -95,6 +98,18 @@ class RayEngine(Pool):
         from explorer.scale.decoding import decoding
 
         return decoding(self, model)
+
+    def placing(
+        self, placer: "Placer", parts: "Iterable[np.ndarray]"
+    ) -> "Iterator[Float[np.ndarray, 'M 2']]":
+        """Place what a map is not fitted to by actors: `Projection.fit(…, placing=engine.placing)`.
+
+        Yields:
+            The coordinates of each part, in order: those that `map(placer, parts)` gives.
+        """
+        from explorer.scale.decoding import placing
+
+        return placing(self, placer, parts)
 
     def place(self, projection: "Projection", points: "Points") -> "Float[np.ndarray, 'N 2']":
         """Compute coordinates of points on a fitted map by actors, as `Projection.transform` does.
