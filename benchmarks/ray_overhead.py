@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -29,21 +30,39 @@ def write_images(folder, count):
         Image.fromarray(small).resize((256, 256)).save(folder / f"{number:06}.png")
 
 
-def processor_seconds():
-    """Return the processor time of this process and all below it that live."""
-    table = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            table[int(entry.name)] = int(fields[1]), int(fields[11]) + int(fields[12])
-    own, level = {os.getpid()}, {os.getpid()}
-    while level:
-        level = {pid for pid, (parent, _) in table.items() if parent in level} - own
-        own |= level
-    return sum(table[pid][1] for pid in own if pid in table) / os.sysconf("SC_CLK_TCK")
+class Processor(threading.Thread):
+    """Adds up the processor time of this process and of all below it, those that ended too."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.ticks = {}  # of each process, when it was last seen
+        self.start()
+
+    def run(self):
+        while True:
+            self.look()
+            time.sleep(0.2)
+
+    def look(self):
+        """Note the time of every process of the tree now."""
+        table = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                try:
+                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                except OSError:
+                    continue
+                table[int(entry.name)] = int(fields[1]), int(fields[11]) + int(fields[12])
+        own = level = {os.getpid()}
+        while level:
+            level = {pid for pid, (parent, _) in table.items() if parent in level} - own
+            own = own | level
+        self.ticks |= {pid: table[pid][1] for pid in own if pid in table}
+
+    def seconds(self):
+        """Return the seconds up to now."""
+        self.look()
+        return sum(self.ticks.values()) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(who, images, library):
@@ -57,11 +76,11 @@ def measure(who, images, library):
 
         options = {"engine": RayEngine(actors=CORES)}
     made = Library.create(library, "pocket")
-    seen = []
+    seen, processor = [], Processor()
     for step in made.adding(images, **options):
-        # when the last image is there, its processes are still alive
-        if step.embedded and (not seen or step.embedded > seen[-1][1]):
-            seen.append((time.perf_counter() - began, step.embedded, processor_seconds()))
+        if step.embedded:
+            now = time.perf_counter() - began
+            seen.append((now, step.embedded, processor.seconds()))
     whole = time.perf_counter() - began
     (first, already, before), (last, total, after) = seen[0], seen[-1]
     told = {"seconds": whole, "start": first, "rate": (total - already) / (last - first)}
