@@ -111,6 +111,21 @@ def test_without_ray_one_sentence_says_what_to_install(monkeypatch):
         RayEngine()
 
 
+def test_a_cluster_that_asks_for_a_token_is_told_as_one(monkeypatch):
+    import ray
+
+    def refuse(**_):
+        raise ray.exceptions.AuthenticationError("InvalidAuthToken")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    with (
+        pytest.raises(QueryError, match=r"asks for a token: copy ~/\.ray/auth_token"),
+        ray_session.session("10.0.0.1:6379"),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

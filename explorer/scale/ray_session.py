@@ -41,7 +41,7 @@ def session(address: str | None) -> Iterator[Any]:
 
     Raises:
         ExplorerError: Ray is not installed.
-        QueryError: there is no cluster at the address.
+        QueryError: there is no cluster at the address, or it asks for a token.
     """
     check_installed()
     for name, value in _QUIET.items():
@@ -83,9 +83,14 @@ def _start(ray: Any, address: str | None) -> None:
     try:
         with _silent():
             ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         with suppress(Exception):
             ray.shutdown()
+        if type(error).__name__ == "AuthenticationError":
+            raise QueryError(
+                f"The Ray cluster at {address} asks for a token: copy ~/.ray/auth_token of the "
+                "machine where it was started to this one, and set RAY_AUTH_MODE=token."
+            ) from None
         raise QueryError(
             f"There is no Ray cluster at {address} ({_first_line(error)}). Start one: ray start "
             "--head; on every other machine: ray start --address HOST:6379. Without --address, "
