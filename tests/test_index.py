@@ -6,7 +6,7 @@ import pytest
 from explorer import index as index_module
 from explorer.cache_files import write_cache
 from explorer.errors import LibraryDamaged, QueryError
-from explorer.index import Index
+from explorer.index import FEW_QUERIES, Index
 
 
 def directions(n: int, dimension: int = 16, seed: int = 0) -> np.ndarray:
@@ -21,7 +21,9 @@ def brute_force(base: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarr
     return np.take_along_axis(scores, rows, axis=1), rows
 
 
-def test_search_finds_what_brute_force_finds():
+@pytest.mark.parametrize("few", [0, 2**21])
+def test_search_finds_what_brute_force_finds(few, monkeypatch):
+    monkeypatch.setattr(index_module, "FEW_SCORES", few)
     base, queries = directions(500), directions(20, seed=1)
     scores, rows = Index(base, 16).search(queries, k=7)
     expected_scores, expected_rows = brute_force(base, queries, 7, np.ones(500, bool))
@@ -30,11 +32,29 @@ def test_search_finds_what_brute_force_finds():
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
-def test_search_among_allowed_rows_finds_what_brute_force_finds(share):
-    base, queries = directions(501), directions(5, seed=1)
+@pytest.mark.parametrize("count", [1, FEW_QUERIES + 1])
+def test_search_among_allowed_rows_finds_what_brute_force_finds(share, count, monkeypatch):
+    monkeypatch.setattr(index_module, "FEW_SCORES", 0)
+    base, queries = directions(501), directions(count, seed=1)
     allowed = np.random.default_rng(2).random(501) < share
     _, rows = Index(base, 16).search(queries, k=5, allowed=allowed)
     np.testing.assert_array_equal(rows, brute_force(base, queries, 5, allowed)[1])
+
+
+def test_a_score_does_not_depend_on_how_many_are_asked_and_equals_keep_their_order(monkeypatch):
+    base = np.repeat(directions(700), 3, axis=0)[np.random.default_rng(3).permutation(2100)]
+    index, queries = Index(base, 16), directions(FEW_QUERIES, seed=1)
+    together = index.search(queries, 10)
+    for place, query in enumerate(queries):
+        scores, rows = index.search(query[None], 10)
+        np.testing.assert_array_equal(scores[0], together[0][place])
+        np.testing.assert_array_equal(rows[0], together[1][place])
+        assert list(zip(-scores[0], rows[0], strict=True)) == sorted(
+            zip(-scores[0], rows[0], strict=True)
+        )
+    monkeypatch.setattr(index_module, "FEW_SCORES", 0)
+    many = index.search(np.repeat(queries, 2, axis=0), 10)
+    np.testing.assert_allclose(many[0][::2], together[0], atol=1e-6)
 
 
 def test_an_index_built_in_parts_is_the_index_built_at_once():
@@ -45,6 +65,7 @@ def test_an_index_built_in_parts_is_the_index_built_at_once():
 
 
 def test_many_queries_give_the_same_in_several_calls(monkeypatch):
+    monkeypatch.setattr(index_module, "FEW_SCORES", 0)
     base, queries = directions(100), directions(50, seed=1)
     _, in_one = Index(base, 16).search(queries, k=3)
     monkeypatch.setattr(index_module, "MULTIPLY_ADDS_PER_CALL", 100 * 16 * 7)

@@ -193,12 +193,12 @@ from explorer.cli import main
 try:
     main()
 finally:
-    heavy = {"torch", "open_clip", "regex", "scipy", "pandas", "pyarrow.compute", "rich"}
+    heavy = {"torch", "open_clip", "regex", "scipy", "pandas", "pyarrow.compute", "rich", "faiss"}
     print(sorted(sys.modules.keys() & heavy))
 """
 
 
-def test_the_command_search_imports_neither_torch_nor_pandas(library):
+def test_the_command_search_imports_neither_torch_nor_pandas_nor_faiss(library):
     for expected in ("['regex', 'scipy']", "[]"):  # new words; words that were asked for before
         command = [sys.executable, "-c", COMMAND, "search", "-l", str(library.folder), "cat"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,14 +1,15 @@
-"""Index: exact nearest neighbours among N unit vectors, by FAISS.
+"""Index: exact nearest neighbours among N unit vectors, by numpy, or FAISS for many queries.
 
 It works on arrays of directions and returns scores and row numbers; it knows no images and no
-library. An index is a cache: it can be built again at any time.
+library. An index is a cache: it can be built again at any time. FAISS is imported where there are
+many queries: a search by words, which has one, spends as long on its import as on everything else.
 """
 
 import os
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path as FilePath
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -16,8 +17,13 @@ from jaxtyping import Bool, Float, Int
 from explorer.cache_files import read_cache, write_cache
 from explorer.errors import LibraryDamaged, QueryError
 from explorer.index.checks import available, check_vectors, faiss_module
+from explorer.index.stored import best
 
-MULTIPLY_ADDS_PER_CALL = 4e9  # FAISS does not react to Ctrl-C within one call
+MULTIPLY_ADDS_PER_CALL = 4e9  # neither FAISS nor BLAS reacts to Ctrl-C within one call
+FEW_QUERIES = 8  # that are compared without FAISS, whatever they are compared with
+FEW_SCORES = 2**21  # that are computed without FAISS
+GATHERED = 4  # where fewer than one row in this many is allowed, the allowed ones are copied
+ROUNDING = 1e-5  # by which cosines differ that BLAS sums up in another order
 
 
 class Index:
@@ -39,18 +45,19 @@ class Index:
     def __init__(
         self, unit: Float[np.ndarray, "N D"] | Iterable[Float[np.ndarray, "N D"]], dimension: int
     ) -> None:
-        self._flat: Any = faiss_module().IndexFlatIP(dimension)
+        parts = [np.zeros((0, dimension), np.float32)]
         for part in [unit] if isinstance(unit, np.ndarray) else unit:
             check_vectors(part, dimension, "The vectors")
-            self._flat.add(np.ascontiguousarray(part, dtype=np.float32))
+            parts.append(np.asarray(part, dtype=np.float32))
+        self._vectors = np.concatenate(parts)
 
     def __len__(self) -> int:
-        return int(self._flat.ntotal)
+        return len(self._vectors)
 
     @property
     def dimension(self) -> int:
         """Return D."""
-        return int(self._flat.d)
+        return int(self._vectors.shape[1])
 
     def search(
         self,
@@ -74,6 +81,8 @@ class Index:
         if k == 0 or not len(queries):
             return np.zeros((len(queries), k), np.float32), np.zeros((len(queries), k), np.int64)
         queries = np.ascontiguousarray(queries, dtype=np.float32)
+        if len(queries) <= FEW_QUERIES or len(queries) * len(self) <= FEW_SCORES:
+            return self._search_few(queries, k, allowed)
         step = max(1, int(MULTIPLY_ADDS_PER_CALL / (len(self) * self.dimension)))
         parts = [
             self._search_part(queries[start : start + step], k, allowed)
@@ -84,10 +93,7 @@ class Index:
     @property
     def vectors(self) -> Float[np.ndarray, "N D"]:
         """Return the unit vectors as they lie in memory, without a copy; do not write to them."""
-        if not len(self):
-            return np.zeros((0, self.dimension), np.float32)
-        flat = faiss_module().rev_swig_ptr(self._flat.get_xb(), len(self) * self.dimension)
-        return np.asarray(flat).reshape(len(self), self.dimension)
+        return self._vectors
 
     def parts(self, size: int) -> Iterator[Float[np.ndarray, "P D"]]:
         """Yield the unit vectors, `size` rows at a time."""
@@ -96,27 +102,38 @@ class Index:
 
     def scores(self, query: Float[np.ndarray, " D"]) -> Float[np.ndarray, " N"]:
         """Return the score of one query with every row, in about the time of one search."""
-        faiss, found = faiss_module(), np.empty(len(self), np.float32)
-        query = np.ascontiguousarray(query, dtype=np.float32)
         check_vectors(query[None], self.dimension, "The queries")
-        if len(self):
-            faiss.fvec_inner_products_ny(
-                faiss.swig_ptr(found),
-                faiss.swig_ptr(query),
-                self._flat.get_xb(),
-                self.dimension,
-                len(self),
-            )
-        return found
+        return self._vectors @ query.astype(np.float32)
+
+    def _search_few(
+        self, queries: Float[np.ndarray, "Q D"], k: int, allowed: Bool[np.ndarray, " N"] | None
+    ) -> tuple[Float[np.ndarray, "Q K"], Int[np.ndarray, "Q K"]]:
+        """Search without FAISS; a score depends on its row and query alone."""
+        rows = np.arange(len(self)) if allowed is None else np.flatnonzero(allowed)
+        gathered = len(rows) * GATHERED < len(self)
+        compared = self._vectors[rows] if gathered else self._vectors
+        found = []
+        for query, scores in zip(queries, queries @ compared.T, strict=True):
+            scores = scores if gathered or allowed is None else scores[rows]
+            least = np.partition(scores, -k)[-k] - ROUNDING * np.linalg.norm(query)
+            near = rows[scores >= least]
+            found.append(best(np.einsum("nd,d->n", self._vectors[near], query), near, k))
+        return np.stack([scores for scores, _ in found]), np.stack([rows for _, rows in found])
 
     def _search_part(
         self, queries: Float[np.ndarray, "Q D"], k: int, allowed: Bool[np.ndarray, " N"] | None
     ) -> tuple[Float[np.ndarray, "Q K"], Int[np.ndarray, "Q K"]]:
-        if allowed is None:
-            return self._flat.search(queries, k)
         faiss = faiss_module()
-        selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
-        return self._flat.search(queries, k, params=faiss.SearchParameters(sel=selector))
+        scores = np.empty((len(queries), k), np.float32)
+        rows = np.empty((len(queries), k), np.int64)
+        arrays = [faiss.swig_ptr(array) for array in (queries, self._vectors)]
+        sizes = self.dimension, len(queries), len(self), k
+        selector = None
+        if allowed is not None:
+            selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        found = faiss.swig_ptr(scores), faiss.swig_ptr(rows)
+        faiss.knn_inner_product(*arrays, *sizes, *found, selector)
+        return scores, rows
 
     def save(self, file: str | PathLike[str], key: str) -> None:
         """Write the index as a cache that `load` trusts only under the same `key`.
