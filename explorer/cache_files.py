@@ -2,16 +2,19 @@
 
 A cache is one line of JSON, with the key of what it was computed from and a checksum of key and
 content, and the content. A file without the right checksum is damaged: its owner computes it again.
-A checksum does not say who wrote a cache: what only this user may have written is sealed too.
+A checksum does not say who wrote a cache: what only this user may have written is sealed too, at
+its end, by an HMAC of the SHA-256 of key and content.
 """
 
 import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
-from os import PathLike, fspath
+from os import PathLike, fspath, fstat
 from pathlib import Path as FilePath
+from typing import TypeAlias
 
 from explorer.errors import LibraryDamaged
 from explorer.files import make_folder, write_file, writing
@@ -20,6 +23,7 @@ from explorer.places import caches_folder
 
 LONGEST_HEADER = 4096  # bytes
 SEAL = 32  # bytes
+Digest: TypeAlias = "hashlib._Hash"
 
 
 def write_cache(file: FilePath, key: str, content: bytes) -> None:
@@ -29,7 +33,7 @@ def write_cache(file: FilePath, key: str, content: bytes) -> None:
         DiskError: the disk is full or refuses; no half cache is left.
     """
     with writing(file) as temporary, temporary.open("wb") as handle:
-        handle.write(_header(key, content))
+        handle.write(_header(key, _digest(key, content)))
         handle.write(content)
 
 
@@ -43,8 +47,7 @@ def read_cache(file: str | PathLike[str], key: str) -> bytes | None:
     with open(file, "rb") as handle:
         header, content = handle.readline(LONGEST_HEADER), handle.read()
     found = _key_of(header)
-    if header != _header(found, content):
-        raise LibraryDamaged(f"The cache {fspath(file)} is damaged. Delete it; it is made again.")
+    _check(file, header, found, _digest(found, content))
     return content if found == key else None
 
 
@@ -60,13 +63,7 @@ def read_key(file: str | PathLike[str]) -> str:
 
 def find_cache(file: FilePath, key: str) -> bytes | None:
     """Read the content of a cache; None if it must be made again, with a note if it is damaged."""
-    try:
-        return read_cache(file, key)
-    except LibraryDamaged:
-        note(f"The cache {file} was damaged, so it is made again.")
-    except OSError:
-        pass
-    return None
+    return _found(file, lambda: read_cache(file, key))
 
 
 def write_sealed(file: FilePath, key: str, content: bytes) -> None:
@@ -75,22 +72,51 @@ def write_sealed(file: FilePath, key: str, content: bytes) -> None:
     Raises:
         DiskError: the disk is full or refuses, here or in the user's cache; no half cache is left.
     """
-    write_cache(file, key, _seal(key, content, _secret(make=True)) + content)
+    digest = _digest(key, content)
+    seal = _seal(digest, _secret(make=True))
+    digest.update(seal)
+    with writing(file) as temporary, temporary.open("wb") as handle:
+        handle.write(_header(key, digest))
+        handle.write(content)
+        handle.write(seal)
 
 
 def find_sealed(file: FilePath, key: str) -> bytes | None:
     """Read the content of a sealed cache; None if it must be made again, as `find_cache`."""
-    content, secret = find_cache(file, key), _secret(make=False)
-    if content is None or not secret:
-        return None
-    seal, content = content[:SEAL], content[SEAL:]
-    return content if hmac.compare_digest(seal, _seal(key, content, secret)) else None
+    return _found(file, lambda: _read_sealed(file, key))
 
 
-def _seal(key: str, content: bytes, secret: bytes) -> bytes:
-    signed = hmac.new(secret, key.encode("utf-8", "surrogatepass") + b"\0", "sha256")
-    signed.update(content)
-    return signed.digest()
+def _read_sealed(file: FilePath, key: str) -> bytes | None:
+    """Read content and seal; the content is hashed once, for its checksum and its seal.
+
+    Raises:
+        FileNotFoundError: there is none.
+        LibraryDamaged: it does not match its checksum.
+    """
+    with file.open("rb") as handle:
+        header = handle.readline(LONGEST_HEADER)
+        content = handle.read(max(0, fstat(handle.fileno()).st_size - len(header) - SEAL))
+        seal = handle.read()
+    found, secret = _key_of(header), _secret(make=False)
+    digest = _digest(found, content)
+    mine = bool(secret) and hmac.compare_digest(seal, _seal(digest, secret))
+    digest.update(seal)
+    _check(file, header, found, digest)
+    return content if mine and found == key else None
+
+
+def _found(file: FilePath, read: Callable[[], bytes | None]) -> bytes | None:
+    try:
+        return read()
+    except LibraryDamaged:
+        note(f"The cache {file} was damaged, so it is made again.")
+    except OSError:
+        pass
+    return None
+
+
+def _seal(digest: Digest, secret: bytes) -> bytes:
+    return hmac.digest(secret, digest.digest(), "sha256")
 
 
 def _secret(make: bool) -> bytes:
@@ -116,7 +142,16 @@ def _key_of(header: bytes) -> str:
         return ""
 
 
-def _header(key: str, content: bytes) -> bytes:
+def _digest(key: str, content: bytes) -> Digest:
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass") + b"\0")
     digest.update(content)
+    return digest
+
+
+def _header(key: str, digest: Digest) -> bytes:
     return json.dumps({"key": key, "checksum": digest.hexdigest()}).encode() + b"\n"
+
+
+def _check(file: str | PathLike[str], header: bytes, key: str, digest: Digest) -> None:
+    if header != _header(key, digest):
+        raise LibraryDamaged(f"The cache {fspath(file)} is damaged. Delete it; it is made again.")

@@ -1,9 +1,13 @@
 """A large library is searched approximately: found, saved, grown, checked and forced."""
 
+import hashlib
+import hmac
+
 import numpy as np
 import pytest
 from test_index_approximate import DIMENSION, crowds
 
+from explorer import cache_files
 from explorer.cache_files import write_cache
 from explorer.errors import QueryError
 from explorer.index import approximate, effort
@@ -119,6 +123,32 @@ def test_every_flipped_byte_is_noticed_and_the_index_built_again(library, builds
         assert any("damaged" in sentence for sentence in notes)
         np.testing.assert_array_equal(found.rows, rows)
         assert len(builds) == count + 2
+
+
+def test_a_saved_index_is_hashed_once(library, monkeypatch):
+    """Hashing takes longer than all else of opening; checksum and seal share it."""
+    library.search(query())
+    size, hashed = (library.cache_folder / search_index.NAME).stat().st_size, []
+    begin, sign = hashlib.sha256, hmac.digest
+
+    class Counting:
+        def __init__(self, content=b""):
+            self.real = begin()
+            self.update(content)
+
+        def update(self, content):
+            hashed.append(len(content))
+            self.real.update(content)
+
+        def __getattr__(self, name):
+            return getattr(self.real, name)
+
+    monkeypatch.setattr(cache_files.hashlib, "sha256", Counting)
+    monkeypatch.setattr(
+        cache_files.hmac, "digest", lambda s, m, kind: hashed.append(len(m)) or sign(s, m, kind)
+    )
+    assert cache_files.find_sealed(library.cache_folder / search_index.NAME, search_index.FORMAT)
+    assert sum(hashed) < 1.01 * size
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"{}\n", b"\xff" * 500, None])
