@@ -8,8 +8,8 @@ import pytest
 from explorer.errors import QueryError
 from explorer.index import Index
 from explorer.index.approximate import FEW_ROWS, GROWTH, MAX_K, PROMISE, build
-from explorer.index.codes import LEFT_OUT
 from explorer.index.effort import _tried, measured
+from explorer.index.rotation import LEFT_OUT
 from explorer.index.saving import pack, summary_of, unpack
 
 ROWS, DIMENSION = 12_000, 32

@@ -10,9 +10,10 @@ import numpy as np
 
 from explorer.index.approximate import PROMISE, ApproximateIndex
 from explorer.index.checks import faiss_module
-from explorer.index.codes import Codes, Rotation
+from explorer.index.codes import Codes
 from explorer.index.effort import Effort
 from explorer.index.held_out import HeldOut
+from explorer.index.rotation import Rotation
 from explorer.index.stored import Source
 
 LONGEST_LINE = 1 << 24  # bytes
