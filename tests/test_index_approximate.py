@@ -1,14 +1,16 @@
 """The approximate index returns exact scores of allowed rows, and finds as many as it promises."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from explorer.errors import QueryError
-from explorer.index import Index
-from explorer.index.approximate import FEW_ROWS, GROWTH, MAX_K, PROMISE, build
-from explorer.index.effort import _tried, measured
+from explorer.index import Index, codes, effort
+from explorer.index.approximate import FEW_ROWS, GROWTH, MAX_K, PROMISE, ApproximateIndex, build
+from explorer.index.codes import Codes
+from explorer.index.effort import FIRST_READ, _tried, measured
 from explorer.index.rotation import LEFT_OUT
 from explorer.index.saving import pack, summary_of, unpack
 
@@ -114,8 +116,8 @@ def test_the_scores_of_all_rows_are_exact(index, base):
 
 def test_after_growing_new_rows_are_found_and_recall_is_that_of_all(base):
     index, more = build(InMemory(base[:10_000])), base[10_000:]
-    codes = index.codes
-    assert index.grow(InMemory(base)) and index.codes is codes and len(index) == ROWS
+    before = index.codes
+    assert index.grow(InMemory(base)) and index.codes is before and len(index) == ROWS
     found = index.search(more[:200], 1)[1][:, 0]
     assert (found == np.arange(10_000, 10_200)).mean() >= PROMISE
     held_out = index.held_out[0]
@@ -176,11 +178,73 @@ def test_directions_that_hold_little_are_left_out_of_the_codes():
 def test_what_fewer_lists_find_follows_from_a_search_of_all(index):
     for held_out in index.held_out:
         tried = _tried(index.codes, held_out)
-        assert len({effort.lists for effort in tried}) > 5
-        for effort in tried[:: len(tried) // 25]:
-            real = measured(index.codes, held_out, effort)
-            for kind, recall in effort.recall.items():
+        assert len({one.lists for one in tried}) > 5
+        for one in tried[:: len(tried) // 25]:
+            real = measured(index.codes, held_out, one)
+            for kind, recall in one.recall.items():
                 assert recall == pytest.approx(real.recall[kind], abs=0.011)
+
+
+@pytest.fixture
+def narrow(index, base, monkeypatch):
+    """The index, which leaves out lists that lie too far, however little that saves."""
+    monkeypatch.setattr(effort, "SECOND_SCAN", 0)
+    monkeypatch.setattr(codes, "FIRST_SHARE", 1 / 8)
+    every, seventh = index.efforts
+    wide = replace(every, lists=index.codes.lists)
+    found = effort.narrowed(index.codes, index.held_out[0], wide)
+    assert found.slack < codes.ALL and found.lowest >= min(effort.AIM, wide.lowest)
+    return ApproximateIndex(
+        InMemory(base), index.codes, index.held_out, (found, seventh), len(index)
+    )
+
+
+def test_lists_that_lie_too_far_are_left_out_and_the_neighbours_found(narrow, base, monkeypatch):
+    looked_at, scan = [], Codes._scan
+
+    def counted(self, queries, near, chosen, *others):
+        looked_at.append(np.count_nonzero(chosen >= 0) / len(queries))
+        return scan(self, queries, near, chosen, *others)
+
+    monkeypatch.setattr(Codes, "_scan", counted)
+    exact, near_rows = Index(base, DIMENSION), crowds(200, seed=5)
+    assert found_of(narrow, exact, near_rows) >= PROMISE - 0.01
+    assert sum(looked_at) < 0.8 * narrow.codes.lists
+    live = np.random.default_rng(3).random(ROWS) < 0.9
+    for queries in (near_rows, crowds(200, seed=6)[:, ::-1].copy()):
+        for k in (1, 10, 40):
+            assert found_of(narrow, exact, queries, k=k) >= PROMISE - 0.01
+            assert found_of(narrow, exact, queries, live, k) >= PROMISE - 0.01
+
+
+def test_without_slack_to_spare_every_list_is_looked_at(index):
+    queries, some = crowds(20, seed=7), (index.codes.lists // 2, 64)
+    for slack in (codes.ALL, 1.9):
+        for allowed in (None, np.arange(ROWS) % 3 > 0):
+            near = index.codes.search_near(queries, *some, slack, 10, allowed)
+            plain = index.codes.search(queries, *some, allowed)
+            np.testing.assert_allclose(near[0], plain[0], atol=1e-6)
+
+
+def test_no_row_is_read_that_cannot_be_among_the_nearest(index, base):
+    class Counting(InMemory):
+        read = 0
+
+        def units(self, rows):
+            self.read += len(rows)
+            return super().units(rows)
+
+    source, queries = Counting(base), crowds(50, seed=5)
+    counting = ApproximateIndex(source, index.codes, index.held_out, index.efforts, ROWS)
+    every, most = index.efforts[0], 0
+    scores, _ = index.codes.search(queries, every.lists, every.candidates)
+    first = np.partition(scores, -FIRST_READ)[:, -FIRST_READ:]
+    rows = counting.search(queries, 10)[1]
+    for code_scores, best_first in zip(scores, np.sort(first)[:, ::-1], strict=True):
+        tenth = best_first[9] - every.margin  # the exact scores differ from it by the margin
+        most += max(FIRST_READ, np.count_nonzero(code_scores + every.margin >= tenth))
+    assert source.read <= most
+    np.testing.assert_array_equal(rows, index.search(queries, 10)[1])
 
 
 def test_wrong_queries_are_refused(index):

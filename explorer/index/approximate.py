@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from explorer.index.checks import available, check_vectors
 from explorer.index.codes import Codes
-from explorer.index.effort import CANDIDATES, FIRST_READ, Effort, choose, measured
+from explorer.index.effort import CANDIDATES, FIRST_READ, Effort, choose, measured, narrowed
 from explorer.index.held_out import HeldOut
 from explorer.index.stored import Source, best, exact_search, parts
 
@@ -150,7 +150,11 @@ class ApproximateIndex:
         Args:
             before: lists that were looked at already.
         """
-        searched = self.codes.search(queries, effort.lists, effort.candidates, allowed, before)
+        looked = effort.lists, effort.candidates
+        if before:
+            searched = self.codes.search(queries, *looked, allowed, before)
+        else:
+            searched = self.codes.search_near(queries, *looked, effort.slack, k, allowed)
         found = []
         for query, scores, rows, answer in zip(queries, *searched, answers, strict=True):
             count = np.count_nonzero(rows >= 0)
@@ -172,13 +176,18 @@ class ApproximateIndex:
     ) -> Answer:
         """Read rows, best first, until none that follows can be among the `k` nearest."""
         start, size = 0, max(FIRST_READ, 2 * k)
-        while start < len(rows) and (len(answer[0]) < k or answer[0][-1] < limits[start]):
-            part = np.sort(rows[start : start + size])
+        while start < len(rows):
+            end = start + size
+            if len(answer[0]) == k:
+                end = min(end, int(np.searchsorted(-limits, -answer[0][-1])))
+            if end <= start:
+                break
+            part = np.sort(rows[start:end])
             if len(answer[0]):
                 part = part[~np.isin(part, answer[1])]
             scores = self.source.units(part) @ query
             both = np.concatenate([answer[0], scores]), np.concatenate([answer[1], part])
-            answer, start, size = best(*both, k), start + size, 4 * size
+            answer, start, size = best(*both, k), end, 16 * size
         return answer
 
     def grow(self, source: Source) -> bool:
@@ -202,7 +211,7 @@ class ApproximateIndex:
 def chosen(codes: Codes, held_out: tuple[HeldOut, HeldOut]) -> tuple[Effort, Effort]:
     """Choose the effort of searches among all rows, and of filtered ones."""
     every, seventh = held_out
-    return choose(codes, every), choose(codes, seventh)
+    return narrowed(codes, every, choose(codes, every)), choose(codes, seventh)
 
 
 def build(source: Source, seed: int = 0) -> ApproximateIndex:

@@ -17,6 +17,11 @@ from explorer.index.stored import Source
 ROWS_PER_LIST = 1000
 SAMPLE_PER_LIST = 50  # rows of which centres are learnt
 CODED_ROWS = 4096  # of which the codes are learnt
+ALL = 2.0  # a slack, as no two cosines differ by more
+FIRST_SHARE = 1 / 32  # of the lists, that are looked at before one is left out
+
+Found = tuple[np.ndarray, np.ndarray]
+"""Scores of candidates by their codes, Q × C, best first, and their rows."""
 
 
 class Codes:
@@ -93,19 +98,78 @@ class Codes:
         candidates: int,
         allowed: Bool[np.ndarray, " N"] | None = None,
         before: int = 0,
-    ) -> tuple[Float[np.ndarray, "Q C"], Int[np.ndarray, "Q C"]]:
+    ) -> Found:
         """Return the best scores by codes in this many lists, and rows; -1 where there are none.
 
         Args:
             before: of allowed rows, leave out the lists that a search of this many looks at.
         """
-        faiss, queries = faiss_module(), self.rotation(queries)
+        queries = self.rotation(queries)
+        near, chosen = self._nearest(queries, lists, allowed, before)
+        return self._scan(queries, near, chosen, candidates, allowed)
+
+    def search_near(
+        self,
+        queries: Float[np.ndarray, "Q D"],
+        lists: int,
+        candidates: int,
+        slack: float,
+        k: int,
+        allowed: Bool[np.ndarray, " N"] | None = None,
+    ) -> Found:
+        """Search as `search`, but leave out the lists that lie too far for one of the `k` best.
+
+        The nearest lists give the score of the k-th row by its code; a list is left out if its
+        centre's score is below that by more than the slack.
+        """
+        if slack >= ALL:
+            return self.search(queries, lists, candidates, allowed)
+        queries = self.rotation(queries)
+        near, chosen = self._nearest(queries, lists, allowed)
+        first = self.first_lists
+        found = self._scan(queries, near[:, :first], chosen[:, :first], candidates, allowed)
+        near, chosen = near[:, first:], chosen[:, first:]
+        reached = near >= found[0][:, min(k, candidates) - 1, None] - slack
+        chosen = np.where(reached, chosen, -1)
+        width = int((chosen >= 0).sum(axis=1).max(initial=0))  # they are sorted by their scores
+        if not width:
+            return found
+        more = self._scan(queries, near[:, :width], chosen[:, :width], candidates, allowed)
+        scores, rows = (np.concatenate(both, axis=1) for both in zip(found, more, strict=True))
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :candidates]
+        return np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
+
+    @property
+    def first_lists(self) -> int:
+        """How many lists `search_near` looks at in any case."""
+        return max(1, round(FIRST_SHARE * self.lists))
+
+    def _nearest(
+        self,
+        queries: Float[np.ndarray, "Q E"],
+        lists: int,
+        allowed: Bool[np.ndarray, " N"] | None,
+        before: int = 0,
+    ) -> tuple[Float[np.ndarray, "Q P"], Int[np.ndarray, "Q P"]]:
+        """Return the scores and numbers of the lists to look at for rotated queries, best first."""
         if allowed is None:
-            given = faiss.IVFSearchParameters(nprobe=lists)
-            return self.faiss.search(queries, candidates, params=given)
-        counts, selector = self._of_mask(allowed)
-        near, chosen = self._lists_with(queries, counts, lists, before)
-        given = faiss.IVFSearchParameters(sel=selector, nprobe=chosen.shape[1])
+            return self._centres().search(queries, lists)
+        return self._lists_with(queries, self._of_mask(allowed)[0], lists, before)
+
+    def _scan(
+        self,
+        queries: Float[np.ndarray, "Q E"],
+        near: Float[np.ndarray, "Q P"],
+        chosen: Int[np.ndarray, "Q P"],
+        candidates: int,
+        allowed: Bool[np.ndarray, " N"] | None,
+    ) -> Found:
+        """Compare the codes of the chosen lists; -1 stands for no list."""
+        faiss = faiss_module()
+        given = faiss.IVFSearchParameters(nprobe=chosen.shape[1])
+        if allowed is not None:
+            given = faiss.IVFSearchParameters(sel=self._of_mask(allowed)[1], nprobe=chosen.shape[1])
+        near, chosen = np.ascontiguousarray(near), np.ascontiguousarray(chosen)
         scores = np.empty((len(queries), candidates), np.float32)
         rows = np.empty((len(queries), candidates), np.int64)
         arrays = [faiss.swig_ptr(array) for array in (chosen, near, scores, rows)]
@@ -155,15 +219,26 @@ class Codes:
         allowed: Bool[np.ndarray, " N"] | None = None,
     ) -> Bool[np.ndarray, "Q C"]:
         """Say which of the lists that were found `search` would look at."""
-        queries = self.rotation(queries)
-        if allowed is None:
-            chosen = self._centres().search(queries, lists)[1]
-        else:
-            chosen = self._lists_with(queries, self._of_mask(allowed)[0], lists)[1]
+        chosen = self._nearest(self.rotation(queries), lists, allowed)[1]
         looked_at = np.zeros((len(queries), self.lists + 1), dtype=bool)  # the last is list -1
         np.put_along_axis(looked_at, chosen, True, axis=1)
         looked_at[:, -1] = False
         return np.take_along_axis(looked_at, found, axis=1)
+
+    def nearest_centres(
+        self, queries: Float[np.ndarray, "Q D"], lists: int
+    ) -> Float[np.ndarray, "Q P"]:
+        """Return the scores of the queries with their nearest centres, best first."""
+        return np.asarray(self._centres().search(self.rotation(queries), lists)[0])
+
+    def centre_scores(
+        self, queries: Float[np.ndarray, "Q D"], found: Int[np.ndarray, "Q C"]
+    ) -> Float[np.ndarray, "Q C"]:
+        """Return the scores of the queries with the centres of the lists that were found."""
+        near, order = self._centres().search(self.rotation(queries), self.lists)
+        scores = np.full((len(queries), self.lists + 1), -2, np.float32)  # the last is list -1
+        np.put_along_axis(scores, order, near, axis=1)
+        return np.take_along_axis(scores, found, axis=1)
 
     def _centres(self) -> Any:
         return faiss_module().downcast_index(self.faiss.quantizer)

@@ -7,16 +7,18 @@ those of the lists that are left out.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
-from explorer.index.codes import Codes
-from explorer.index.held_out import HeldOut
+from explorer.index.codes import ALL, Codes
+from explorer.index.held_out import EQUAL, NEIGHBOURS, HeldOut
 
 AIM = 0.9975  # recall@10 that is chosen for: few queries are held out, and words differ from them
 LIST_SHARES = (1 / 32, 1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 1)
 MARGINS = (0.95, 0.98, 0.99, 0.995, 1)  # quantiles of the errors of the nearest rows' codes
 CANDIDATES = (32, 64, 128, 256, 512, 1024, 2048, 4096)
-FIRST_READ = 32  # rows that are read at first; then four times as many each time
+SLACKS = (0.99, 0.995, 0.9975, 1)  # quantiles of what the lists of the nearest rows need
+SECOND_SCAN = 500  # microseconds that a scan in two steps must save
+FIRST_READ = 32  # rows that are read at first; then sixteen times as many each time
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Effort:
             by it, is below the last neighbour.
         reads: rows that are read for a held-out query, on average.
         recall: recall@10 by kind of held-out query.
+        slack: by which the score of a list's centre may be below that of the last neighbour; lists
+            that lie farther are left out.
     """
 
     lists: int
@@ -37,6 +41,7 @@ class Effort:
     margin: float
     reads: float
     recall: dict[str, float]
+    slack: float = ALL
 
     @property
     def lowest(self) -> float:
@@ -45,8 +50,11 @@ class Effort:
 
     def cost(self, codes: Codes) -> float:
         """Estimate microseconds: 0.07 a thousand numbers that are scanned, 2.5 a row read."""
-        scanned = len(codes) * self.lists / codes.lists * codes.numbers
-        return 7e-5 * scanned + 2.5 * self.reads
+        return self.scan_cost(codes) + 2.5 * self.reads
+
+    def scan_cost(self, codes: Codes) -> float:
+        """Estimate microseconds of the comparison of codes."""
+        return 7e-5 * len(codes) * self.lists / codes.lists * codes.numbers
 
 
 def choose(codes: Codes, held_out: HeldOut) -> Effort:
@@ -59,13 +67,50 @@ def choose(codes: Codes, held_out: HeldOut) -> Effort:
     return measured(codes, held_out, most)
 
 
+def narrowed(codes: Codes, held_out: HeldOut, effort: Effort) -> Effort:
+    """Give an effort the least slack that finds enough, if that saves more than it costs.
+
+    Queries near a row find their neighbours in few lists, those like words in many: how far the
+    lists lie behind the neighbours tells them apart.
+    """
+    if effort.lists <= codes.first_lists:
+        return effort
+    kth, centres = _behind(codes, held_out, effort)
+    right = held_out.scores >= held_out.tenth[:, None]
+    theirs = codes.centre_scores(held_out.queries, codes.list_of(held_out.rows))
+    needed = (kth[:, None] - theirs)[right] + EQUAL
+    for slack in np.quantile(needed, SLACKS).tolist():
+        saved = float((centres[:, codes.first_lists :] < kth[:, None] - slack).mean())
+        if saved * effort.scan_cost(codes) < SECOND_SCAN:
+            break
+        tried = measured(codes, held_out, replace(effort, slack=slack))
+        if tried.lowest >= min(AIM, effort.lowest):
+            return tried
+    return effort
+
+
 def measured(codes: Codes, held_out: HeldOut, effort: Effort) -> Effort:
     """Return an effort with the recall that its own search has."""
-    allowed = _allowed(codes, held_out)
-    scores, rows = codes.search(held_out.queries, effort.lists, effort.candidates, allowed)
+    scores, rows = codes.search_near(
+        held_out.queries,
+        effort.lists,
+        effort.candidates,
+        effort.slack,
+        NEIGHBOURS,
+        _allowed(codes, held_out),
+    )
     near = (scores + effort.margin > held_out.tenth[:, None]).sum(axis=1)
     reads = np.clip(near, FIRST_READ, effort.candidates)
-    return replace(effort, recall=held_out.recall(held_out.places(rows), reads))
+    recall = held_out.recall(held_out.places(rows), reads)
+    return replace(effort, recall=recall, reads=float(reads.mean()))
+
+
+def _behind(
+    codes: Codes, held_out: HeldOut, effort: Effort
+) -> tuple[Float[np.ndarray, " Q"], Float[np.ndarray, "Q P"]]:
+    """Return the code's score of the tenth row in the first lists, and those of all centres."""
+    scores, _ = codes.search(held_out.queries, codes.first_lists, effort.candidates)
+    return scores[:, NEIGHBOURS - 1], codes.nearest_centres(held_out.queries, effort.lists)
 
 
 def _tried(codes: Codes, held_out: HeldOut) -> list[Effort]:
