@@ -13,6 +13,7 @@ from explorer.images import decode_image, full_size
 from explorer.models import load
 from explorer.models.openclip import OpenClipEncoder
 from explorer.models.shared import bfloat16
+from explorer.models.shared.folded import fold_norms
 
 
 def photo(name="china.jpg", size=(1600, 1200), kind="JPEG", **how):
@@ -111,3 +112,29 @@ def test_small_towers_and_devices_with_a_limit_stay_in_float32(pocket):
     limited = load("pocket", device=Device("cpu", memory=10**9)).encoder
     again = OpenClipEncoder(limited.module, limited.tokenizer, limited.space, on=limited.on)
     assert again.precision == "float32"
+
+
+# folded norms
+
+
+def test_a_tower_with_folded_norms_gives_the_same_vectors(drawings):
+    fresh = load("pocket", device=Device("cpu")).encoder
+    encoder = OpenClipEncoder(fresh.module, fresh.tokenizer, fresh.space)
+    pixels = torch.from_numpy(np.stack([encoder.preprocess(d.convert("RGB")) for d in drawings]))
+    with torch.inference_mode():
+        plain = encoder.module.encode_image(pixels).numpy()
+    norms = [m for m in encoder.module.visual.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert norms and encoder.precision == "float32"
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in encoder.module.visual.modules())
+    found = encoder.embed_pixels(pixels.numpy())
+    assert 0 < np.abs(found - plain).max() < 1e-5 * np.abs(plain).max()
+
+
+def test_towers_that_train_or_have_other_layers_keep_their_norms():
+    from open_clip.modified_resnet import ModifiedResNet
+
+    training = ModifiedResNet([1, 1, 1, 1], 8, 2, image_size=32, width=8).train()
+    other = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4)).eval()
+    for tower in (training, other):
+        assert not fold_norms(tower)
+        assert any(isinstance(m, torch.nn.BatchNorm2d) for m in tower.modules())

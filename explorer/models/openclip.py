@@ -23,6 +23,7 @@ from explorer.models.shared.bfloat16 import halved, in_fixed_batches
 from explorer.models.shared.checked_config import check_open_clip, check_tokenizer, read_json
 from explorer.models.shared.checkpoint import MISMATCH
 from explorer.models.shared.fingerprint import of_open_clip
+from explorer.models.shared.folded import fold_norms
 from explorer.models.shared.hub import Release
 from explorer.models.shared.known_weights import KnownWeights, before_loading, remember_weights
 from explorer.models.shared.openclip_tags import (
@@ -90,11 +91,13 @@ class OpenClipEncoder(Encoder):
         """The precision of the image tower; on a CPU it is chosen when images are first encoded."""
         if self.device.type != "cpu":
             return self._precision or ("bfloat16" if self.device.type == "cuda" else "float32")
-        if self._precision == "float32" or self.on.limit is not None:
+        if self.on.limit is not None:
             return "float32"
-        asked = self._precision == "bfloat16"
-        half = halved(self._module.visual, self._preprocess.size, asked=asked)
+        half, asked = None, self._precision == "bfloat16"
+        if self._precision != "float32":
+            half = halved(self._module.visual, self._preprocess.size, asked=asked)
         if half is None:
+            fold_norms(self._module.visual)
             return "float32"
         self._module.visual = half  # in place of the other, which only this encoder runs
         return "bfloat16"
