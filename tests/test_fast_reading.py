@@ -107,6 +107,14 @@ def test_a_tower_that_bfloat16_would_ruin_stays_as_it_is(monkeypatch):
     assert bfloat16.halved(robust, (32, 32)) is None
 
 
+@pytest.mark.parametrize(
+    ("able", "units"), [({"amx_bf16": True}, True), ({"avx512_bf16": True}, True), ({}, False)]
+)
+def test_bfloat16_is_taken_where_the_processor_multiplies_in_it(monkeypatch, able, units):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert bfloat16.has_units() == units
+
+
 def test_small_towers_and_devices_with_a_limit_stay_in_float32(pocket):
     assert bfloat16.halved(pocket.module.visual, (64, 64)) is None
     limited = load("pocket", device=Device("cpu", memory=10**9)).encoder

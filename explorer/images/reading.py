@@ -76,6 +76,8 @@ def name_of(source: str | bytes | PathLike[str]) -> str:
     ('a\\nb', 'This image')
     """
     name = "This image" if isinstance(source, bytes) else os.fspath(source)
+    if name.isprintable():
+        return name
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
