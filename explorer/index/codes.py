@@ -15,6 +15,7 @@ from explorer.index.rotation import Rotation
 from explorer.index.stored import Source
 
 ROWS_PER_LIST = 1000
+MOST_LISTS = 2048  # beyond, to find the list of a row takes several times as long as to code it
 SAMPLE_PER_LIST = 50  # rows of which centres are learnt
 CODED_ROWS = 4096  # of which the codes are learnt
 ALL = 2.0  # a slack, as no two cosines differ by more
@@ -41,7 +42,7 @@ class Codes:
         """Learn centres and codes of a sample of the rows; no row is added."""
         faiss = faiss_module()
         size = len(source)
-        lists = 2 ** max(2, round(np.log2(size / ROWS_PER_LIST)))
+        lists = min(2 ** max(2, round(np.log2(size / ROWS_PER_LIST))), MOST_LISTS)
         count = min(size, max(SAMPLE_PER_LIST * lists, CODED_ROWS))
         sample = source.units(np.sort(random.choice(size, count, replace=False)))
         rotation = Rotation.of(sample, random)
