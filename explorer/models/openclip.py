@@ -19,11 +19,10 @@ from explorer.device import Device
 from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
-from explorer.models.shared.bfloat16 import halved, in_fixed_batches
+from explorer.models.shared.bfloat16 import in_fixed_batches, tower_for_cpu
 from explorer.models.shared.checked_config import check_open_clip, check_tokenizer, read_json
 from explorer.models.shared.checkpoint import MISMATCH
 from explorer.models.shared.fingerprint import of_open_clip
-from explorer.models.shared.folded import fold_norms
 from explorer.models.shared.hub import Release
 from explorer.models.shared.known_weights import KnownWeights, before_loading, remember_weights
 from explorer.models.shared.openclip_tags import (
@@ -93,14 +92,9 @@ class OpenClipEncoder(Encoder):
             return self._precision or ("bfloat16" if self.device.type == "cuda" else "float32")
         if self.on.limit is not None:
             return "float32"
-        half, asked = None, self._precision == "bfloat16"
-        if self._precision != "float32":
-            half = halved(self._module.visual, self._preprocess.size, asked=asked)
-        if half is None:
-            fold_norms(self._module.visual)
-            return "float32"
-        self._module.visual = half  # in place of the other, which only this encoder runs
-        return "bfloat16"
+        tower, chosen = tower_for_cpu(self._module.visual, self._preprocess.size, self._precision)
+        self._module.visual = tower  # in place of the other, which only this encoder runs
+        return chosen
 
     @property
     def preprocess(self) -> Preprocess:

@@ -9,15 +9,33 @@ two of them round differently, so that a vector would depend on how many images 
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 
+from explorer.models.shared.folded import fold_norms
+
+Precision = Literal["float32", "bfloat16"]
 ROWS = 8  # a batch; more are no faster
 LEAST_PARAMETERS = 30_000_000  # below, reading the images takes longer than the tower
 LEAST_COSINE = 0.999
 _PROBES = 2
+
+
+def tower_for_cpu(
+    visual: Any, size: tuple[int, int], precision: Precision | None
+) -> tuple[Any, Precision]:
+    """Return the image tower to run on a CPU, and its precision; None chooses it by `halved`.
+
+    In float32 it is the same one, with its batch norms folded.
+    """
+    asked = precision == "bfloat16"
+    half = None if precision == "float32" else halved(visual, size, asked=asked)
+    if half is not None:
+        return half, "bfloat16"
+    fold_norms(visual)
+    return visual, "float32"
 
 
 def halved(visual: Any, size: tuple[int, int], *, asked: bool = False) -> Any | None:
