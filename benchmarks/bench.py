@@ -39,12 +39,12 @@ def run(name, size, pairs, work=None):
 def document(docs, found):
     """Write all lines that are known as table, JSON and plot."""
     lines = [line for name in sorted(found) for line in found[name]["lines"]]
+    told = found[max(found)]["machine"]
     facts = [
         f"{name}: pairs {found[name]['pairs']}, {found[name]['minutes']:.0f} min, "
-        f"load {found[name]['machine']['load']:g}"
+        f"load {found[name]['machine']['load']:g}{_elsewhere(found[name]['machine'], told)}"
         for name in sorted(found)
     ]
-    told = found[max(found)]["machine"]
     amx = "with" if told["amx"] else "without"
     about = (
         f"{told['processor']} {amx} AMX, {told['cores']} cores, torch {told['torch']}, threads "
@@ -58,6 +58,12 @@ def document(docs, found):
     after = rest.split(MARKS[1])[1]
     body = f"\n{table(lines)}\n\n{about}\n\n![Times as fast as each peer](bench.svg)\n\n"
     page.write_text(before + MARKS[0] + "\n" + body + MARKS[1] + after)
+
+
+def _elsewhere(machine, told):
+    """Return the processor of a row that ran on another than the one that is told."""
+    other = machine["processor"] != told["processor"]
+    return f", on {machine['processor']}" if other else ""
 
 
 def main():
