@@ -19,6 +19,7 @@ from explorer.edits.swapping import SAMPLES
 from explorer.models import Model
 from explorer.noise import Noise
 from explorer.points import Points
+from explorer.settings import Settings
 from pocket import data, textdiffs
 from pocket.data import Images
 from pocket.judge import Gallery, Judge
@@ -59,11 +60,12 @@ class Trials:
         pixels = self.images.pixels[self.rows[:, side]]
         return self.model.encoder.encode_images(list(map(Image.fromarray, pixels)))
 
-    def noise(self) -> Noise:
-        """The x_T of the first drawings, from which `unclip diff` starts."""
+    def inverted(self) -> tuple[Noise, Settings]:
+        """The x_T of the first drawings, from which `unclip diff` starts, and its settings."""
         assert self.model.decoder is not None
+        settings = self.model.decoder.resolve(Settings(), inverted=True)
         images = [Image.fromarray(self.images.pixels[row]) for row in self.rows[:, 0]]
-        return self.model.decoder.invert(images, self.points(0))
+        return self.model.decoder.invert(images, self.points(0), settings), settings
 
     def prior(self, side: int) -> np.ndarray:
         """The mean of several samples of the prior for each text."""
@@ -92,7 +94,7 @@ class Trials:
 
 
 def measure(
-    trials: Trials, gallery: Gallery, noise: Noise | None
+    trials: Trials, gallery: Gallery, noise: Noise | None, settings: Settings
 ) -> Iterator[tuple[str, float, float, float, float]]:
     """Name of each edit; named rightly first, and among five; the second one's style; cosine."""
     second = trials.rows[:, 1]
@@ -103,9 +105,8 @@ def measure(
     for name, vectors in trials.edits():
         labels = tuple(map(str, range(len(vectors))))
         points = Points(vectors.astype(np.float32), trials.model.space, "image", labels)
-        made = np.stack(
-            [np.asarray(image) for image in trials.model.decoder.decode(points, noise=noise)]
-        )
+        decoded = trials.model.decoder.decode(points, settings, noise)
+        made = np.stack([np.asarray(image) for image in decoded])
         scores = gallery.read(made) @ gallery.units.T
         order = np.argsort(-scores, axis=1)[:, :5]
         right = gallery.glyphs[order] == glyphs[:, None]
@@ -127,12 +128,12 @@ def main() -> None:
     given = parser.parse_args()
     images = data.load(given.work)
     trials = Trials.of(load(given.model, device="cpu"), images)
-    noise = trials.noise() if given.inverted else None
+    noise, settings = trials.inverted() if given.inverted else (None, Settings())
     print(
         f"{len(trials.rows)} pairs\n\n| point decoded | named first | among five | style | cosine |"
     )
     print("| --- | --- | --- | --- | --- |", flush=True)
-    for name, *figures in measure(trials, Gallery.of(Judge(), images), noise):
+    for name, *figures in measure(trials, Gallery.of(Judge(), images), noise, settings):
         print(f"| {name} | {' | '.join(f'{x:.2f}' for x in figures)} |", flush=True)
 
 

@@ -18,7 +18,6 @@ MARKS = (
 )
 TITLE = "By the judge"
 BLOTS = "many points are decoded to blots"
-UNDERFITTED = f"{BLOTS}, those of drawings seen in training too: the decoder is underfitted"
 OFF = "a turned point lies off the drawings' points, and even the target's own is often a blot"
 PILED = "what the decoder does not explain of an image piles up in x_T"
 HIDDEN = "; x_T hides both images, and it is a double exposure: see what one noise for all gives"
@@ -76,7 +75,7 @@ SHEETS = {  # written by `sheets`
 }
 FIRST = "the same, as the very first"
 VERDICTS = (
-    Verdict("held-out drawing's own point, named", "named_held_out", 0.85, UNDERFITTED),
+    Verdict("held-out drawing's own point, named", "named_held_out", 0.85, BLOTS),
     Verdict(FIRST, "named_held_out", 0.6, BLOTS, "first"),
     Verdict("words → prior → decode, named", "named_words", 0.7,
             "the prior's points are rougher than an image's own, and those are blots"),
