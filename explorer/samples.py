@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import Any
@@ -16,7 +17,10 @@ from typing import Any
 from explorer.errors import LibraryLocked
 from explorer.files import make_folder
 from explorer.library import Library
+from explorer.library.manifest import versions
 from explorer.models import Model, load
+from explorer.models.shared.known_weights import known_weights
+from explorer.models.shared.short_names import long_name
 from explorer.places import caches_folder
 
 IMAGES = FilePath(__file__).parent / "sample" / "images"
@@ -87,7 +91,8 @@ def sample_library(
 ) -> Library:
     """Open the library of the sample images; the first call creates it, in half a minute.
 
-    It waits for another process that is creating it.
+    It waits for another process that is creating it. A model that is named, and was loaded here
+    before, is loaded only for images that are new.
 
     Args:
         model: a model, or its name.
@@ -97,14 +102,27 @@ def sample_library(
     >>> ex.sample_library().search("a smiling cat", k=1).table["caption"][0]  # doctest: +SKIP
     'grinning cat, noto'
     """
-    model = load(model) if isinstance(model, str) else model
+    if isinstance(model, str):
+        known = None if folder is not None else known_weights(long_name(model))
+        if known is not None and versions(place := _folder(known.fingerprint)):
+            return _filled(lambda: Library.open(place))
+        model = load(model)
     if folder is None:
-        here = hashlib.sha256(os.fsencode(IMAGES)).hexdigest()  # another installation has its own
-        name = f"sample-{model.space.fingerprint[:8]}-{here[:8]}.lib"
-        folder = caches_folder() / name
+        folder = _folder(model.space.fingerprint)
         make_folder(folder.parent)
+    return _filled(partial(Library.open_or_create, folder, model))
+
+
+def _folder(fingerprint: str) -> FilePath:
+    """Return where the user's cache has the sample library of a space."""
+    here = hashlib.sha256(os.fsencode(IMAGES)).hexdigest()  # another installation has its own
+    return caches_folder() / f"sample-{fingerprint[:8]}-{here[:8]}.lib"
+
+
+def _filled(opened: Callable[[], Library]) -> Library:
+    """Add the images that the library lacks, once no other process adds some."""
     while True:
-        library = Library.open_or_create(folder, model)
+        library = opened()
         try:
             library.add([IMAGES], workers=0)
             return library

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 import explorer as ex
+from explorer import library as library_module
+from explorer import samples
 from explorer.cache_files import write_cache
 from explorer.models.light import light_encoder
 from explorer.models.pocket import FOLDER
@@ -104,6 +106,18 @@ def test_an_image_loads_the_model(folder, pocket, sample):
     assert np.allclose(
         encoder.encode_images(file).vectors, pocket.encoder.encode_images(file).vectors
     )
+
+
+def test_adding_what_is_unchanged_loads_nothing(folder, pocket, sample, tmp_path, monkeypatch):
+    some = shutil.copytree(sample / "flat", tmp_path / "some", ignore=lambda _, names: names[2:])
+    monkeypatch.setattr(samples, "IMAGES", some)
+    made = samples.sample_library(f"pocket:{folder}")
+    for module in (samples, library_module):
+        name = "load" if module is samples else "_loaded"
+        monkeypatch.setattr(module, name, lambda *_: pytest.fail("it was loaded"))
+    again = samples.sample_library(f"pocket:{folder}")
+    assert again.folder == made.folder and len(again) == len(made) == 2
+    assert again.encoder.encode_text("cat face").space == pocket.space
 
 
 @pytest.mark.parametrize(

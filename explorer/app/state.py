@@ -220,7 +220,7 @@ def tile_of(row: int, error: ExplorerError) -> bytes:
 @st.cache_resource(show_spinner="Indexing the sample images, once …")
 def sample() -> str:
     """Return the folder of the sample library, built in the user's cache if it is not there."""
-    return str(sample_library(loaded_model("pocket", "", "")).folder)
+    return str(sample_library().folder)
 
 
 @st.cache_resource(show_spinner="Loading the model …")

@@ -167,7 +167,7 @@ def _run(
                 for staged in staging:
                     journal.take_staged(staged)
                     yield journal.progress(staged.last)
-        elif encoder is not None:
+        elif encoder is not None and waiting:  # else its model need not be loaded
             with closing(_embed(waiting, existing, encoder, settings)) as embedding:
                 for item, change in embedding:
                     journal.take(change)
