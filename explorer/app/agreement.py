@@ -6,7 +6,6 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float, Int
 
-from analysis.questions.encoders import overlap, shared
 from explorer.app import state
 from explorer.library import Library
 from explorer.projection import Projection
@@ -66,6 +65,8 @@ def agreement(there: Library) -> Agreement:
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing neighbours …")
 def _agreement(_here: Library, _there: Library, key: str, other: str) -> Agreement:  # noqa: ARG001
+    from analysis.questions.encoders import overlap, shared  # it imports matplotlib
+
     rows, others = shared(_here, _there)
     total = len(rows)
     if len(rows) > MAX_ROWS:
