@@ -21,13 +21,16 @@ from explorer.app.map.layers import JUDGED, LEGENDS, MOSAIC, smoothed
 from explorer.app.map.scatter import Colours
 from explorer.app.map.selection import along, rows_within, write_chosen
 from explorer.app.pages import map as page_map
+from explorer.cache_files import write_cache
 from explorer.errors import LibraryError, QueryError
 from explorer.library import Library
 from explorer.library.subset import write_subset
 from explorer.models import load
 from explorer.notes import collecting
 from explorer.projection import Projection
+from explorer.regions import kept
 from explorer.regions.crowds import Region, crowds, map_regions
+from explorer.regions.kept import map_crowds
 
 N = 48
 
@@ -342,6 +345,42 @@ def test_words_that_the_model_guessed_end_in_a_question_mark(monkeypatch, tmp_pa
     names = {0: "candle", 1: None, 2: "lantern"}
     monkeypatch.setattr("explorer.regions.crowds.name_regions", lambda *_: names)
     assert [region.words for region in map_regions(library, xy)] == ["candle?", "lantern?"]
+
+
+def test_regions_are_found_once_for_a_map(tmp_path, monkeypatch):
+    library, xy = crowded(tmp_path, caption=["a red cat", "the dog", "a car"])
+    found = map_crowds(library, xy, levels=2)
+    monkeypatch.setattr(kept, "crowds", lambda *_: pytest.fail("they are looked for again"))
+    again = map_crowds(Library.open(library.folder), xy, levels=2)
+    assert len(found.members) == 3 and found.regions
+    np.testing.assert_equal([*map(vars, again.regions)], [*map(vars, found.regions)])
+    np.testing.assert_equal(again.members, found.members)
+
+
+@pytest.mark.parametrize("change", ["damage", "rows", "place"])
+def test_regions_that_do_not_fit_are_found_again(tmp_path, change):
+    library, xy = crowded(tmp_path, caption=["a red cat", "the dog", "a car"])
+    found = map_crowds(library, xy)
+    file = library.cache_folder / kept.FILE
+    if change == "damage":
+        file.write_bytes(file.read_bytes()[:-9])
+    elif change == "rows":
+        write_cache(file, kept._key(library, xy, 1), b'{"members": [[999]], "regions": []}')
+    else:
+        xy = xy + 1
+    with collecting() as notes:
+        again = map_crowds(library, xy)
+    assert [each.words for each in again.regions] == [each.words for each in found.regions]
+    assert again.regions[0].middle in set(map(tuple, xy.tolist()))
+    assert [("damaged" in each) for each in notes] == [True] * (change == "damage")
+
+
+def test_regions_without_names_are_not_kept_where_the_model_is_missing(tmp_path):
+    library, xy = crowded(tmp_path)
+    for _ in range(2):
+        with collecting() as notes:
+            assert map_crowds(Library.open(library.folder), xy).regions == []
+        assert "The regions have no names" in notes[0]
 
 
 def test_few_points_have_no_regions():

@@ -13,6 +13,7 @@ from explorer.app.pages import map as page_map
 from explorer.library import Library
 from explorer.projection import Projection
 from explorer.regions.crowds import crowds
+from explorer.regions.kept import MapCrowds
 
 LEFT = "-9,-9;0,-9;0,9;-9,9"
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
@@ -78,7 +79,8 @@ def blobs(sizes, noise=0):
 
 def test_every_point_of_a_large_map_has_the_colour_of_its_crowd():
     """Between one and two times the sample, what was not looked at was said to be of no crowd."""
-    colours = colouring._clusters(blobs([7500] * 4), (), "large")
+    large = blobs([7500] * 4)
+    colours = colouring._clusters(large, MapCrowds(crowds(large.xy), []), "large")
     assert len(colours.names) - (None in colours.names) == 4
     counts = np.bincount(colours.codes, minlength=4)
     assert counts[:4].min() > 0.98 * 7500
@@ -92,4 +94,5 @@ def test_what_lies_in_no_crowd_of_a_small_map_has_no_colour_of_one():
     right = np.full(len(few.xy), len(members))
     for number, rows in enumerate(members):
         right[rows] = number
-    assert colouring._clusters(few, (), "small").codes.tolist() == right.tolist()
+    found = MapCrowds(crowds(few.xy), [])
+    assert colouring._clusters(few, found, "small").codes.tolist() == right.tolist()

@@ -8,11 +8,12 @@ import streamlit as st
 from jaxtyping import Float
 
 from explorer.app import state
-from explorer.app.map.layout import layout, regions
+from explorer.app.map.layout import crowds, layout
 from explorer.app.map.scatter import Colours
 from explorer.library import Hits, Library
 from explorer.projection import Projection
-from explorer.regions.crowds import Region, crowds, looked_at
+from explorer.regions.crowds import looked_at
+from explorer.regions.kept import MapCrowds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,7 @@ def colours(name: str) -> Colours | None:
     """Return one colour a point, for one of `choices`."""
     library = state.library()
     if name == CLUSTERS:
-        return _clusters(layout(), regions(), library.cache_key)
+        return _clusters(layout(), crowds(), library.cache_key)
     return None if name == NO_COLUMN else _of_column(library, name, library.cache_key)
 
 
@@ -165,14 +166,14 @@ def agreement(
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _clusters(_map: Projection, _named: Sequence[Region], key: str) -> Colours | None:  # noqa: ARG001
+def _clusters(_map: Projection, _crowds: MapCrowds, key: str) -> Colours | None:  # noqa: ARG001
     """Return the largest crowds, by their words where words tell them; None if there are none."""
     from scipy.spatial import KDTree
 
-    members = crowds(_map.xy)
+    members = _crowds.members
     if len(members) < 2:
         return None
-    words = {int(region.rows[0]): region.words for region in _named if not region.level}
+    words = {int(region.rows[0]): region.words for region in _crowds.regions if not region.level}
     shown = members[: MAX_COLOURS - 1]
     codes = np.full(len(_map.xy), len(shown), np.uint8)
     for code, rows in enumerate(shown):

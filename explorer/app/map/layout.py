@@ -11,7 +11,8 @@ from explorer.library import Library
 from explorer.notes import collecting, note
 from explorer.projection import Projection
 from explorer.regions import captions_of, name_regions
-from explorer.regions.crowds import Region, map_regions
+from explorer.regions.crowds import Region
+from explorer.regions.kept import MapCrowds, map_crowds
 from explorer.support import Support
 
 LEVELS = 2  # of crowds that have names
@@ -26,8 +27,13 @@ def layout() -> Projection:
 
 def regions() -> list[Region]:
     """Return the crowds of the map that words tell from the others."""
+    return crowds().regions
+
+
+def crowds() -> MapCrowds:
+    """Return the crowds of the map, named and not."""
     library = state.library()
-    found, notes = _regions(library, layout(), library.cache_key)
+    found, notes = _crowds(library, layout(), library.cache_key)
     for each in notes:
         note(each)
     return found
@@ -62,13 +68,13 @@ def _tree(_map: Projection, key: str) -> tuple[Any, float]:  # noqa: ARG001
 
 
 @st.cache_resource(max_entries=2, show_spinner="Naming the regions of the map …")
-def _regions(
+def _crowds(
     _library: Library,
     _map: Projection,
     key: str,  # noqa: ARG001
-) -> tuple[list[Region], list[str]]:
+) -> tuple[MapCrowds, list[str]]:
     with collecting() as notes:  # they are told on every run, not only on the first
-        return map_regions(_library, _map.xy, levels=LEVELS), notes
+        return map_crowds(_library, _map.xy, levels=LEVELS), notes
 
 
 def name_of_selection(rows: Int[np.ndarray, " K"]) -> str | None:
