@@ -5,6 +5,7 @@ import streamlit as st
 from explorer.app import state
 from explorer.app.outputs import EVEN, SQUARE, sentences
 from explorer.app.pages import axes, compare, diff, features, library, map, search, vary, walk
+from explorer.app.server.background import load_soon
 from explorer.app.widgets.history import step_through_views
 from explorer.errors import ExplorerError
 
@@ -65,3 +66,4 @@ def run() -> None:
 
     named = st.Page(at_first, title="Map", url_path=first, visibility="hidden")
     st.navigation([*pages, named], position="top").run()
+    load_soon()

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path as FilePath
@@ -163,15 +164,29 @@ def model() -> Model:
     return model_of(library(), decoder_name(), config().prior)
 
 
-def model_of(shown: Library, decoder: str = "", prior: str = "") -> Model:
+def model_beforehand() -> Model:
+    """Return the same where no session runs that could show what is under way."""
+    return model_of(library(), decoder_name(), config().prior, loading=_loaded)
+
+
+def model_of(
+    shown: Library,
+    decoder: str = "",
+    prior: str = "",
+    *,
+    loading: Callable[[str, str, str], Model] | None = None,
+) -> Model:
     """Return the model that a library was made with.
+
+    Args:
+        loading: None shows that it is under way.
 
     Raises:
         SpaceMismatch: as `model`.
     """
     by = f"The library {shown.folder}"
     with named_by(by, shown.space):
-        loaded = loaded_model(check_named(shown.model, by), decoder, prior)
+        loaded = (loading or loaded_model)(check_named(shown.model, by), decoder, prior)
     loaded.space.check(shown.space, f"The library {shown.folder} was made with {shown.model}.")
     return loaded
 
@@ -226,6 +241,11 @@ def sample() -> str:
 @st.cache_resource(show_spinner="Loading the model …")
 def loaded_model(name: str, decoder: str, prior: str) -> Model:
     """Return a model, loaded once for all sessions."""
+    return _loaded(name, decoder, prior)
+
+
+@st.cache_resource(show_spinner=False)
+def _loaded(name: str, decoder: str, prior: str) -> Model:
     memory, weights = config().memory or None, config().weights or None
     loaded = load(
         name, decoder=decoder or None, prior=prior or None, memory=memory, weights=weights

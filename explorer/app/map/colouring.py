@@ -149,10 +149,10 @@ def agreement(
     >>> agreement(halves, [0, 1, 2, 3], [1, 0, 3, 2])
     1.0
     """
-    from scipy.stats import rankdata
-
     own, other = colours.codes[rows], colours.codes[others]
     if colours.names is None:
+        from scipy.stats import rankdata
+
         both = np.isfinite(own) & np.isfinite(other)
         if both.sum() < 3 or not np.ptp(own[both]) or not np.ptp(other[both]):
             return 0.0

@@ -37,6 +37,7 @@ class ResultCache:
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self.turn = threading.Lock()
         self.busy = 0  # sessions that decode or wait for their turn
+        self.loading = False  # the model, and no session has the turn
         self.max_bytes, self.size = max_bytes, 0
         self._items: OrderedDict[str, tuple[Any, int]] = OrderedDict()
         self._lock = threading.Lock()
@@ -150,7 +151,7 @@ def once(asked: str, work: Callable[[], Work[T]], total: int, doing: str) -> T |
         bar = st.progress(0.0, doing)
         st.button("Cancel", key=f"cancel-{key}", on_click=_note, args=(key,))
     try:
-        with _our_turn(cache, lambda others: bar.progress(0.0, busy(others))):
+        with _our_turn(cache, lambda others: bar.progress(0.0, busy(others, cache.loading))):
             result = cache.get(key)
             if result is None:
                 result = _run(work, total, doing, bar)
@@ -185,12 +186,14 @@ def _note(key: str) -> None:
     st.session_state[CANCELLED] = key
 
 
-def busy(others: int) -> str:
+def busy(others: int, loading: bool = False) -> str:
     """Say why nothing happens yet.
 
     >>> busy(2)
     'Busy: 2 others are decoding'
     """
+    if loading:
+        return "Loading the model …"
     return f"Busy: {others} others are decoding" if others > 1 else "Busy: another is decoding"
 
 
