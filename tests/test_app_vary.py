@@ -6,7 +6,9 @@ from app_pages import button, captions, errors, offered, open_page, three_ways
 from hypothesis import given
 from hypothesis import strategies as some
 
+from explorer.app.previews import PREVIEW_STEPS
 from explorer.app.widgets.brush import MAX_STROKE_PLACES, Stroke, drawn, from_text, to_text
+from explorer.decoder import Decoder
 from explorer.images import save_image
 
 IMAGE = {"vary_kind": "Library", "vary_row": "1", "vary_n": "2"}
@@ -27,6 +29,21 @@ def test_an_example_shows_variations_beside_the_image(vary):
     page = button(vary(vary_n="2"), "Show an example").click().run()
     assert errors(page) == []
     assert captions(page)[1:] == ["the image", "seed 0", "seed 1"]
+
+
+def test_a_moved_slider_shows_few_steps_first_and_inverts_nothing_again(vary, monkeypatch):
+    """Every step of η inverted the image again, which takes twice as long as to decode it."""
+    inverted, steps, invert, decode = [], [], Decoder.invert, Decoder.decode_task
+    monkeypatch.setattr(Decoder, "invert", lambda *a, **k: inverted.append(1) or invert(*a, **k))
+    monkeypatch.setattr(
+        Decoder, "decode_task", lambda self, t: steps.append(t.settings.steps) or decode(self, t)
+    )
+    page = vary(**IMAGE, vary_seed="77")
+    assert (len(inverted), len(steps)) == (1, 2) and steps[0] == PREVIEW_STEPS < steps[1]
+    del steps[:]
+    page.slider(key="vary_eta").set_value(0.3).run()
+    assert errors(page) == [] and captions(page)[-2:] == ["seed 77", "seed 78"]
+    assert len(inverted) == 1 and steps[0] == PREVIEW_STEPS < steps[1]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from explorer.app import copying, examples, outputs, retrieved, state
 from explorer.app.inputs import Input, ask
 from explorer.app.map.scatter import Mark, Scene, scatter
 from explorer.app.pages.frames import example
-from explorer.app.server.decoding import computed, decoded
+from explorer.app.previews import rough_first
+from explorer.app.server.decoding import computed
 from explorer.app.server.thumbnails import addresses
 from explorer.axes import Axes, Words
 from explorer.edits import decode
@@ -20,6 +21,7 @@ from explorer.images import grid
 from explorer.library import Library
 from explorer.library.sheet import write_sheet
 from explorer.points import Points
+from explorer.rendering import Rendering
 from explorer.sampler import batches
 
 CHUNK_ROWS = 10_000  # measured at once
@@ -145,21 +147,26 @@ def _decode(axes: Axes, base: Base, places: Places, read: str) -> None:
         read: Python that makes the axes.
     """
     points = axes.at(base.point, places)
-    rendering = decoded(decode(state.model(), points))
+    rendering = rough_first(decode(state.model(), points), lambda shown: _show(shown, places))
     if rendering is None:
         return
-    if len(rendering) > 1:
-        words = "From left to right, and from below to above"
-        st.image(grid(list(rendering), columns=GRID_SIDE), words, "stretch", alt=words)
-    else:
-        text = f"x = {places[0, 0]:.3f}, y = {places[0, 1]:.3f}"
-        outputs.show(rendering[0], text, width=LARGE)
+    if len(rendering) == 1:
         st.markdown("**Nearest real images**")
         outputs.found(state.library().search(points, NEIGHBOURS), width=SMALL)
     name = "sheet.png" if len(rendering) > 1 else "place.png"
     edit = copying.call("decode", copying.Code(f"axes.at(base, {places.tolist()})"))
     python = copying.python(f"base = {base.python}", read, f"{edit}.save({name!r})")
     outputs.offer_replay(name, rendering, python, base.note)
+
+
+def _show(rendering: Rendering, places: Places) -> None:
+    """Show the image of a place, or a grid of many."""
+    if len(rendering) > 1:
+        words = "From left to right, and from below to above"
+        st.image(grid(list(rendering), columns=GRID_SIDE), words, "stretch", alt=words)
+    else:
+        text = f"x = {places[0, 0]:.3f}, y = {places[0, 1]:.3f}"
+        outputs.show(rendering[0], text, width=LARGE)
 
 
 def _retrieve(axes: Axes, xy: Places, places: Places, read: str) -> None:

@@ -17,9 +17,9 @@ from explorer.app.pages.frames import (
     offer,
     path_fields,
     retrieval_fields,
-    roughly,
     strip,
 )
+from explorer.app.previews import roughly
 from explorer.app.server.decoding import computed, decoded, is_decoded, planned
 from explorer.app.widgets.scrub import scrub
 from explorer.path import Path

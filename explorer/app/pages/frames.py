@@ -3,7 +3,7 @@ and the files to take away.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
@@ -13,11 +13,10 @@ from explorer.app import copying, outputs, retrieved, state
 from explorer.app.inputs import Input, fill
 from explorer.app.server.decoding import embedded
 from explorer.metrics import steadiness
-from explorer.rendering import NEIGHBOURS, STRIP_COLUMNS, Rendering, decoder_of
+from explorer.rendering import NEIGHBOURS, STRIP_COLUMNS, Rendering
 from explorer.settings import Settings
 
 STRIP_WIDTH = 72  # pixels of a frame
-PREVIEW_STEPS = 4
 INVERTED, FIXED = "the images' own", "one for all frames"
 
 
@@ -66,17 +65,6 @@ def example(text: str, values: Callable[[], Mapping[str, object]]) -> None:
     st.info(text)
     if len(state.library()) > 1:
         st.button("Show an example", on_click=lambda: fill(values()))
-
-
-def roughly(whole: Rendering, frames: int) -> Rendering:
-    """Return the same path in so many frames of few steps, which come soon."""
-    recipe = whole.recipe
-    rough = replace(
-        recipe.settings,
-        steps=min(PREVIEW_STEPS, recipe.settings.steps or PREVIEW_STEPS),
-        solver=decoder_of(whole.model).preview_solver if recipe.noise is None else "ddim",
-    )
-    return Rendering(whole.model, replace(recipe, count=frames, settings=rough))
 
 
 def strip(rendering: Rendering) -> None:

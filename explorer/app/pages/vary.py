@@ -9,6 +9,7 @@ from PIL import Image
 from explorer import edits
 from explorer.app import copying, examples, outputs, retrieved, state
 from explorer.app.inputs import Input, ask, take
+from explorer.app.previews import rough_first
 from explorer.app.server.decoding import decoded, planned
 from explorer.app.widgets.brush import brush, drawn, from_text, to_text
 from explorer.images import open_image, save_image
@@ -81,19 +82,15 @@ def _vary(order: Order) -> None:
                     help="How far from the image. Above 0 an image is varied around its own "
                     "noise; at 0 only its point is kept, and each seed gives another image."
                     )  # fmt: skip
-    order = replace(order, settings=order.settings.changed(eta=eta))
-    edit = planned(
-        lambda: edits.variations(
-            state.model(), order.of.query, count=order.count, settings=order.settings
-        ),
-        "vary",
-        order,
-    )
-    rendering = decoded(edit) if edit else None
-    if rendering is None:
+    settings = order.settings.changed(eta=eta)
+    edit = _varied(order, settings)
+    if edit is None:
         return
     before = [open_image(order.of.term.text)] if order.of.term.is_image else []
-    _tiles(before, rendering, order.first_seed)
+    rendering = rough_first(edit, lambda shown: _tiles(before, shown, order.first_seed))
+    if rendering is None:
+        return
+    order = replace(order, settings=settings)
     call = copying.call("variations", order.of.text, count=order.count, settings=order.settings)
     outputs.offer(
         "variations.png",
@@ -102,6 +99,25 @@ def _vary(order: Order) -> None:
         command=[*order.command("decode", "--eta", str(eta)), "-o", "variations.png"],
         note=order.of.note,
     )
+
+
+def _varied(order: Order, settings: Settings) -> Rendering | None:
+    """Return what `edits.variations` does; what the image is found from once is not found again.
+
+    To invert an image takes longer than to decode it, and does not depend on η, count or guidance.
+    """
+    of, seed = order.of, order.first_seed
+    inverts = of.term.is_image and settings.eta > 0
+    alone = Settings(seed=seed, noise="inverted" if inverts else None)
+    start = planned(
+        lambda: edits.decode(state.model(), of.query, settings=alone), "vary", of, alone
+    )
+    if start is None:
+        return None
+    settings = settings.changed(noise="inverted") if inverts else settings
+    noise = start.recipe.noise
+    return edits.decode(start.model, start.points, count=order.count, noise=noise,
+                        settings=settings)  # fmt: skip
 
 
 def _inpaint(order: Order) -> None:

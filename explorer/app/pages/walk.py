@@ -16,9 +16,9 @@ from explorer.app.pages.frames import (
     offer,
     path_fields,
     retrieval_fields,
-    roughly,
     strip,
 )
+from explorer.app.previews import roughly
 from explorer.app.server.decoding import decoded, is_decoded, key_of, planned
 from explorer.app.widgets.scrub import scrub
 from explorer.rendering import Rendering
