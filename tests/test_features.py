@@ -240,14 +240,26 @@ def library(pocket, sample, tmp_path_factory):
     return made
 
 
+def test_fitting_yields_as_it_goes_and_gives_what_fit_gives():
+    points = Points(np.random.default_rng(0).normal(size=(300, 16)), PLANTED, "image")
+    fitting, parts = Features.fitting(points, 16, 2, steps=120, seed=0), 0
+    try:
+        while True:
+            next(fitting)
+            parts += 1
+    except StopIteration as end:
+        assert parts == 2
+        assert (end.value.reading == Features.fit(points, 16, 2, steps=120).reading).all()
+
+
 def test_features_are_fitted_once_and_again_when_the_library_grows(library, sample, monkeypatch):
     first = library_features(library, count=32, steps=200)
     assert any(first.names) and len(first.names) == 32
-    fit = Features.fit
-    monkeypatch.setattr(Features, "fit", lambda *_, **__: pytest.fail("they are in the cache"))
+    fitting = Features.fitting
+    monkeypatch.setattr(Features, "fitting", lambda *_, **__: pytest.fail("they are in the cache"))
     points = library.points()
     assert (library_features(library, count=32, steps=200).of(points) == first.of(points)).all()
-    monkeypatch.setattr(Features, "fit", fit)
+    monkeypatch.setattr(Features, "fitting", fitting)
     assert len(library_features(library, count=17, steps=30)) == 17
 
 

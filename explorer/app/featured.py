@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import streamlit as st
 from jaxtyping import Float, Int
 
 from explorer.app import examples, state
+from explorer.app.server.decoding import Work, once
 from explorer.features import Features
+from explorer.features.learning import ROUND
 from explorer.library import Library
 from explorer.points import Points
-from explorer.regions.learnt import MAX_NAMED_ROWS, MAX_TOLD_ROWS, MIN_ROWS, library_features
+from explorer.regions.learnt import MAX_NAMED_ROWS, MAX_TOLD_ROWS, MIN_ROWS, learning_features
 
 DEFAULT_WORDS = 24
 TOP_IMAGES = 4
+STEPS = 800  # as `library_features`
+LEARNING = "Learning the features of the library, once"
+READING = "Reading the words of the library"
 EXAMPLES = 8  # features that an example is chosen from
 
 
@@ -87,22 +91,25 @@ def default_words() -> str:
     return ", ".join(text for text, _ in examples.phrases(DEFAULT_WORDS))
 
 
-def featured(words: tuple[str, ...]) -> Featured:
+def featured(words: tuple[str, ...]) -> Featured | None:
     """Return the features of the library: these words, or those that it teaches if there are none.
+
+    They are found once for all sessions, under a bar; None if the person cancelled.
 
     Raises:
         QueryError: too few images, or fewer than two words that differ.
     """
     library = state.library()
-    return _featured(library, words, library.cache_key)
+    asked = repr(("features", words, str(library.folder), library.cache_key))
+    doing = READING if words else LEARNING
+    return once(asked, lambda: _featuring(library, words), STEPS // ROUND, doing)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the features of the library …")
-def _featured(_library: Library, words: tuple[str, ...], key: str) -> Featured:  # noqa: ARG001
-    features = library_features(_library, words=words)
+def _featuring(library: Library, words: tuple[str, ...]) -> Work[Featured]:
+    features = yield from learning_features(library, steps=STEPS, words=words)
     most = MAX_TOLD_ROWS if words else MAX_NAMED_ROWS
-    rows = np.sort(np.random.default_rng(0).permutation(len(_library))[:most])
-    activations = features.of(_library.points(rows))
+    rows = np.sort(np.random.default_rng(0).permutation(len(library))[:most])
+    activations = features.of(library.points(rows))
     top = tuple(_top(activations[:, place], rows) for place in range(len(features)))
     return Featured(features, (activations > 0).mean(axis=0), top)
 

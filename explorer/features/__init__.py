@@ -4,7 +4,7 @@ Learnt by a sparse autoencoder, or the directions of words. It works on vectors;
 no model and no library.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path as FilePath
@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from explorer.array_files import read_arrays, usable, write_arrays
 from explorer.errors import QueryError
-from explorer.features.learning import learn
+from explorer.features.learning import exhausted, training
 from explorer.features.words import PENALTY, distinct, leads, sparse
 from explorer.points import Points, Space
 
@@ -68,8 +68,7 @@ class Features:
     ) -> Self:
         """Learn `count` features such that the `active` highest of a point sum to its direction.
 
-        The first 1/8, 1/4 and 1/2 of them learn to do so by themselves too. In seconds for some
-        thousand points of 256 dimensions.
+        The first 1/8, 1/4 and 1/2 of them learn to do so by themselves too. It takes seconds.
 
         Args:
             points: image-side points, some hundreds or more.
@@ -81,12 +80,19 @@ class Features:
         Source: Makhzani & Frey 2014 (k-sparse); Gao et al. 2024 (Top-k at scale); Bussmann et al.
         2025 (Matryoshka).
         """
+        return exhausted(cls.fitting(points, count, active, steps=steps, seed=seed))
+
+    @classmethod
+    def fitting(
+        cls, points: Points, count: int, active: int, *, steps: int, seed: int
+    ) -> Generator[None, None, Self]:
+        """Do what `fit` does, and yield after every 50 steps."""
         points.require_image_side()
         if not 1 <= active <= count:
             raise QueryError(f"Of {count} features 1 to {count} may be active, not {active}.")
         middle = points.unit.mean(0)
         rows = _apart(points, middle)
-        reading, offset, directions = learn(rows, count, active, steps, seed)
+        reading, offset, directions = yield from training(rows, count, active, steps, seed)
         learnt = cls(points.space, middle, reading, offset, directions, offset, active)
         return replace(learnt, usual=_usual(learnt.of(points)))
 

@@ -1,7 +1,7 @@
 """How features are learnt: a sparse autoencoder of unit directions."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -13,13 +13,24 @@ BATCH = 256
 PARTS = (0.125, 0.25, 0.5, 1)  # of the features: each first part learns to do alone
 RATE = 2e-3  # of Adam
 ROUND = 50  # steps, after which a feature that was never active in them is replaced
+T = TypeVar("T")
 LEARNING = 0.75  # of the steps; later ones replace none
 
 
-def learn(
+def exhausted(work: Generator[object, None, T]) -> T:
+    """Run a generator to its end, and return its result."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def training(
     rows: Float[np.ndarray, "N D"], count: int, active: int, steps: int, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Train; return what is read off a direction, what is added, and the unit directions.
+) -> Generator[None, None, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Train, yielding after every 50 steps; return what is read off, what is added, directions.
 
     A feature that is no longer active starts again from what the others leave of some direction
     (Bricken et al. 2023), so that few are dead in the end.
@@ -49,6 +60,8 @@ def learn(
         if step % ROUND == 0 and step <= LEARNING * steps:
             _revive(optimizer, ~used, (batch - weights @ units).detach(), generator)
             used[:] = False
+        if step % ROUND == 0:
+            yield
     learnt = (reading, offset, normalize(features))
     read, added, directions = (np.ascontiguousarray(part.detach().numpy()) for part in learnt)
     return read, added, directions

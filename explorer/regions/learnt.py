@@ -1,7 +1,7 @@
 """The features that a library teaches, with the words that tell them; fitted once."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Int
 
 from explorer.errors import DiskError, QueryError, WeightsMissing
 from explorer.features import Features
+from explorer.features.learning import exhausted
 from explorer.library import Library
 from explorer.regions import names_by_scores, tested_auc, word_scores
 
@@ -49,6 +50,21 @@ def library_features(
     >>> len(features)  # doctest: +SKIP
     128
     """
+    return exhausted(
+        learning_features(library, count=count, active=active, steps=steps, seed=seed, words=words)
+    )
+
+
+def learning_features(
+    library: Library,
+    *,
+    count: int = 128,
+    active: int = 8,
+    steps: int = 800,
+    seed: int = 0,
+    words: Sequence[str] = (),
+) -> Generator[None, None, Features]:
+    """Do what `library_features` does, and yield after every 50 steps."""
     told = hashlib.sha256("\n".join(words).encode()).hexdigest()[:16] if words else ""
     key = f"{library.cache_key}-{told or f'{count}-{active}-{steps}'}-{seed}"
     folder = library.cache_folder / "features"
@@ -56,25 +72,31 @@ def library_features(
         known = Features.load(folder)
         if known.made_from == key and known.space == library.space:
             return known
-    features = _fitted(library, count, active, steps, seed, words).of_key(key)
+    if words:
+        features = _of_words(library, words, seed)
+    else:
+        features = yield from _fitted(library, count, active, steps, seed)
+    features = features.of_key(key)
     with suppress(DiskError):  # a cache: what the disk refuses is fitted again
         features.save(folder)
     return features
 
 
+def _of_words(library: Library, words: Sequence[str], seed: int) -> Features:
+    points = library.points(_drawn(library, MAX_TOLD_ROWS, seed))
+    return Features.of_words(library.encoder.encode_text(list(words)), points)
+
+
 def _fitted(
-    library: Library, count: int, active: int, steps: int, seed: int, words: Sequence[str]
-) -> Features:
-    if words:
-        points = library.points(_drawn(library, MAX_TOLD_ROWS, seed))
-        return Features.of_words(library.encoder.encode_text(list(words)), points)
+    library: Library, count: int, active: int, steps: int, seed: int
+) -> Generator[None, None, Features]:
     if len(library) < MIN_ROWS:
         raise QueryError(
             f"Features need {MIN_ROWS} images or more, and {library.folder} has {len(library)}. "
             "Index more images, or give words."
         )
     points = library.points(_drawn(library, MAX_ROWS, seed))
-    features = Features.fit(points, count, active, steps=steps, seed=seed)
+    features = yield from Features.fitting(points, count, active, steps=steps, seed=seed)
     return features.with_names(_names(library, features, seed))
 
 

@@ -88,7 +88,10 @@ def page() -> None:
         words = _words()
     if words == ():
         return
-    found = featured(words or ())
+    with right:
+        found = featured(words or ())
+    if found is None:
+        return
     if asked is None:
         with right:
             example("Choose an image, or words, to see its features.", lambda: _example(found))
