@@ -16,6 +16,7 @@ from explorer.app.map.layout import (
 )
 from explorer.app.map.selection import along
 from explorer.app.server.decoding import decoded
+from explorer.app.support_words import MIN_SUPPORT_IMAGES, say_support
 from explorer.edits import decode, interpolate
 from explorer.library import Hits
 from explorer.points import Points
@@ -25,7 +26,6 @@ KEYFRAMES = 8  # places of a drawn path that are decoded as they are
 FRAMES = 32
 FPS = 12
 LARGE, SMALL = 320, 110  # pixels
-MIN_SUPPORT_IMAGES = 30  # fewer tell nothing about what is usual
 PLACES = ("places = ex.Projection.cached(library.cache_folder, library.points())",)
 Place = tuple[float, float]
 
@@ -69,6 +69,7 @@ def show_path(line: tuple[Place, ...]) -> None:
     if rendering is None:
         return
     st.video(outputs.content_of("path.mp4", rendering.save), loop=True, autoplay=True, muted=True)
+    say_support(rendering.points, rendering.times)
     shown = [rendering[i] for i in range(0, FRAMES, FRAMES // KEYFRAMES)]
     outputs.tiles(shown, [f"{i + 1}" for i in range(len(shown))], width=SMALL)
     points_text = copying.Code(f"places.inverse({keyframes.tolist()})")
@@ -132,6 +133,7 @@ def _decode(
         if row is not None:
             outputs.show(state.thumbnail(row), "the image", width=LARGE // 2)
         outputs.show(rendering[0], "decoded", width=LARGE if row is None else LARGE // 2)
+    say_support(point)
     edit = copying.call("decode", copying.Code(python))
     text = copying.python(copying.library_line(), *lines, f"{edit}.save({name!r})")
     outputs.offer_replay(name, rendering, text)

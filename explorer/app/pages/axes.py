@@ -15,6 +15,7 @@ from explorer.app.pages.frames import example
 from explorer.app.previews import rough_first
 from explorer.app.server.decoding import computed
 from explorer.app.server.thumbnails import addresses
+from explorer.app.support_words import say_support
 from explorer.axes import Axes, Words
 from explorer.edits import decode
 from explorer.images import grid
@@ -48,7 +49,7 @@ def page() -> None:
     with st.container(horizontal=True):
         x, y = _words("x", "left", "right"), _words("y", "below", "above")
     if not (x[1] and y[1] and len(state.library())):
-        example("Type words for each axis: what stands at its two ends.", _example)
+        example("Type words for each axis: what stands at its two ends.", examples.axes)
         return
     axes, xy = _measured(state.library(), x, y, state.library().cache_key)
     place = _place(xy)
@@ -68,11 +69,6 @@ def page() -> None:
         if base is None:
             return
         _decode(axes, base, places, read)
-
-
-def _example() -> dict[str, object]:
-    words = [text for text, _ in examples.phrases(4)]
-    return dict(zip(("axes_x0", "axes_x1", "axes_y0", "axes_y1"), words, strict=False))
 
 
 def _words(axis: str, low: str, high: str) -> Words:
@@ -150,6 +146,7 @@ def _decode(axes: Axes, base: Base, places: Places, read: str) -> None:
     rendering = rough_first(decode(state.model(), points), lambda shown: _show(shown, places))
     if rendering is None:
         return
+    say_support(points, what="places")
     if len(rendering) == 1:
         st.markdown("**Nearest real images**")
         outputs.found(state.library().search(points, NEIGHBOURS), width=SMALL)

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from explorer.app import copying, outputs, retrieved, state
 from explorer.app.inputs import Input, fill
 from explorer.app.server.decoding import embedded
+from explorer.app.support_words import say_support
 from explorer.metrics import steadiness
 from explorer.rendering import NEIGHBOURS, STRIP_COLUMNS, Rendering
 from explorer.settings import Settings
@@ -79,6 +80,7 @@ def strip(rendering: Rendering) -> None:
                 outputs.show(rendering[frame], text, width=STRIP_WIDTH)
                 for row in map(int, found[i].rows if found else ()):
                     outputs.show(state.thumbnail(row), state.caption(row), width=STRIP_WIDTH)
+    say_support(rendering.points, rendering.times)
     if found:
         st.caption(f"Under each frame, the {NEIGHBOURS} real images nearest to its point.")
 

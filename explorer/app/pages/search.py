@@ -12,6 +12,7 @@ from explorer.app import browsing, copying, examples, outputs, retrieved, state
 from explorer.app.inputs import Input, ask, fill, take
 from explorer.app.pages import hit
 from explorer.app.server.decoding import decoded, planned
+from explorer.app.support_words import say_support
 from explorer.library import Hits
 from explorer.library.searching import MinScore
 from explorer.query import Query, Term, words_of
@@ -69,7 +70,7 @@ def _examples() -> None:
         return
     st.caption("For example")
     with st.container(horizontal=True):
-        for text in (*found, f"{found[0]} - {found[1]}"):
+        for text in filter(None, (*found, examples.difference())):
             st.button(text, key=f"example-{text}", on_click=fill, args=({"q0": text},))
 
 
@@ -188,6 +189,7 @@ def _decode(terms: Terms) -> None:
     if rendering is None:
         return
     outputs.show(rendering[0], _label(terms), width=256)
+    say_support(rendering.points)
     call = copying.call("decode", str(query), settings=settings)
     outputs.offer(
         "query.png",

@@ -11,6 +11,7 @@ from explorer.app import copying, examples, outputs, retrieved, state
 from explorer.app.inputs import Input, ask, take
 from explorer.app.previews import rough_first
 from explorer.app.server.decoding import decoded, planned
+from explorer.app.support_words import say_support
 from explorer.app.widgets.brush import brush, drawn, from_text, to_text
 from explorer.images import open_image, save_image
 from explorer.masks import as_grey
@@ -90,6 +91,7 @@ def _vary(order: Order) -> None:
     rendering = rough_first(edit, lambda shown: _tiles(before, shown, order.first_seed))
     if rendering is None:
         return
+    say_support(edit.points[:1])
     order = replace(order, settings=settings)
     call = copying.call("variations", order.of.text, count=order.count, settings=order.settings)
     outputs.offer(
@@ -156,6 +158,7 @@ def _inpainted(order: Order, text: str, mask: Image.Image) -> None:
     if rendering is None:
         return
     _tiles([], rendering, order.first_seed)
+    say_support(rendering.points[:1])
     _offer_inpainted(order, str(target) if target else None, mask, rendering)
 
 
