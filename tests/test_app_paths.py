@@ -60,6 +60,7 @@ def test_a_turn_that_makes_no_sense_is_half_of_the_way(monkeypatch, emoji, turn)
     "start",
     [
         {},
+        {"diff_way": diff.PRIOR},
         pytest.param(TAKE, marks=pytest.mark.slow),
         pytest.param({**TAKE, "diff_noise": "one for all frames"}, marks=pytest.mark.slow),
     ],
@@ -72,6 +73,15 @@ def test_a_diff_is_the_same_downloaded_in_python_and_as_a_command(
     assert len(set(three_ways(monkeypatch, tmp_path, "diff.png", offers["diff.png"]))) == 1
     inverted = recipe_values(tmp_path / "download/diff.png")["noise"] is not None
     assert inverted == (start == TAKE)
+
+
+def test_through_the_prior_it_goes_all_the_way_and_needs_both_captions(monkeypatch, emoji):
+    address = DIFF | {"diff_way": diff.PRIOR}
+    offers = offered(monkeypatch, "diff", emoji, **address)
+    assert "through_prior=True" in (text := offers["diff.mp4"][1]["python"])
+    assert "fraction" not in text and "--through-prior" in offers["diff.mp4"][1]["command"]
+    page = open_page(monkeypatch, "diff", emoji, **address | {"diff_from": ""})
+    assert errors(page) == [] and "current caption" in page.info[0].value
 
 
 def test_the_one_image_is_the_last_of_the_way(monkeypatch, tmp_path, emoji):

@@ -25,6 +25,7 @@ from explorer.samples import sample_edits, sample_walks
 
 MAX_ROWS = 4000  # of a library that are looked at
 POCKET = "pocket"
+THROUGH_PRIOR = "Through the prior"  # as the page Text diff says it
 COUNT = 8  # phrases to choose from
 MAX_COUNT = 32  # that are kept
 AXIS_PHRASES, MAX_AXES = 6, 6  # that axes are made of; pairs of axes that are tried
@@ -36,10 +37,11 @@ def text_diff() -> dict[str, object]:
     """Return the fields of a text diff: of the sample, one that pocket makes well."""
     for example in sample_edits():
         rows = _rows_of(example.start)
-        if rows and not example.through_prior:
+        if rows and (retrieved.decodes_words() or not example.through_prior):
             words: dict[str, object] = {"diff_from": example.before, "diff_to": example.after}
             turn = {} if example.fraction is None else {"diff_turn": example.fraction}
-            return _image("diff", rows[0]) | words | turn
+            way = {"diff_way": THROUGH_PRIOR} if example.through_prior else {}
+            return _image("diff", rows[0]) | words | turn | way
     first, second = pair()
     return start("diff", first) | {"diff_from": first[0], "diff_to": second[0]}
 

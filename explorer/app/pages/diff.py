@@ -21,6 +21,8 @@ from explorer.app.pages.frames import (
 from explorer.app.previews import roughly
 from explorer.app.server.decoding import decoded, planned
 from explorer.app.widgets.scrub import scrub
+from explorer.geometry import slerp
+from explorer.points import Points
 from explorer.rendering import Rendering
 from explorer.retrieval import Retrieval
 from explorer.settings import Settings
@@ -28,30 +30,58 @@ from explorer.settings import Settings
 PREVIEW_FRAMES = 17  # places of the slider that are decoded roughly beforehand
 FRACTION = 0.5  # of the angle to the target caption, at first
 NOISES = ("The first frame is the image itself.", "Drawn from the seed.")
+ROTATE, PRIOR = "Rotate", examples.THROUGH_PRIOR
+WAYS = {
+    ROTATE: "Turns the point towards the difference of the captions. Far on, it leaves all that "
+    "images are like.",
+    PRIOR: "Goes to where the prior places images of the target caption, and keeps half of what is "
+    "special about this one.",
+}
 
 
 @dataclass(frozen=True)
 class Change:
-    """What was asked for: from where, and by which words; no `before` leaves it out."""
+    """What was asked for: from where, and by which words; no `before` leaves it out.
+
+    Args:
+        through_prior: as for `edits.text_diff`.
+    """
 
     start: Input
     before: str | None
     after: str
     timing: Timing
     settings: Settings
+    through_prior: bool = False
 
     def edit(self) -> Rendering:
-        """Return the whole rotation, to the target caption."""
+        """Return the whole way, to the target caption."""
         return edits.text_diff(
             state.model(),
             self.start.query,
             before=self.before,
             after=self.after,
-            fraction=1.0,
+            fraction=None if self.through_prior else 1.0,
+            through_prior=self.through_prior,
             frames=self.timing.frames,
             fps=self.timing.fps,
             settings=self.settings,
         )
+
+    @property
+    def usual_fraction(self) -> float:
+        """How far `edits.text_diff` goes if nobody says."""
+        return 1.0 if self.through_prior else FRACTION
+
+    def partly(self, whole: Rendering, fraction: float) -> Rendering:
+        """Return the way as far as `fraction`, as `edits.text_diff` does."""
+        recipe = whole.recipe
+        if not self.through_prior:
+            return Rendering(whole.model, replace(recipe, radians=fraction * recipe.radians))
+        start, aim = recipe.keyframes[0], recipe.keyframes[1]
+        if fraction != self.usual_fraction:
+            aim = slerp(start, aim, fraction)
+        return Rendering(whole.model, replace(recipe, keyframes=Points.concat([start, aim])))
 
     def python(self, fraction: float) -> str:
         """Return the call that does the same as far as `fraction`."""
@@ -60,7 +90,8 @@ class Change:
             self.start.text,
             before=self.before,
             after=self.after,
-            fraction=None if fraction == FRACTION else fraction,
+            fraction=None if fraction == self.usual_fraction else fraction,
+            through_prior=self.through_prior,
             frames=self.timing.frames,
             fps=self.timing.fps,
             settings=self.settings,
@@ -78,19 +109,27 @@ def page() -> None:
                                help="Without one, it rotates to the target alone.")  # fmt: skip
         after = st.text_input("Target caption", key="diff_to", bind="query-params")
         decodes = retrieved.decodes()
+        prior = retrieved.decodes_words() and _way() == PRIOR
         timing, settings = path_fields("diff", 12, NOISES) if decodes else retrieval_fields("diff")
         turn = FRACTION if decodes else _turn_field()
     with right:
         if start and after.strip() and not decodes:
             change = Change(start, before.strip() or None, after.strip(), timing, settings)
             _retrieve(change, turn)
+        elif start and after.strip() and prior and not before.strip():
+            st.info("Type the current caption too: through the prior, both are needed.")
         elif start and after.strip():
-            _show(Change(start, before.strip() or None, after.strip(), timing, settings))
+            _show(Change(start, before.strip() or None, after.strip(), timing, settings, prior))
         else:
             example(
                 "Choose an image or words to start from, and type a target caption.",
                 examples.text_diff,
             )
+
+
+def _way() -> str:
+    return st.radio("Way", list(WAYS), captions=list(WAYS.values()), key="diff_way",
+                    bind="query-params")  # fmt: skip
 
 
 def _turn_field() -> float:
@@ -124,12 +163,12 @@ def _show(change: Change) -> None:
     whole = planned(change.edit, "diff", change)
     if whole is None:
         return
-    fraction, model, recipe = _fraction(), whole.model, whole.recipe
-    path = Rendering(model, replace(recipe, radians=fraction * recipe.radians))
+    fraction = _fraction(change.usual_fraction)
+    path = change.partly(whole, fraction)
     last = edits.decode(
-        model, path.points[-1:], noise=path.recipe.noise, settings=path.recipe.settings
+        whole.model, path.points[-1:], noise=path.recipe.noise, settings=path.recipe.settings
     )
-    here = _slide(whole, last, fraction)
+    here = _slide(whole, last, fraction, "way" if change.through_prior else "angle")
     if here is None:
         return
     _offer_last(change, here, fraction)
@@ -140,12 +179,16 @@ def _show(change: Change) -> None:
     curve(rendering)
     before = ["--from", change.before] if change.before else []
     words = [change.start.text, *before, "--to", change.after, "--fraction", str(fraction)]
+    words += ["--through-prior"] * change.through_prior
     command = ["unclip", "diff", *words, *command_options(change.timing, change.settings)]
     offer("diff", rendering, change.python(fraction), command, [change.start])
 
 
-def _slide(whole: Rendering, last: Rendering, fraction: float) -> Rendering | None:
+def _slide(whole: Rendering, last: Rendering, fraction: float, what: str) -> Rendering | None:
     """Show the slider with what lies at each place of it, and the image at its own place.
+
+    Args:
+        what: is gone through, in one word.
 
     Returns:
         That image, decoded; None if the person cancelled.
@@ -156,7 +199,7 @@ def _slide(whole: Rendering, last: Rendering, fraction: float) -> Rendering | No
     if previews is None or exact is None:
         return None
     with slot:
-        told = scrub(previews, "Fraction of the angle", key="diff_scrub", at=fraction,
+        told = scrub(previews, f"Fraction of the {what}", key="diff_scrub", at=fraction,
                      exact=exact[0])  # fmt: skip
     if told is not None:
         st.query_params["diff_turn"] = f"{told:.2f}"
@@ -164,14 +207,14 @@ def _slide(whole: Rendering, last: Rendering, fraction: float) -> Rendering | No
     return exact
 
 
-def _fraction() -> float:
-    """Read from the address how far to rotate, as a part of the whole angle."""
-    text = st.query_params.get("diff_turn", str(FRACTION))
+def _fraction(usual: float) -> float:
+    """Read from the address how far to go, as a part of the whole way."""
+    text = st.query_params.get("diff_turn", str(usual))
     with suppress(ValueError):
         if 0 <= (fraction := float(text)) <= 1:
             return fraction
     outputs.unknown("diff_turn", text, "a number from 0 to 1")
-    return FRACTION
+    return usual
 
 
 def _offer_last(change: Change, last: Rendering, fraction: float) -> None:

@@ -41,6 +41,11 @@ class Walk:
     timing: Timing
     settings: Settings
 
+    @property
+    def title(self) -> str:
+        """The keyframes as the page calls them."""
+        return " → ".join(each.label for each in self.keyframes)
+
     def edit(self) -> Rendering:
         """Return the path through the keyframes, at its own pace."""
         return edits.interpolate(
@@ -116,14 +121,14 @@ def _show(walk: Walk, even: bool) -> None:
         if previews is None:
             return
         with slot:
-            scrub(previews, edit.recipe.title, key="walk_rough")
+            scrub(previews, walk.title, key="walk_rough")
     rendering = decoded(edit)
     if rendering and even:
         rendering = _evened(rendering)
     if rendering is None:
         return
     with slot:
-        scrub(rendering, rendering.recipe.title, key="walk_scrub")
+        scrub(rendering, walk.title, key="walk_scrub")
     strip(rendering)
     curve(rendering)
     _offer(walk, rendering, even)
