@@ -27,7 +27,7 @@ from explorer.sampler import batches
 
 CHUNK_ROWS = 10_000  # measured at once
 GRID_SIDE = 5  # images along each side
-LARGE, SMALL = 260, 110  # pixels
+LARGE, SMALL, TINY = 260, 110, 72  # pixels
 NEIGHBOURS = 6
 PLACE = "axes_at"  # in the address
 Places = Float[np.ndarray, "N 2"]
@@ -45,7 +45,9 @@ class Base:
 def page() -> None:
     """Ask for the words of both axes, then show the library on them, and any place decoded."""
     st.title("Concept axes")
-    st.caption("Lays images out along two changes of words, and decodes any place between them.")
+    decodes = retrieved.decodes()
+    does = "decodes any place" if decodes else "shows the images at any place"
+    st.caption(f"Lays images out along two changes of words, and {does} between them.")
     with st.container(horizontal=True):
         x, y = _words("x", "left", "right"), _words("y", "below", "above")
     if not (x[1] and y[1] and len(state.library())):
@@ -57,7 +59,6 @@ def page() -> None:
     with left:
         _map(xy, place, x, y)
     with right:
-        decodes = retrieved.decodes()
         sheet = st.toggle("Decode a grid" if decodes else "Show a grid", key="axes_sheet",
                           bind="query-params")  # fmt: skip
         places = _spread(xy) if sheet else place[None]
@@ -181,12 +182,12 @@ def _retrieve(axes: Axes, xy: Places, places: Places, read: str) -> None:
     else:
         rows, python = axes.rows_at(xy, places), f"rows = axes.rows_at(xy, {places.tolist()})"
         st.caption("From left to right, and from below to above; each image once.")
-    columns = 3 if len(places) == 1 else GRID_SIDE
+    columns, width = (3, SMALL) if len(places) == 1 else (GRID_SIDE, TINY)
     words = [state.caption(int(row)) for row in rows]
     for start in range(0, len(rows), columns):
         for column, row in zip(st.columns(columns), rows[start : start + columns], strict=False):
             with column:
-                outputs.show(state.thumbnail(int(row)), words[list(rows).index(row)])
+                outputs.show(state.thumbnail(int(row)), words[list(rows).index(row)], width=width)
     _offer_rows(rows, words, read, python)
 
 

@@ -60,9 +60,9 @@ class Walk:
 def page() -> None:
     """Ask for the keyframes, then show the path through them."""
     st.title("Walk")
+    does = "decodes what lies" if retrieved.decodes() else "shows the real images"
     st.caption(
-        "Goes from one image, or words, to the next along great circles, and decodes what lies "
-        "between."
+        f"Goes from one image, or words, to the next along great circles, and {does} between."
     )
     left, right = st.columns([1, 2], gap="large")
     with left:
