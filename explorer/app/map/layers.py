@@ -58,9 +58,9 @@ def layers() -> list[str]:
 
 def _judge() -> Library | None:
     """Return the first other library of the same images with another model."""
-    from analysis.questions.encoders import shared  # it imports matplotlib
-
     for name in filter(state.is_library, state.config().compare):
+        from analysis.questions.encoders import shared  # it imports matplotlib
+
         other = state.opened(name)
         if other.space != state.library().space and len(shared(state.library(), other)[0]) > 1:
             return other
