@@ -101,7 +101,7 @@ class Change:
 def page() -> None:
     """Ask for the start and the captions, then show the change."""
     st.title("Text diff")
-    st.caption("Changes an image by words: rotates it from one caption towards another.")
+    st.caption("Changes an image by words: from one caption towards another.")
     left, right = st.columns([1, 2], gap="large")
     with left:
         start = ask("Start from", "diff")
