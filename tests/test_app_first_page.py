@@ -37,9 +37,7 @@ def library(tmp_path_factory, pocket, sample):
     images = sorted((sample / "noto").glob("*.png"))[:40]
     library.add(images, columns=sample / "captions.csv", workers=0)
     points = library.points()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("explorer.projection.fit_places", lambda points, _: points.vectors[:, :2])
-        Projection.cached(library.cache_folder, points)
+    Projection(points, points.vectors[:, :2].copy()).save(library.cache_folder)
     return library
 
 
@@ -62,7 +60,7 @@ def test_the_map_of_a_library_mapped_before_imports_no_network(library):
 @pytest.fixture
 def first_page(library, monkeypatch):
     """Run the first page of a server that has just started; its background thread."""
-    for cached in (state.loaded_model, state._loaded, background.load_soon):
+    for cached in (state.loaded_model, state.loaded_quietly, background.load_soon):
         cached.clear()
     monkeypatch.setattr(sys, "argv", ["script.py", str(library.folder)])
     AppTest.from_file(str(launch.SCRIPT), default_timeout=120).run()

@@ -164,11 +164,6 @@ def model() -> Model:
     return model_of(library(), decoder_name(), config().prior)
 
 
-def model_beforehand() -> Model:
-    """Return the same where no session runs that could show what is under way."""
-    return model_of(library(), decoder_name(), config().prior, loading=_loaded)
-
-
 def model_of(
     shown: Library,
     decoder: str = "",
@@ -241,11 +236,12 @@ def sample() -> str:
 @st.cache_resource(show_spinner="Loading the model …")
 def loaded_model(name: str, decoder: str, prior: str) -> Model:
     """Return a model, loaded once for all sessions."""
-    return _loaded(name, decoder, prior)
+    return loaded_quietly(name, decoder, prior)
 
 
 @st.cache_resource(show_spinner=False)
-def _loaded(name: str, decoder: str, prior: str) -> Model:
+def loaded_quietly(name: str, decoder: str, prior: str) -> Model:
+    """Return the same, where no session runs that could show that it is under way."""
     memory, weights = config().memory or None, config().weights or None
     loaded = load(
         name, decoder=decoder or None, prior=prior or None, memory=memory, weights=weights

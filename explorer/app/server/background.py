@@ -44,6 +44,7 @@ def _load() -> None:
 
 
 def _load_and_try() -> None:
-    shown, model = state.library(), state.model_beforehand()
+    shown, parts = state.library(), (state.decoder_name(), state.config().prior)
+    model = state.model_of(shown, *parts, loading=state.loaded_quietly)
     if len(shown) and model.decoder and max(model.decoder.image_size) <= MAX_SIDE:
         list(edits.decode(model, shown.points([0]), settings=Settings(steps=1)))
