@@ -125,7 +125,7 @@ function createMap(parent) {
     });
     view = createView(plot, canvas, places, data.height ? [0, 0] : [0.14, 0.09], data.remembers);
     overlay = createOverlay(root, view, places, (row) => told(scene.colours, values, row));
-    pictures = createPictures(find(".um-pictures"), view, places, (row) => codes[row] > 0, () => requestAnimationFrame(drawPictures));
+    pictures = createPictures(find(".um-pictures"), view, places, (row) => codes[row] > 0, drawSoon);
     plot.subscribe("pointover", (row) => overlay.hover(row));
     plot.subscribe("pointout", () => overlay.hover(-1));
     plot.subscribe("drawing", moved);
@@ -142,6 +142,10 @@ function createMap(parent) {
     }, 100);
   }
   const drawPictures = () => pictures?.draw((row) => colours[codes[row]]);
+  let soon = 0; // many images may come in one frame
+  function drawSoon() {
+    soon ||= requestAnimationFrame(() => { soon = 0; drawPictures(); });
+  }
 
   async function paint(look) {
     const n = places.length / 2, { x, y } = view.normal;

@@ -1,5 +1,6 @@
 // Points as small images: cut from sheets that the server makes in the order of the map, so that
-// what lies in sight is on few of them; or asked for one by one where there are no sheets.
+// what lies in sight is on few of them; or asked for one by one, where there are no sheets, or where
+// what is seen from afar lies on more of them than are kept.
 
 import { addressOf, imageAt } from "./address.js";
 
@@ -13,7 +14,7 @@ const FILLED = 0.45; // part of the stage that images may cover
 // `kept(row)`: whether a point has its colour; those that are grey stay points.
 export function createPictures(canvas, view, places, kept, redraw) {
   const pen = canvas.getContext("2d"), n = places.length / 2;
-  let source = {}, tileOf = null, chosen = [], size = 0, mode = "near", ready = false;
+  let source = {}, tileOf = null, cut = false, chosen = [], size = 0, mode = "near", ready = false;
   const sheets = new Map(), single = new Map();
 
   // `order`: the rows in the order of their tiles, or null.
@@ -29,13 +30,13 @@ export function createPictures(canvas, view, places, kept, redraw) {
     choose();
   }
 
+  // What was used last is kept longest: what is in sight never puts out what else is, for `choose`
+  // leaves no more in sight than is kept.
   function loaded(store, key, template, name, most) {
-    let image = store.get(key);
-    if (!image) {
-      if (store.size >= most) store.delete(store.keys().next().value);
-      image = imageAt(addressOf(template, name, key), { onload: redraw });
-      store.set(key, image);
-    }
+    const image = store.get(key) ?? imageAt(addressOf(template, name, key), { onload: redraw });
+    store.delete(key);
+    store.set(key, image);
+    if (store.size > most) store.delete(store.keys().next().value);
     return image.complete && image.naturalWidth ? image : null;
   }
 
@@ -69,7 +70,9 @@ export function createPictures(canvas, view, places, kept, redraw) {
       chosen.push(i);
       if (chosen.length >= MOST) break;
     }
+    cut = tileOf !== null && new Set(chosen.map(sheetOf)).size <= MOST_SHEETS;
   }
+  const sheetOf = (i) => Math.floor(tileOf[i] / PER_SHEET);
 
   // `colourOf(row)` frames an image.
   function draw(colourOf) {
@@ -85,9 +88,8 @@ export function createPictures(canvas, view, places, kept, redraw) {
     for (const i of chosen) {
       const [x, y] = view.toScreen([places[2 * i], places[2 * i + 1]]);
       if (x < -size || y < -size || x > width + size || y > height + size) continue;
-      const tile = tileOf ? tileOf[i] : 0;
-      const image = tileOf
-        ? loaded(sheets, Math.floor(tile / PER_SHEET), source.atlas.sheets, "sheet", MOST_SHEETS)
+      const image = cut
+        ? loaded(sheets, sheetOf(i), source.atlas.sheets, "sheet", MOST_SHEETS)
         : loaded(single, i, source.thumbnails, "row", MOST);
       if (!image) continue;
       const half = size / 2;
@@ -95,8 +97,8 @@ export function createPictures(canvas, view, places, kept, redraw) {
       pen.fillRect(x - half - 1.5, y - half - 1.5, size + 3, size + 3);
       pen.fillStyle = "#fff";
       pen.fillRect(x - half, y - half, size, size);
-      if (tileOf) {
-        const at = tile % PER_SHEET;
+      if (cut) {
+        const at = tileOf[i] % PER_SHEET;
         pen.drawImage(image, (at % ACROSS) * TILE, Math.floor(at / ACROSS) * TILE, TILE, TILE, x - half, y - half, size, size);
       } else {
         const by = size / Math.max(image.naturalWidth, image.naturalHeight), w = image.naturalWidth * by, h = image.naturalHeight * by;
