@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 
 from explorer import Library, cli, html
 from explorer.app import state
+from explorer.app.map import atlas
 from explorer.app.server import thumbnails
 from explorer.library import presence, sheet
 from explorer.library.presence import FileGone
+from explorer.projection import Projection
 
 COLOURS = ("red", "blue", "green", "white")
 
@@ -158,3 +160,22 @@ def test_a_tile_is_not_kept_by_the_browser(kept, tmp_path, monkeypatch):
     Image.new("RGB", (64, 64), "red").save(tmp_path / "my images" / "red.png")
     back = client.get(address)
     assert "immutable" in back.headers["cache-control"] and back.content != gone.content
+
+
+def test_a_sheet_with_missing_images_is_kept_by_no_one(kept, tmp_path, monkeypatch):
+    """Once browser and disk kept it for good, grey where a drive was away for a minute."""
+    library = Library.open(kept)
+    monkeypatch.setattr(state, "library", lambda: library)
+    places = Projection.cached(library.cache_folder, library.points())
+    monkeypatch.setattr(atlas, "layout", lambda: places)
+    client = TestClient(Starlette(routes=thumbnails.routes()))
+    address = f"/sheets/{library.cache_key}/0"
+    gone = client.get(address)
+    assert gone.status_code == 200 and gone.headers["cache-control"] == "no-store"
+    for name in COLOURS[:2]:
+        Image.new("RGB", (64, 64), name).save(tmp_path / "my images" / f"{name}.png")
+    whole = client.get(address)
+    assert "immutable" in whole.headers["cache-control"] and whole.content != gone.content
+    for name in COLOURS:
+        (tmp_path / "my images" / f"{name}.png").unlink()
+    assert client.get(address).content == whole.content, "a whole sheet is kept"

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -37,8 +38,10 @@ def z_order(xy: Float[np.ndarray, "N 2"]) -> Int[np.ndarray, " N"]:
     return np.argsort(code, kind="stable")
 
 
-def sheet(number: int) -> bytes:
-    """Return a sheet as WebP, from the library's cache or made and cached.
+def sheet(number: int) -> tuple[bytes, bool]:
+    """Return a sheet as WebP, cached or drawn, and whether it has all its images.
+
+    Where images are missing, the disk keeps no sheet: their files may come back.
 
     Raises:
         IndexError: there is no such sheet.
@@ -48,28 +51,31 @@ def sheet(number: int) -> bytes:
     if number < 0 or not len(rows):
         raise IndexError(number)
     contents = "".join(library.rows["sha256"].iloc[rows].astype(str))
-    key = hashlib.sha256(f"{rows.tolist()} {contents}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"whole {rows.tolist()} {contents}".encode()).hexdigest()[:32]
     file = library.cache_folder / "atlas" / f"{number}.webp"
     if (known := find_cache(file, key)) is not None:
-        return known
-    content = _drawn([_tile(int(row)) for row in rows])
-    with suppress(DiskError):  # a cache: what the disk refuses is drawn again
-        make_folder(file.parent)
-        write_cache(file, key, content)
-    return content
+        return known, True
+    tiles = [_tile(int(row)) for row in rows]
+    content, whole = _drawn(tiles), None not in tiles
+    if whole:
+        with suppress(DiskError):  # a cache: what the disk refuses is drawn again
+            make_folder(file.parent)
+            write_cache(file, key, content)
+    return content, whole
 
 
-def _tile(row: int) -> Image.Image:
+def _tile(row: int) -> Image.Image | None:
     try:
         return ImageOps.fit(state.library().open_image(row), (TILE, TILE))
     except ExplorerError:
-        return Image.new("RGB", (TILE, TILE), MISSING)
+        return None
 
 
-def _drawn(tiles: list[Image.Image]) -> bytes:
+def _drawn(tiles: Sequence[Image.Image | None]) -> bytes:
     drawn = Image.new("RGB", (TILE * ACROSS, TILE * -(-len(tiles) // ACROSS)), "white")
     for place, tile in enumerate(tiles):
-        drawn.paste(tile, (place % ACROSS * TILE, place // ACROSS * TILE))
+        left, top = place % ACROSS * TILE, place // ACROSS * TILE
+        drawn.paste(tile or MISSING, (left, top, left + TILE, top + TILE))
     content = io.BytesIO()
     drawn.save(content, "WEBP", quality=80)
     return content.getvalue()

@@ -50,10 +50,11 @@ def routes() -> "list[Route]":
         try:
             if request.path_params["key"] != state.library().cache_key:
                 raise IndexError
-            content = atlas.sheet(request.path_params["sheet"])
+            content, whole = atlas.sheet(request.path_params["sheet"])
         except IndexError:
             return Response("There is no such sheet in this version.", 404)
-        return Response(content, media_type="image/webp", headers=FOREVER)
+        headers = FOREVER if whole else NOT_KEPT
+        return Response(content, media_type="image/webp", headers=headers)
 
     images = answer(state.small, "image/jpeg")
     captions = answer(words, "text/plain")
