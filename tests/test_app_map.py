@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from explorer.app.map import atlas, colouring, panel
-from explorer.app.map.colouring import agreement, by_values, heat
+from explorer.app.map.colouring import heat
 from explorer.app.map.layers import JUDGED, LEGENDS, MOSAIC, smoothed
-from explorer.app.map.scatter import Colours
 from explorer.app.map.selection import along, rows_within, write_chosen
 from explorer.app.pages import map as page_map
 from explorer.cache_files import write_cache
@@ -168,33 +167,6 @@ def test_words_that_match_nothing_leave_the_colours(monkeypatch, library):
     colours = scene_of(open_map(monkeypatch, library, find="a smiling face"))["colours"]
     matching = library.search("a smiling face", N, min_score="auto")
     assert (colours["title"] == "Cosine with “a smiling face”") == bool(len(matching))
-
-
-def test_columns_have_colours_by_their_kind():
-    kinds = {
-        "number": pd.Series(np.linspace(3, 900, 100)),
-        "score": pd.Series(np.linspace(0.1, 0.9, 100)),
-        "day": pd.Series(pd.date_range("2020-01-01", periods=100).strftime("%Y-%m-%d")),
-        "cluster": pd.Series([0, 1, 2, 1] * 25),
-        "name": pd.Series(["a", "b", None, "b"] * 25),
-    }
-    found = {name: by_values(name, series) for name, series in kinds.items()}
-    assert found["score"].ends == ("0", "1")
-    assert found["day"].ends == ("2020-01-01", "2020-04-09")
-    assert float(found["number"].ends[0]) > 3, "an outlier takes no colour from the others"
-    assert set(found["cluster"].names) == {"0", "1", "2"}
-    assert found["name"].names == ("b", "a", None)
-
-
-def test_what_tells_neighbours_apart_comes_first(monkeypatch, library):
-    rng = np.random.default_rng(0)
-    near = np.arange(400) ^ 1  # neighbours are 2 k and 2 k + 1
-    group = Colours("group", (np.arange(400) // 100).astype(np.uint8), ("a", "b", "c", "d"))
-    noise = Colours("noise", rng.integers(0, 4, 400).astype(np.uint8), ("a", "b", "c", "d"))
-    ramp = Colours("ramp", np.linspace(0, 1, 400).astype(np.float32))
-    assert agreement(group, np.arange(400), near) == 1
-    assert abs(agreement(noise, np.arange(400), near)) < 0.2
-    assert agreement(ramp, np.arange(400), near) > 0.99
 
 
 def test_a_sheet_has_the_images_in_the_order_of_the_map(monkeypatch, library):

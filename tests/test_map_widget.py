@@ -9,6 +9,7 @@ from PIL import Image
 import explorer as ex
 from explorer.errors import QueryError
 from explorer.projection import Projection
+from explorer.projection.colours import by_values
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,14 @@ def test_a_column_colours_the_points(chooser, library):
     names = chooser.scene["colours"]["names"]
     codes = np.frombuffer(chooser.codes, np.uint8)
     assert [names[code] for code in codes] == library.rows["style"].tolist()
+
+
+@pytest.mark.parametrize("column", ["style", "caption"])
+def test_the_notebook_and_the_dashboard_colour_alike(library, column):
+    """Once the notebook had rules of its own."""
+    chooser, colours = library.map(colour=column), by_values(column, library.rows[column])
+    assert chooser.codes == colours.content()
+    assert chooser.scene["colours"] == colours.legend()
 
 
 def test_what_cannot_be_shown_is_refused(library):

@@ -11,7 +11,6 @@ from explorer.library.reader import Reader
 BUNDLE = (
     FilePath(__file__).parents[1] / "app" / "map" / "scatter" / "bundle.js"
 )  # read as a file, not imported
-MAX_COLOURS = 20  # values of a column; rarer ones share one
 HEIGHT = 520  # pixels
 
 
@@ -32,35 +31,19 @@ def map_of(library: Reader, colour: str | None = None) -> Any:
     if len(library) < 3:
         raise QueryError(f"A map needs 3 images or more, and the library has {len(library)}.")
     from explorer.projection import Projection
+    from explorer.projection.colours import by_values
 
     xy = Projection.cached(library.cache_folder, library.points()).xy.astype(np.float32)
     scene: dict[str, Any] = {
         "name": f"Map of {len(library):,} images", "marks": [], "lasso": [], "height": HEIGHT,
-        "pictures": "near", "density": False, "avoid": "",
+        "pictures": "near", "density": False, "avoid": "", "tools": ["look", "lasso"],
     }  # fmt: skip
-    codes = np.zeros(0, np.uint8)
+    codes = b""
     if colour is not None:
-        codes, scene["colours"] = _coloured(library, colour)
-    return LibraryMap(library=library, xy=xy.tobytes(), codes=codes.tobytes(), scene=scene,
+        colours = by_values(colour, library.rows[colour])
+        codes, scene["colours"] = colours.content(), colours.legend()
+    return LibraryMap(library=library, xy=xy.tobytes(), codes=codes, scene=scene,
                      code=BUNDLE.read_text("utf-8"))  # fmt: skip
-
-
-def _coloured(library: Reader, column: str) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return a column as codes, and what the legend says of them."""
-    import pandas as pd
-
-    values = library.rows[column]
-    if pd.api.types.is_numeric_dtype(values) and values.nunique() > MAX_COLOURS:
-        numbers = values.to_numpy(np.float32)
-        low, high = float(np.nanmin(numbers)), float(np.nanmax(numbers))
-        ends = (f"{low:g}", f"{high:g}")
-        return (numbers - low) / ((high - low) or 1), {"title": column, "names": None, "ends": ends}
-    texts = values.astype(str)
-    names: list[str | None] = list(texts.value_counts().index[: MAX_COLOURS - 1])
-    known = {name: code for code, name in enumerate(names)}
-    codes = texts.map(known).fillna(len(names)).to_numpy(np.uint8)
-    names += [None] * bool((codes == len(names)).any())
-    return codes, {"title": column, "names": names, "ends": ("", "")}
 
 
 class Mapped(Reader):

@@ -94,6 +94,24 @@ def open_window(chromium):
     assert problems == []
 
 
+@pytest.fixture
+def source_window(open_window):
+    """A window that can import the component's own files from /source/; no server, no map."""
+    folder = ROOT / "explorer" / "app" / "map" / "scatter" / "source"
+
+    def answer(route):
+        path = urlsplit(route.request.url).path
+        if path == "/":
+            return route.fulfill(body="<h1>Map</h1>", content_type="text/html")
+        text = (folder / path.removeprefix("/source/")).read_text("utf-8")
+        return route.fulfill(body=text, content_type="text/javascript")
+
+    window = open_window()
+    window.route("http://127.0.0.1:9/**", answer)
+    window.goto("http://127.0.0.1:9/")
+    return window
+
+
 def _local(address):
     parts = urlsplit(address)
     return parts.scheme in ("data", "blob", "file") or parts.hostname == "127.0.0.1"

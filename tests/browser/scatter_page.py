@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import streamlit as st
 
-from explorer.app.map.scatter import Colours, Mark, Scene, scatter
+from explorer.app.map.scatter import Mark, Scene, scatter
+from explorer.projection.colours import Colours
 
 n = int(sys.argv[1]) if len(sys.argv) > 1 else 500
 

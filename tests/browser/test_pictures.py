@@ -3,15 +3,9 @@
 Its source runs in a page of its own, over a flat view of a square of points: no server, no map.
 """
 
-from pathlib import Path
-
 import pytest
 
-import explorer
-
 pytestmark = pytest.mark.browser
-SOURCE = Path(explorer.__file__).parent / "app" / "map" / "scatter" / "source"
-ORIGIN = "http://127.0.0.1:9"
 COUNTING = """() => { // every address is answered at once, by a grey square
   window.asked = {};
   const canvas = Object.assign(document.createElement("canvas"), { width: 512, height: 512 });
@@ -52,22 +46,11 @@ START = """async (side) => {
 
 
 @pytest.fixture
-def window(open_window):
+def window(source_window):
     """A window with the map of START."""
-
-    def answer(route):
-        path = route.request.url.removeprefix(ORIGIN)
-        if path == "/":
-            return route.fulfill(body="<h1>Map</h1>", content_type="text/html")
-        text = (SOURCE / path.removeprefix("/source/")).read_text("utf-8")
-        return route.fulfill(body=text, content_type="text/javascript")
-
-    window = open_window()
-    window.route(f"{ORIGIN}/**", answer)
-    window.goto(ORIGIN)
-    window.evaluate(COUNTING)
-    window.evaluate(START, 176)  # 30,976 images on 484 sheets; 256 are kept
-    return window
+    source_window.evaluate(COUNTING)
+    source_window.evaluate(START, 176)  # 30,976 images on 484 sheets; 256 are kept
+    return source_window
 
 
 def asked(window):

@@ -56,6 +56,8 @@ def test_a_lasso_in_the_notebook_gives_rows_in_python(open_window, library, keep
     window.wait_for_selector("[data-points='300']", timeout=60_000)
     window.wait_for_function("Number(document.querySelector('.um-pictures').dataset.images) > 10")
     box = window.locator(".um-canvas").bounding_box()
+    tools = window.get_by_role("toolbar").locator("[data-mode]:visible").all_inner_texts()
+    assert tools == ["Move", "Lasso"], "a path leads nowhere here"
     window.get_by_role("button", name="Lasso").click()
     corners = [(0.1, 0.1), (0.5, 0.1), (0.5, 0.9), (0.1, 0.9)]
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]

@@ -11,13 +11,13 @@ from PIL import Image
 from explorer.app import browsing, outputs, retrieved, state
 from explorer.app.agreement import Agreement, agreement, places
 from explorer.app.inputs import ask
-from explorer.app.map.colouring import shades
 from explorer.app.map.scatter import Mark, Scene, scatter
 from explorer.app.server.decoding import decoded, embedded
 from explorer.app.server.thumbnails import addresses
 from explorer.edits import decode
 from explorer.library import Library
 from explorer.models import Model
+from explorer.projection.colours import shades
 from explorer.settings import Settings
 
 IMAGES = "The images themselves"

@@ -14,7 +14,7 @@ from explorer.app.map.colouring import choices, colours, heat
 from explorer.app.map.layers import LEGENDS, NONE, ground, layers
 from explorer.app.map.layout import layout, regions
 from explorer.app.map.panel import show_found, show_path, show_place, show_region
-from explorer.app.map.scatter import Atlas, Colours, Event, Ground, Mark, Scene, scatter
+from explorer.app.map.scatter import Atlas, Event, Ground, Mark, Scene, scatter
 from explorer.app.map.selection import (
     MAX_STROKES,
     Stroke,
@@ -27,6 +27,7 @@ from explorer.app.map.selection_panel import combine_mode, show_selection
 from explorer.app.server.thumbnails import addresses, sheet_address
 from explorer.library import Hits
 from explorer.points import Points
+from explorer.projection.colours import Colours
 from explorer.query import Query, Term
 
 STYLE = FilePath(__file__).parent.parent / "map" / "page.css"

@@ -16,26 +16,10 @@ import streamlit as st
 from jaxtyping import Bool, Float
 
 from explorer.app.server.media import address
+from explorer.projection.colours import Colours
 
 HERE = FilePath(__file__).parent
 _BINARY = "application/octet-stream"
-
-
-@dataclass(frozen=True, eq=False)
-class Colours:
-    """One colour a point.
-
-    Args:
-        title: what they tell, above the legend.
-        codes: per point the number of its name, uint8, or a value in 0 to 1, float32; NaN: none.
-        names: what the numbers mean, at most 255, None among them for all others; None for values.
-        ends: what 0 and 1 stand for, where codes are values.
-    """
-
-    title: str
-    codes: np.ndarray
-    names: tuple[str | None, ...] | None = None
-    ends: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -175,10 +159,8 @@ def _data(scene: Scene, key: str) -> dict[str, Any]:
         }
     if colours is not None:
         data["colours"] = {
-            "title": colours.title,
-            "codes": address(np.ascontiguousarray(colours.codes).tobytes(), _BINARY, key + "c"),
-            "names": colours.names,
-            "ends": colours.ends,
+            **colours.legend(),
+            "codes": address(colours.content(), _BINARY, key + "c"),
         }
     if ground is not None:
         data["ground"] = {

@@ -38,15 +38,22 @@ export function palette(colours, look) {
   return [look.grey, ...(colours.names ? colours.names.map((_, code) => colourOf(code, colours.names)) : RAMP)];
 }
 
-// The number of each point's colour. `picked`: a set of codes, or [low, high] of values; or null.
+// Where a value lies on the scale of the colours, 0 to 1; those beyond lie at its ends.
+function level({ scale: [low, high] }, value) {
+  return Math.max(0, Math.min(1, (value - low) / (high - low || 1)));
+}
+
+// The number of each point's colour. `picked`: a set of codes, or [low, high] of levels; or null.
 export function codesOf(n, colours, values, selected, picked) {
   const codes = new Uint8Array(n);
   for (let i = 0; i < n; i++) {
     if (selected && !selected[i]) continue;
     if (!colours) codes[i] = 1;
     else if (colours.names) codes[i] = !picked || picked.has(values[i]) ? values[i] + 1 : 0;
-    else if (!Number.isNaN(values[i]) && (!picked || (values[i] >= picked[0] && values[i] <= picked[1])))
-      codes[i] = 1 + Math.round(values[i] * 64);
+    else if (!Number.isNaN(values[i])) {
+      const at = level(colours, values[i]);
+      if (!picked || (at >= picked[0] && at <= picked[1])) codes[i] = 1 + Math.round(at * 64);
+    }
   }
   return codes;
 }
@@ -83,7 +90,7 @@ export function legend(element, colours, values, picked, pick) {
 
 function histogram(add, colours, values, picked, pick) {
   const counts = new Uint32Array(BARS);
-  for (const v of values) if (!Number.isNaN(v)) counts[Math.min(BARS - 1, Math.floor(v * BARS))]++;
+  for (const v of values) if (!Number.isNaN(v)) counts[Math.min(BARS - 1, Math.floor(level(colours, v) * BARS))]++;
   const box = add("div", "um-bars"), top = Math.sqrt(Math.max(...counts, 1));
   box.title = "Drag to show only a part; click for all";
   counts.forEach((count, i) => {
@@ -109,7 +116,10 @@ function histogram(add, colours, values, picked, pick) {
 export function told(colours, values, row) {
   if (!colours) return "";
   if (colours.names) return `${colours.title}: ${colours.names[values[row]] ?? "others"}`;
-  const [low, high] = colours.ends.map(Number), value = values[row];
-  if (Number.isNaN(value)) return "";
-  return Number.isNaN(low + high) ? "" : `${colours.title}: ${(low + value * (high - low)).toPrecision(3)}`;
+  const value = values[row];
+  return Number.isNaN(value) ? "" : `${colours.title}: ${colours.dates ? dateOf(value) : numberOf(value)}`;
 }
+
+const dateOf = (days) => new Date(days * 86400000).toISOString().slice(0, 10);
+// Seven digits, which is what 32 bits hold, but two decimals at least; and no zeros that say nothing.
+const numberOf = (value) => String(Number(value.toPrecision(Math.max(7, Math.min(17, Math.ceil(Math.log10(Math.abs(value) || 1)) + 2)))));

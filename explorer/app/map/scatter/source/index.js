@@ -27,6 +27,7 @@ const TOOLS = [
   ["lasso", "Lasso", "Draw around images to choose them"],
   ["path", "Path", "Draw a line to travel along"],
 ];
+const ALL_TOOLS = TOOLS.map(([mode]) => mode);
 
 function frame(parent) {
   const root = parent.querySelector(".unclip-map");
@@ -84,13 +85,15 @@ function createMap(parent) {
     const changed = drawn.xy !== data.xy || !plot;
     if (changed) start(data);
     if (drawn.colours !== data.colours?.codes) picked = null;
-    values = data.colours ? await fetchedOnce("values", data.colours.codes, data.colours.names ? Uint8Array : Float32Array) : null;
+    values = data.colours ? await fetchedOnce("values", data.colours.codes, data.colours.names ? Uint8Array : Float64Array) : null;
     selected = data.selected ? await fetchedOnce("selected", data.selected, Uint8Array) : null;
     const order = data.atlas ? await fetchedOnce("order", data.atlas.order, Uint32Array) : null;
     const look = themed(root);
     const painted = JSON.stringify([data.colours?.codes, data.selected, look]);
     if (changed || drawn.painted !== painted) await paint(look);
     drawn = { xy: data.xy, colours: data.colours?.codes, painted };
+    for (const button of root.querySelectorAll("button[data-mode]"))
+      button.hidden = !(data.tools ?? ALL_TOOLS).includes(button.dataset.mode);
     overlay.show(data, look);
     pictures.show(data, order);
     drawPictures();
