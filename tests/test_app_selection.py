@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 from app_pages import button, open_page
 
-from explorer.app.map import colouring
 from explorer.app.map.selection import MAX_STROKES, Stroke, read_strokes, write_strokes
 from explorer.app.pages import map as page_map
 from explorer.library import Library
 from explorer.projection import Projection
-from explorer.regions.crowds import crowds
-from explorer.regions.kept import MapCrowds
 
 LEFT = "-9,-9;0,-9;0,9;-9,9"
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
@@ -65,34 +62,3 @@ def test_a_selection_has_its_first_borders_and_says_when_it_takes_no_more(monkey
     event = SimpleNamespace(kind="lasso", places=SQUARE, row=None)
     page_map._remember(event, strokes[:-1])
     assert kept["lasso"] == write_strokes(strokes[:-1])
-
-
-def blobs(sizes, noise=0):
-    rng = np.random.default_rng(0)
-    parts = [
-        rng.normal(0, 0.3, (n, 2)) + 20 * np.array([i % 2, i // 2]) for i, n in enumerate(sizes)
-    ]
-    parts.append(rng.standard_cauchy((noise, 2)) * 40)
-    xy = np.concatenate(parts)
-    return SimpleNamespace(xy=xy[rng.permutation(len(xy))].astype(np.float32))
-
-
-def test_every_point_of_a_large_map_has_the_colour_of_its_crowd():
-    """Between one and two times the sample, what was not looked at was said to be of no crowd."""
-    large = blobs([7500] * 4)
-    colours = colouring._clusters(large, MapCrowds(crowds(large.xy), []), "large")
-    assert len(colours.names) - (None in colours.names) == 4
-    counts = np.bincount(colours.codes, minlength=4)
-    assert counts[:4].min() > 0.98 * 7500
-
-
-def test_what_lies_in_no_crowd_of_a_small_map_has_no_colour_of_one():
-    """Where most points lie alone, each had the colour of the nearest crowd."""
-    few = blobs([100, 100], noise=700)
-    members = crowds(few.xy)[: colouring.MAX_COLOURS - 1]
-    assert len(few.xy) > 2 * len(np.concatenate(members)), "most lie in a crowd"
-    right = np.full(len(few.xy), len(members))
-    for number, rows in enumerate(members):
-        right[rows] = number
-    found = MapCrowds(crowds(few.xy), [])
-    assert colouring._clusters(few, found, "small").codes.tolist() == right.tolist()

@@ -7,12 +7,11 @@ from explorer.app import state
 from explorer.app.map.layout import crowds, layout
 from explorer.library import Hits, Library
 from explorer.projection import Projection
-from explorer.projection.colours import MAX_COLOURS, Colours, by_values, shades, telling
-from explorer.regions.crowds import looked_at
+from explorer.projection.colours import Colours, by_values, shades, telling
+from explorer.regions.colours import CLUSTERS, crowd_colours
 from explorer.regions.kept import MapCrowds
 
 MIN_TELLING = 0.3  # below it, crowds are shown first, and no column
-CLUSTERS = "Clusters"
 NO_COLUMN = "One colour"
 
 
@@ -58,20 +57,4 @@ def _telling(_library: Library, _map: Projection, key: str) -> dict[str, float]:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _clusters(_map: Projection, _crowds: MapCrowds, key: str) -> Colours | None:  # noqa: ARG001
-    """Return the largest crowds, by their words where words tell them; None if there are none."""
-    from scipy.spatial import KDTree
-
-    members = _crowds.members
-    if len(members) < 2:
-        return None
-    words = {int(region.rows[0]): region.words for region in _crowds.regions if not region.level}
-    shown = members[: MAX_COLOURS - 1]
-    codes = np.full(len(_map.xy), len(shown), np.uint8)
-    for code, rows in enumerate(shown):
-        codes[rows] = code
-    seen = looked_at(len(_map.xy))
-    if len(seen) < len(codes):  # the others are what the nearest that was looked at is
-        codes = codes[seen][KDTree(_map.xy[seen]).query(_map.xy)[1]]
-    names = [words.get(int(rows[0]), f"crowd {code + 1}") for code, rows in enumerate(shown)]
-    others = (codes == len(shown)).any()
-    return Colours(CLUSTERS, codes, (*names, *[None] * bool(others)))
+    return crowd_colours(_map.xy, _crowds.regions, _crowds.members)
