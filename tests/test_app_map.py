@@ -27,6 +27,7 @@ from explorer.library.subset import write_subset
 from explorer.models import load
 from explorer.notes import collecting
 from explorer.projection import Projection
+from explorer.projection.tiles import z_order
 from explorer.regions import kept
 from explorer.regions.crowds import Region, crowds, map_regions
 from explorer.regions.kept import map_crowds
@@ -179,7 +180,7 @@ def test_a_sheet_has_the_images_in_the_order_of_the_map(monkeypatch, library):
     monkeypatch.setattr(atlas, "layout", lambda: places)
     content, whole = atlas.sheet(0)
     drawn = Image.open(io.BytesIO(content))
-    row = int(atlas.z_order(places.xy)[9])  # the second tile of the second row
+    row = int(z_order(places.xy)[9])  # the second tile of the second row
     tile = np.asarray(drawn.crop((64, 64, 128, 128)), float)
     own = np.asarray(library.open_image(row).resize((64, 64)), float)
     assert np.abs(tile - own).mean() < 12

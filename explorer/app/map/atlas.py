@@ -1,41 +1,14 @@
-"""Small images on sheets, in the order of the map, so that a view needs few of them."""
+"""Sheets of small images of the library that is shown, cached beside it."""
 
 import hashlib
-import io
-from collections.abc import Sequence
 from contextlib import suppress
-
-import numpy as np
-from jaxtyping import Float, Int
-from PIL import Image, ImageOps
 
 from explorer.app import state
 from explorer.app.map.layout import layout
 from explorer.cache_files import find_cache, write_cache
-from explorer.errors import DiskError, ExplorerError
+from explorer.errors import DiskError
 from explorer.files import make_folder
-
-TILE, ACROSS = 64, 8  # pixels; tiles a row and rows a sheet, as pictures.js has them
-PER_SHEET = ACROSS**2
-BITS = 16  # of each coordinate that orders the rows
-MISSING = "#b9bec6"  # of a tile whose image is gone
-
-
-def z_order(xy: Float[np.ndarray, "N 2"]) -> Int[np.ndarray, " N"]:
-    """Return rows so that those which follow one another are near on the map.
-
-    Source: Morton 1966.
-
-    >>> z_order(np.array([[0, 0], [9, 9], [0, 1], [9, 8.0]])).tolist()
-    [0, 2, 3, 1]
-    """
-    low, extent = xy.min(axis=0), float(np.ptp(xy, axis=0).max()) or 1.0
-    cells = ((xy - low) / extent * (2**BITS - 1)).astype(np.uint64)
-    code = np.zeros(len(xy), np.uint64)
-    for bit in range(BITS):
-        for axis in (0, 1):
-            code |= ((cells[:, axis] >> np.uint64(bit)) & np.uint64(1)) << np.uint64(2 * bit + axis)
-    return np.argsort(code, kind="stable")
+from explorer.projection.tiles import PER_SHEET, draw_sheet, tile, z_order
 
 
 def sheet(number: int) -> tuple[bytes, bool]:
@@ -55,27 +28,10 @@ def sheet(number: int) -> tuple[bytes, bool]:
     file = library.cache_folder / "atlas" / f"{number}.webp"
     if (known := find_cache(file, key)) is not None:
         return known, True
-    tiles = [_tile(int(row)) for row in rows]
-    content, whole = _drawn(tiles), None not in tiles
+    tiles = [tile(library.open_image, int(row)) for row in rows]
+    content, whole = draw_sheet(tiles), None not in tiles
     if whole:
         with suppress(DiskError):  # a cache: what the disk refuses is drawn again
             make_folder(file.parent)
             write_cache(file, key, content)
     return content, whole
-
-
-def _tile(row: int) -> Image.Image | None:
-    try:
-        return ImageOps.fit(state.library().open_image(row), (TILE, TILE))
-    except ExplorerError:
-        return None
-
-
-def _drawn(tiles: Sequence[Image.Image | None]) -> bytes:
-    drawn = Image.new("RGB", (TILE * ACROSS, TILE * -(-len(tiles) // ACROSS)), "white")
-    for place, tile in enumerate(tiles):
-        left, top = place % ACROSS * TILE, place // ACROSS * TILE
-        drawn.paste(tile or MISSING, (left, top, left + TILE, top + TILE))
-    content = io.BytesIO()
-    drawn.save(content, "WEBP", quality=80)
-    return content.getvalue()

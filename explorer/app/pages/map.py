@@ -9,7 +9,6 @@ import streamlit as st
 from jaxtyping import Bool
 
 from explorer.app import state
-from explorer.app.map.atlas import z_order
 from explorer.app.map.colouring import choices, colours, heat
 from explorer.app.map.layers import LEGENDS, NONE, ground, layers
 from explorer.app.map.layout import layout, regions
@@ -28,6 +27,7 @@ from explorer.app.server.thumbnails import addresses, sheet_address
 from explorer.library import Hits
 from explorer.points import Points
 from explorer.projection.colours import Colours
+from explorer.projection.tiles import z_order
 from explorer.query import Query, Term
 
 STYLE = FilePath(__file__).parent.parent / "map" / "page.css"
