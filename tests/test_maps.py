@@ -1,5 +1,6 @@
 """Maps as files: they show every image, open offline, and take no text for markup."""
 
+import base64
 import html.parser
 import io
 import json
@@ -11,11 +12,14 @@ import pytest
 from fakes import ColourEncoder, coloured
 from PIL import Image
 
-from explorer.cli.mappage import MAX_IMAGES, TILE, write_map
+from explorer.cli import mapscene
+from explorer.cli.mappage import write_map
 from explorer.errors import ImageError, QueryError
 from explorer.library import Library
 from explorer.points import Points, Space
 from explorer.projection import Projection
+from explorer.projection.colours import by_values
+from explorer.projection.tiles import ACROSS, PER_SHEET, TILE
 from explorer.regions.crowds import Region
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>__DATA__$x_1$\u2028"
@@ -79,10 +83,16 @@ def page_of(shelf: Shelf, tmp_path, **options) -> tuple[Page, str]:
     return Page(text), text
 
 
+def numbers_of(text: str, kind: type) -> np.ndarray:
+    """An array as the page has it."""
+    return np.frombuffer(base64.b64decode(text), kind)
+
+
 def test_the_page_holds_every_place_name_and_column(tmp_path):
     shelf = Shelf(40)
     data = page_of(shelf, tmp_path, title="Our images")[0].data
-    assert np.allclose(np.reshape(data["xy"], (-1, 2)), shelf.projection().xy, rtol=1e-4)
+    xy = numbers_of(data["xy"], np.float32).reshape(-1, 2)
+    assert np.array_equal(xy, shelf.projection().xy)
     assert data["labels"] == shelf.rows["item"].tolist()
     assert [column["name"] for column in data["columns"]] == ["caption", "style", "year"]
     assert data["columns"][1]["values"] == shelf.rows["style"].tolist()
@@ -90,13 +100,53 @@ def test_the_page_holds_every_place_name_and_column(tmp_path):
     assert data["title"] == "Our images"
 
 
+def test_the_page_has_the_colours_of_every_map(tmp_path):
+    """Once it had rules and colours of its own."""
+    shelf = Shelf(40)
+    data = page_of(shelf, tmp_path, colour="year")[0].data
+    choices = {choice["name"]: choice for choice in data["colours"]}
+    assert list(choices) == ["caption", "style", "year", "One colour"] and data["colour"] == "year"
+    for name in shelf.columns:
+        colours = by_values(name, shelf.rows[name])
+        assert choices[name]["ends"] == list(colours.ends)
+        if colours.names:
+            codes = numbers_of(choices[name]["codes"], np.uint8)
+            assert codes.tolist() == colours.codes.tolist()
+            assert choices[name]["names"] == list(colours.names)
+    assert choices["year"]["codes"] is None, "the column has its values"
+
+
+def test_numbers_of_a_page_are_those_of_the_column(tmp_path):
+    """Once they were rounded to six digits."""
+    shelf = Shelf(4)
+    shelf.rows["year"] = [123456789, 0.1234567, None, 5]
+    assert page_of(shelf, tmp_path)[0].data["columns"][2]["values"] == [
+        123456789,
+        0.1234567,
+        None,
+        5,
+    ]
+
+
 def test_the_page_asks_for_nothing_outside_itself(tmp_path):
     page, text = page_of(Shelf(40), tmp_path)
     for _, attributes in page.elements:
         assert not {"src", "href"} & set(attributes)
     assert all(sheet.startswith("data:image/webp;base64,") for sheet in page.data["sheets"])
-    assert not re.search(r"https?://|fetch\(|XMLHttpRequest|import\(", text)
-    assert "default-src 'none'" in text
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', text)
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules.pop("default-src") == "'none'"
+    assert rules["connect-src"] == "blob:", "what it reads is its own"
+    assert not re.search(r"\*|https?:|'self'", policy)
+
+
+def test_the_page_is_the_component_of_the_dashboard(tmp_path):
+    page, _ = page_of(Shelf(4), tmp_path)
+    bundle = mapscene.COMPONENT.read_text("utf-8")
+    assert page.scripts[1].startswith(bundle[: bundle.rindex("export{")])
+    assert "regl-scatterplot 1.16.0" in page.scripts[3], "its licences go with it"
+    with pytest.raises(ValueError, match="make frontend"):
+        mapscene.component("function a(){}")
 
 
 def test_hostile_texts_stay_texts(tmp_path):
@@ -110,7 +160,7 @@ def test_hostile_texts_stay_texts(tmp_path):
     assert page.data["columns"][0]["values"][0] == HOSTILE
     assert page.data["labels"][5] == HOSTILE
     assert page.data["title"] == HOSTILE + "\udcff"
-    assert "innerHTML" not in page.scripts[1]
+    assert "innerHTML" not in page.scripts[2]
 
 
 def test_the_page_tells_nothing_about_folders(tmp_path):
@@ -121,41 +171,42 @@ def test_the_page_has_the_words_of_its_regions_and_a_warning(tmp_path):
     shelf = Shelf(12)
     known = [Region("faces", (1.0, 2.0), np.arange(5)), Region(HOSTILE, (3.0, 4.0), np.arange(3))]
     page, _ = page_of(shelf, tmp_path, regions=known, warning="These images are unlike.")
-    assert page.data["regions"] == [["faces", 1.0, 2.0], [HOSTILE, 3.0, 4.0]]
+    marks = [(m["text"], m["x"], m["y"], m["kind"]) for m in page.data["marks"]]
+    assert marks == [("faces", 1.0, 2.0, "label"), (HOSTILE, 3.0, 4.0, "label")]
     assert page.data["warning"] == "These images are unlike."
     assert page.elements == page_of(shelf, tmp_path)[0].elements
-    assert page_of(shelf, tmp_path)[0].data["regions"] == []
+    assert page_of(shelf, tmp_path)[0].data["marks"] == []
 
 
 def test_every_image_stands_on_its_tile(tmp_path):
-    shelf = Shelf(1100)  # more than one sheet
+    shelf = Shelf(200)  # more than one sheet
     data = page_of(shelf, tmp_path)[0].data
     sheets = [decoded(sheet) for sheet in data["sheets"]]
-    assert len(sheets) == 2
-    for row in (0, 1, 3, 40, 1030, 1099):
-        sheet, place = divmod(data["tiles"][row], data["perSheet"])
-        middle = [TILE * (place % data["perRow"]) + 32, TILE * (place // data["perRow"]) + 32]
+    assert len(sheets) == 4
+    order = numbers_of(data["order"], np.uint32).tolist()
+    for row in (0, 1, 3, 40, 150, 199):
+        sheet, place = divmod(order.index(row), PER_SHEET)
+        middle = [TILE * (place % ACROSS) + 32, TILE * (place // ACROSS) + 32]
         seen = np.array(sheets[sheet].getpixel(tuple(middle)), int)
         assert np.abs(seen - shelf.colours[row]).max() < 12
 
 
 def decoded(uri: str) -> Image.Image:
-    import base64
-
     return Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")
 
 
 def test_a_image_that_went_away_keeps_its_dot(tmp_path):
     data = page_of(Shelf(40), tmp_path)[0].data
-    assert data["tiles"][2] == -1 and len(data["xy"]) == 80
+    assert 2 not in numbers_of(data["order"], np.uint32)
+    assert len(numbers_of(data["xy"], np.float32)) == 80
     assert "39 of 40" in data["note"]
 
 
 def test_many_images_are_sampled_and_the_page_says_so(tmp_path, monkeypatch):
-    assert MAX_IMAGES == 5000
-    monkeypatch.setattr("explorer.cli.mappage.MAX_IMAGES", 20)
+    assert mapscene.MAX_IMAGES == 5000
+    monkeypatch.setattr(mapscene, "MAX_IMAGES", 20)
     data = page_of(Shelf(100), tmp_path)[0].data
-    assert 18 <= sum(tile >= 0 for tile in data["tiles"]) <= 20
+    assert 18 <= len(numbers_of(data["order"], np.uint32)) <= 20
     assert "of 100" in data["note"]
 
 
@@ -235,6 +286,6 @@ def test_a_real_library_has_a_map(tmp_path):
     library.add([images], encoder=encoder, columns=images / "columns.csv")
     projection = Projection.cached(library.cache_folder, library.points())
     page = Page(write_map(library, projection, tmp_path / "map.html").read_text("utf-8"))
-    assert len(page.data["labels"]) == 5 and page.data["colour"] == "style"
+    assert len(page.data["labels"]) == 5 and page.data["colour"] in ("style", "One colour")
     assert len(write_map(library, projection, tmp_path / "map.png").read_bytes()) > 10_000
     assert len(pd.read_parquet(write_map(library, projection, tmp_path / "map.parquet"))) == 5

@@ -43,7 +43,7 @@ def map_command(
     for _ in fitted:
         projection = Projection.cached(kept.cache_folder, kept.points(), **how)
     named = labels and out.suffix.lower() == ".html"
-    regions = map_regions(kept, projection.xy) if named else []
+    regions = map_regions(kept, projection.xy, levels=2) if named else []
     name, warning = kept.folder.name, kept.unlike()
     write_map(kept, projection, out, colour=colour, title=name, regions=regions, warning=warning)
     value = {"file": str(out), "images": len(kept), "regions": [each.words for each in regions]}

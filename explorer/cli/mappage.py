@@ -1,18 +1,13 @@
 """Maps as files: a page to walk about in (.html), an image (.png), a table (.parquet).
 
-It takes a library and its fitted Projection. The page is one file that opens offline: `map.html`,
-`map.js` and `mappanels.js` beside this module, filled with the places, the user's columns and
-small images.
+It takes a library and its fitted Projection. What the page holds is `mapscene.py`.
 """
 
 import base64
-import html
 import io
-import json
 import math
 import os
 import pathlib
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,13 +15,15 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from explorer.cli import mapscene
 from explorer.cli.mapimage import draw_map
-from explorer.errors import ImageError, QueryError
+from explorer.errors import QueryError
 from explorer.files import check_writable, write_file
 from explorer.images import name_of
 from explorer.library.captions import is_blank
 from explorer.library.reserved import with_given_names
 from explorer.projection import Projection
+from explorer.projection.colours import numbers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,11 +31,9 @@ if TYPE_CHECKING:
     from explorer.regions.crowds import Region
 
 SUFFIXES = (".html", ".png", ".parquet")
-MAX_IMAGES = 5000  # small images in a page: about 5 MB
-TILE = 64  # pixels; images in a page
-TILES_A_ROW = 32  # a sheet of 32 × 32 is 2048 pixels wide, which every browser draws
 LONGEST_TEXT = 300  # characters of a cell in a page
 MOST_COLOURS = 20  # a text column with more different values tells no groups apart
+NOTE = "Images that look or mean alike lie near each other; distances across the map say little."
 
 
 class Images(Protocol):
@@ -75,7 +70,8 @@ def write_map(
 
     Args:
         projection: of all points of the library, in the order of its rows.
-        colour: a user's column. None: the first that tells 2 to 20 groups apart, if any.
+        colour: a user's column. None: on a page the one in which neighbours agree most, else the
+            regions; on an image the first that tells 2 to 20 groups apart, if any.
         title: None: "Map of N images".
         regions: named crowds, the largest first; a page writes their words over the points.
         warning: a sentence that a page shows above the map.
@@ -86,28 +82,28 @@ def write_map(
     file = pathlib.Path(file)
     _check(file, projection, library)
     columns = {name: _column(library.rows[name]) for name in library.columns}
-    colour = _colour(colour, columns)
+    _known(colour, columns)
     title = title or f"Map of {len(library):,} image{'s' * (len(library) != 1)}"
     if file.suffix.lower() == ".parquet":
         content = _table(library.rows, projection.xy)
     elif file.suffix.lower() == ".png":
+        colour = colour or next((name for name in columns if _tells_groups(columns[name])), None)
         values = columns[colour]["values"] if colour else None
         content = draw_map(projection.xy, library.open_image, title, colour, values)
     else:
         shown = {"title": title, "colour": colour, "warning": warning}
-        content = _page(library, projection.xy, columns, shown | {"regions": _labels(regions)})
+        content = _page(library, projection.xy, columns, regions, shown)
     write_file(file, content)
     return file
 
 
-def _colour(wanted: str | None, columns: dict[str, dict[str, Any]]) -> str | None:
-    """Return the column to colour by: the wanted one, else the first that tells groups apart."""
+def _known(wanted: str | None, columns: dict[str, dict[str, Any]]) -> None:
+    """Refuse a column to colour by that the library does not have."""
     if wanted is not None and wanted not in columns:
         known = ", ".join(columns) or "it has none"
         raise QueryError(
             f"The library has no column {name_of(wanted)} to colour by; known: {known}."
         )
-    return wanted or next((name for name in columns if _tells_groups(columns[name])), None)
 
 
 def _check(file: pathlib.Path, projection: Projection, library: Images) -> None:
@@ -134,19 +130,19 @@ def check_file(file: pathlib.Path) -> None:
 
 
 def _column(series: "pd.Series[Any]") -> dict[str, Any]:
-    """One column as JSON values: numbers with their range, or texts; None where nothing is."""
-    from pandas.api import types
-
-    if types.is_numeric_dtype(series) and not types.is_bool_dtype(series):
-        numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        finite = numbers[np.isfinite(numbers)]
-        if len(finite):
-            values = [float(f"{x:.6g}") if math.isfinite(x) else None for x in numbers]
-            span = [float(f"{x:.6g}") for x in (finite.min(), finite.max())]
-            return {"kind": "number", "values": values, "range": span}
+    """One column as JSON values, numbers or texts; None where nothing is."""
+    numbers = numbers_of(series)
+    if numbers is not None and np.isfinite(numbers).any():
+        return {"kind": "number", "values": [_number(x) for x in numbers.tolist()]}
     missing = series.map(is_blank)
     texts = [None if gone else _short(str(x)) for x, gone in zip(series, missing, strict=True)]
     return {"kind": "text", "values": texts}
+
+
+def _number(value: float) -> float | int | None:
+    if not math.isfinite(value):
+        return None
+    return int(value) if value.is_integer() else value
 
 
 def _short(text: str) -> str:
@@ -155,10 +151,6 @@ def _short(text: str) -> str:
 
 def _tells_groups(column: dict[str, Any]) -> bool:
     return column["kind"] == "text" and 2 <= len(set(column["values"]) - {None}) <= MOST_COLOURS
-
-
-def _labels(regions: Sequence["Region"]) -> list[list[str | float]]:
-    return [[_short(each.words), *map(float, each.middle)] for each in regions]
 
 
 def _table(rows: "pd.DataFrame", xy: Float[np.ndarray, "N 2"]) -> bytes:
@@ -174,82 +166,19 @@ def _page(
     library: Images,
     xy: Float[np.ndarray, "N 2"],
     columns: dict[str, dict[str, Any]],
+    regions: Sequence["Region"],
     shown: dict[str, Any],
 ) -> bytes:
-    sheets, tiles = _sheets(library)
-    n, drawn = len(library), sum(tile >= 0 for tile in tiles)
-    note = (
-        "Images that look or mean alike lie near each other; distances across the map say little."
-    )
-    if drawn < n:
-        note += f" Small images for {drawn:,} of {n:,}."
+    images = mapscene.small_images(library.open_image, xy)
+    n, drawn = len(library), len(base64.b64decode(images["order"])) // 4
+    few = f" Small images for {drawn:,} of {n:,}." * (drawn < n)
     data = {
-        **shown,
-        "note": note,
+        **mapscene.scene(library.rows, library.columns, xy, regions, shown["colour"]),
+        **images,
+        "title": shown["title"],
+        "warning": shown["warning"],
+        "note": NOTE + few,
         "labels": [_short(str(item)) for item in library.rows["item"]],
-        "xy": [float(f"{x:.6g}") for x in xy.ravel()],
-        "spacing": _spacing(xy),
         "columns": [{"name": name, **column} for name, column in columns.items()],
-        "sheets": sheets,
-        "tiles": tiles,
-        "tile": TILE,
-        "perRow": TILES_A_ROW,
-        "perSheet": TILES_A_ROW**2,
     }
-    folder = pathlib.Path(__file__).parent
-    parts = {
-        # "<" never stands in the data, so nothing in it can end the script or begin a tag.
-        "__DATA__": json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
-        "__SCRIPT__": "".join((folder / f).read_text("utf-8") for f in ("map.js", "mappanels.js")),
-        "__TITLE__": html.escape(shown["title"]),
-    }
-    template = (folder / "map.html").read_text("utf-8")
-    page = re.sub("__[A-Z]+__", lambda found: parts[found[0]], template)
-    return page.encode("utf-8", "replace")
-
-
-def _spacing(xy: Float[np.ndarray, "N 2"]) -> float:
-    """Map units between near points: the median distance to the fourth neighbour."""
-    from scipy.spatial import KDTree
-
-    extent = float(np.ptp(xy, axis=0).max()) or 1.0
-    if len(xy) < 5:
-        return extent / 4
-    fourth = KDTree(xy).query(xy, k=[5])[0]
-    return max(float(np.median(fourth)), extent / 1000)
-
-
-def _sheets(library: Images) -> tuple[list[str], list[int]]:
-    """Small images on a few large ones, as data URIs; and which tile is whose, -1: none."""
-    chosen: Sequence[int] = range(len(library))
-    if len(library) > MAX_IMAGES:
-        drawn = np.random.default_rng(0).permutation(len(library))[:MAX_IMAGES]
-        chosen = sorted(drawn.tolist())
-    tiles = [-1] * len(library)
-    sheets: list[str] = []
-    images: list[Image.Image] = []
-    for row in chosen:
-        try:
-            image = library.open_image(row)
-        except ImageError:
-            continue  # it went away after it was indexed; its dot and its words are still true
-        image.thumbnail((TILE, TILE))
-        tiles[row] = len(sheets) * TILES_A_ROW**2 + len(images)
-        images.append(image)
-        if len(images) == TILES_A_ROW**2:
-            sheets.append(_sheet(images))
-            images = []
-    if images:
-        sheets.append(_sheet(images))
-    return sheets, tiles
-
-
-def _sheet(images: list[Image.Image]) -> str:
-    sheet = Image.new("RGB", (TILE * TILES_A_ROW, TILE * -(-len(images) // TILES_A_ROW)), "white")
-    for i, image in enumerate(images):
-        left = TILE * (i % TILES_A_ROW) + (TILE - image.width) // 2
-        top = TILE * (i // TILES_A_ROW) + (TILE - image.height) // 2
-        sheet.paste(image, (left, top))
-    content = io.BytesIO()
-    sheet.save(content, "WEBP", quality=80)
-    return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode("ascii")
+    return mapscene.page(data, shown["title"])

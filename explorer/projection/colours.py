@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_COLOURS = 20  # colours that can be told apart; rarer values share one
 MAX_COMPARED_ROWS = 4000  # points that are compared with their neighbour on the map
+MIN_TELLING = 0.3  # below it, no column comes before crowds
 MIN_DATES = 0.9  # of the values of a column of dates
 OUTLIERS = (0.01, 0.99)  # quantiles between which numbers are spread over the colours
 
@@ -60,7 +61,7 @@ def by_values(title: str, series: "pd.Series[Any]") -> Colours:
     """
     import pandas as pd
 
-    numbers = _numbers(series)
+    numbers = numbers_of(series)
     if numbers is not None and not _is_few(numbers):
         return shades(title, numbers)
     if numbers is None and (days := _days(series)) is not None:
@@ -113,7 +114,7 @@ def _by_days(title: str, days: Float[np.ndarray, " N"]) -> Colours:
     return Colours(title, days, None, (first, last), (low, high), dates=True)
 
 
-def _numbers(series: "pd.Series[Any]") -> Float[np.ndarray, " N"] | None:
+def numbers_of(series: "pd.Series[Any]") -> Float[np.ndarray, " N"] | None:
     """Return a column of numbers, NaN where there is none; of any dtype, None if it has others."""
     import pandas as pd
     from pandas.api import types

@@ -7,11 +7,10 @@ from explorer.app import state
 from explorer.app.map.layout import crowds, layout
 from explorer.library import Hits, Library
 from explorer.projection import Projection
-from explorer.projection.colours import Colours, by_values, shades, telling
+from explorer.projection.colours import MIN_TELLING, Colours, by_values, shades, telling
 from explorer.regions.colours import CLUSTERS, crowd_colours
 from explorer.regions.kept import MapCrowds
 
-MIN_TELLING = 0.3  # below it, crowds are shown first, and no column
 NO_COLUMN = "One colour"
 
 

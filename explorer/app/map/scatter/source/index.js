@@ -92,8 +92,9 @@ function createMap(parent) {
     const painted = JSON.stringify([data.colours?.codes, data.selected, look]);
     if (changed || drawn.painted !== painted) await paint(look);
     drawn = { xy: data.xy, colours: data.colours?.codes, painted };
+    const tools = data.tools ?? ALL_TOOLS;
     for (const button of root.querySelectorAll("button[data-mode]"))
-      button.hidden = !(data.tools ?? ALL_TOOLS).includes(button.dataset.mode);
+      button.hidden = tools.length < 2 || !tools.includes(button.dataset.mode);
     overlay.show(data, look);
     pictures.show(data, order);
     drawPictures();
@@ -185,11 +186,11 @@ function createMap(parent) {
   }
   choose("look");
 
-  function say(kind, spots, row = null) {
+  function say(kind, spots, row = null, keys = false) {
     if (!spots.length) return;
     const what = { click: "place chosen", lasso: "border drawn", path: "path drawn" }[kind];
     find(".um-said").textContent = what;
-    map.report({ kind, places: spots, row, at: Date.now() });
+    map.report({ kind, places: spots, row, keys, at: Date.now() });
   }
 
   root.addEventListener("click", ({ target }) => {
@@ -212,7 +213,7 @@ function createMap(parent) {
     say("click", [row >= 0 ? [places[2 * row], places[2 * row + 1]] : view.toMap(event.offsetX, event.offsetY)], row >= 0 ? row : null);
   });
   canvas.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && view) say("click", [view.toMap(canvas.clientWidth / 2, canvas.clientHeight / 2)]);
+    if (event.key === "Enter" && view) say("click", [view.toMap(canvas.clientWidth / 2, canvas.clientHeight / 2)], null, true);
     else if (!view?.key(event)) return;
     event.preventDefault();
   });

@@ -9,11 +9,12 @@ export function createOverlay(root, view, places, about) {
   const find = (name) => root.querySelector(name);
   const over = find(".um-over"), svg = find(".um-lines"), card = find(".um-card"), ground = find(".um-ground");
   const crowding = find(".um-density"), ruler = document.createElement("canvas").getContext("2d");
-  let scene = { marks: [], path: [], lasso: [], thumbnails: "" }, row = -1, items = [], shapes = [];
+  let scene = { marks: [], path: [], lasso: [], thumbnails: "" }, row = -1, hovered = -1, items = [], shapes = [];
   let bands = null, banded = "";
   const placeOf = (i) => [places[2 * i], places[2 * i + 1]];
 
   function show(data, look) {
+    if ((data.pinned ?? -1) >= 0 && data.pinned !== scene.pinned) hovered = -1; // until the pointer moves
     scene = data;
     over.replaceChildren();
     if (data.density && banded !== look.text) {
@@ -40,6 +41,7 @@ export function createOverlay(root, view, places, about) {
     });
     ground.hidden = !data.ground;
     if (data.ground) ground.src = data.ground.image;
+    tell();
     moved();
   }
 
@@ -91,22 +93,34 @@ export function createOverlay(root, view, places, about) {
     return true;
   }
 
-  async function hover(i) {
+  function hover(i) {
+    hovered = i;
+    tell();
+  }
+
+  // The card of the point that is hovered over, else of the one that the scene pins.
+  async function tell() {
+    const i = hovered >= 0 ? hovered : scene.pinned ?? -1, same = i === row && !card.hidden;
     row = i;
     card.hidden = i < 0 || !scene.thumbnails;
     if (card.hidden) return;
-    const image = imageAt(addressOf(scene.thumbnails, "row", i), { alt: "" });
-    const words = document.createElement("span"), more = document.createElement("small");
+    const address = same ? null : addressOf(scene.thumbnails, "row", i), image = address && imageAt(address, { alt: "" });
+    const words = same ? card.querySelector("span") : document.createElement("span"), more = document.createElement("small");
     more.textContent = about(i);
-    card.replaceChildren(image, words, more);
+    if (same) card.querySelector("small").replaceWith(more);
+    else card.replaceChildren(...[image, words, more].filter(Boolean));
     hold();
-    if (!scene.captions) return;
+    if (same || !scene.captions) return;
     const caption = await textAt(scene.captions, i).catch(() => "");
-    if (row === i) image.alt = words.textContent = caption;
+    if (row !== i) return;
+    words.textContent = caption;
+    if (image) image.alt = caption;
+    hold();
   }
   function hold() {
     const [x, y] = view.toScreen(placeOf(row)), [width, height] = view.size();
-    const right = x + 200 < width, low = y + 210 < height;
+    card.style.visibility = x < 0 || y < 0 || x > width || y > height ? "hidden" : "";
+    const right = x + 200 < width, low = y + Math.max(200, card.offsetHeight) + EDGE < height;
     card.style.transform = `translate(${right ? x + EDGE : x - EDGE}px, ${low ? y + EDGE : y - EDGE}px) translate(${right ? 0 : -100}%, ${low ? 0 : -100}%)`;
   }
 

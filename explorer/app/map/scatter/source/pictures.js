@@ -9,6 +9,7 @@ const MOST_SHEETS = 256; // 1 MiB of pixels each
 const MOST = 2000; // images at once
 const FEW = 4000; // points in sight that are images from the start, one in each cell
 const LEAST = 26, LARGEST = 72; // pixels
+const NO_TILE = 2 ** 32 - 1; // of a row whose image is on no sheet: it stays a point
 const FILLED = 0.45; // part of the stage that images may cover
 
 // `kept(row)`: whether a point has its colour; those that are grey stay points.
@@ -17,12 +18,12 @@ export function createPictures(canvas, view, places, kept, redraw) {
   let source = {}, tileOf = null, cut = false, chosen = [], size = 0, mode = "near", ready = false;
   const sheets = new Map(), single = new Map();
 
-  // `order`: the rows in the order of their tiles, or null.
+  // `order`: the rows that have tiles, in the order of these; or null.
   function show(data, order) {
     if (data.atlas?.sheets !== source.atlas?.sheets || data.thumbnails !== source.thumbnails) {
       sheets.clear();
       single.clear();
-      tileOf = order && new Uint32Array(n);
+      tileOf = order && new Uint32Array(n).fill(NO_TILE);
       order?.forEach((row, tile) => { tileOf[row] = tile; });
     }
     source = data;
@@ -51,7 +52,8 @@ export function createPictures(canvas, view, places, kept, redraw) {
     const rows = [];
     for (let i = 0; i < n; i++) {
       const x = places[2 * i], y = places[2 * i + 1];
-      if (x > left && x < right && y > low && y < high && kept(i)) rows.push(i);
+      const has = !tileOf || tileOf[i] !== NO_TILE;
+      if (has && x > left && x < right && y > low && y < high && kept(i)) rows.push(i);
     }
     const room = Math.sqrt((FILLED * width * height) / (rows.length || 1));
     if (mode === "near" && room < LEAST && rows.length > FEW) return;

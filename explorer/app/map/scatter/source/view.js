@@ -94,17 +94,20 @@ export function createView(plot, canvas, places, [above, below], remembers) {
     } else all();
   }
   let leaving = null;
+  const stand = (address) => {
+    try { history.replaceState(history.state, "", address); } catch { /* some browsers keep the address of a file */ }
+  };
   function remember() {
     if (!remembers) return;
     clearTimeout(leaving);
     leaving = setTimeout(() => {
       if (whole) {
-        if (location.hash.startsWith("#view=")) history.replaceState(history.state, "", location.pathname + location.search);
+        if (location.hash.startsWith("#view=")) stand(location.pathname + location.search);
         return;
       }
       const [width, height] = size(), [x, y] = toMap(width / 2, height / 2);
       const here = [x, y, plot.get("camera").view[0]].map((v) => v.toPrecision(5)).join(",");
-      history.replaceState(history.state, "", `#view=${here}`);
+      stand(`#view=${here}`);
     }, 400);
   }
 
