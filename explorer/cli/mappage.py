@@ -66,12 +66,12 @@ def write_map(
     """Write the map of a library; the suffix says as what.
 
     `.html` is one page that opens offline, with up to 5,000 of the images. `.parquet` has x and y
-    before all columns of `library.rows`; a column of the user's called x becomes given_x.
+    before all columns; a column of the user's called x becomes given_x.
 
     Args:
         projection: of all points of the library, in the order of its rows.
-        colour: a user's column. None: on a page the one in which neighbours agree most, else the
-            regions; on an image the first that tells 2 to 20 groups apart, if any.
+        colour: a user's column. None: on a page the most telling, else the regions; on an image
+            the first that tells 2 to 20 groups apart, if any.
         title: None: "Map of N images".
         regions: named crowds, the largest first; a page writes their words over the points.
         warning: a sentence that a page shows above the map.
@@ -82,22 +82,20 @@ def write_map(
     file = pathlib.Path(file)
     _check(file, projection, library)
     columns = {name: _column(library.rows[name]) for name in library.columns}
-    _known(colour, columns)
+    _check_colour(colour, columns)
     title = title or f"Map of {len(library):,} image{'s' * (len(library) != 1)}"
     if file.suffix.lower() == ".parquet":
         content = _table(library.rows, projection.xy)
     elif file.suffix.lower() == ".png":
-        colour = colour or next((name for name in columns if _tells_groups(columns[name])), None)
-        values = columns[colour]["values"] if colour else None
-        content = draw_map(projection.xy, library.open_image, title, colour, values)
+        content = _image(library, projection.xy, columns, colour, title)
     else:
-        shown = {"title": title, "colour": colour, "warning": warning}
-        content = _page(library, projection.xy, columns, regions, shown)
+        said = {"title": title, "warning": warning}
+        content = _page(library, projection.xy, columns, regions, colour, said)
     write_file(file, content)
     return file
 
 
-def _known(wanted: str | None, columns: dict[str, dict[str, Any]]) -> None:
+def _check_colour(wanted: str | None, columns: dict[str, dict[str, Any]]) -> None:
     """Refuse a column to colour by that the library does not have."""
     if wanted is not None and wanted not in columns:
         known = ", ".join(columns) or "it has none"
@@ -162,23 +160,35 @@ def _table(rows: "pd.DataFrame", xy: Float[np.ndarray, "N 2"]) -> bytes:
     return content.getvalue()
 
 
+def _image(
+    library: Images,
+    xy: Float[np.ndarray, "N 2"],
+    columns: dict[str, dict[str, Any]],
+    colour: str | None,
+    title: str,
+) -> bytes:
+    colour = colour or next((name for name in columns if _tells_groups(columns[name])), None)
+    values = columns[colour]["values"] if colour else None
+    return draw_map(xy, library.open_image, title, colour, values)
+
+
 def _page(
     library: Images,
     xy: Float[np.ndarray, "N 2"],
     columns: dict[str, dict[str, Any]],
     regions: Sequence["Region"],
-    shown: dict[str, Any],
+    colour: str | None,
+    said: dict[str, str],
 ) -> bytes:
     images = mapscene.small_images(library.open_image, xy)
     n, drawn = len(library), len(base64.b64decode(images["order"])) // 4
     few = f" Small images for {drawn:,} of {n:,}." * (drawn < n)
     data = {
-        **mapscene.scene(library.rows, library.columns, xy, regions, shown["colour"]),
+        **mapscene.scene(library.rows, library.columns, xy, regions, colour),
         **images,
-        "title": shown["title"],
-        "warning": shown["warning"],
+        **said,
         "note": NOTE + few,
         "labels": [_short(str(item)) for item in library.rows["item"]],
         "columns": [{"name": name, **column} for name, column in columns.items()],
     }
-    return mapscene.page(data, shown["title"])
+    return mapscene.page(data, said["title"])
