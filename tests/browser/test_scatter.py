@@ -168,6 +168,34 @@ def test_the_keyboard_moves_zooms_and_chooses(window):
     window.get_by_text("click row=None places=1").wait_for()
 
 
+def test_a_lasso_and_a_path_are_drawn_by_keys(window, keep):
+    """Once both took a pointer."""
+    canvas, said = window.locator(".um-canvas"), window.locator(".um-said")
+    window.get_by_role("button", name="Lasso").focus()
+    window.keyboard.press("Enter")
+    canvas.focus()
+    window.keyboard.press("Enter")
+    assert said.inner_text() == "A lasso needs 3 corners; Space sets one"
+    for keys in ("Space", "ArrowRight ArrowRight Space", "ArrowDown ArrowDown Space"):
+        for key in keys.split():
+            window.keyboard.press(key)
+    assert said.inner_text().startswith("Corner 3 set")
+    keep(window, "scatter-keys")
+    window.keyboard.press("Enter")
+    window.get_by_text("lasso row=None places=3").wait_for()
+    window.get_by_role("button", name="Path", exact=True).click()
+    canvas.focus()
+    window.keyboard.press("Space")
+    window.keyboard.press("ArrowUp")
+    window.keyboard.press("Space")
+    window.keyboard.press("Enter")
+    window.get_by_text("path row=None places=2").wait_for()
+    window.get_by_role("button", name="Lasso").click()
+    canvas.focus()
+    window.keyboard.press("Escape")
+    assert window.locator("[data-mode=look][aria-pressed=true]").count() == 1
+
+
 def test_a_finger_moves_the_map(open_window, address):
     page = open_window(390, 800, has_touch=True, is_mobile=True)
     page.goto(address)

@@ -2,6 +2,7 @@
 import createScatterplot from "regl-scatterplot";
 import { codesOf, legend, palette, themed, told } from "./colours.js";
 import { freehand } from "./freehand.js";
+import { createKeyline } from "./keyline.js";
 import { createOverlay } from "./overlay.js";
 import { createPictures } from "./pictures.js";
 import style from "./style.css";
@@ -62,7 +63,7 @@ const fetched = async (address) => {
 function createMap(parent) {
   const root = frame(parent), find = (name) => root.querySelector(name);
   const stage = find(".um-stage"), canvas = find(".um-canvas"), wait = find(".um-wait");
-  let plot = null, view = null, overlay = null, pictures = null, places = null, mode = "look";
+  let plot = null, view = null, overlay = null, keyline = null, pictures = null, places = null, mode = "look";
   let colours = [], codes = new Uint8Array(), values = null, selected = null, picked = null;
   let scene = null, drawn = {}, turn = 0, latest = Promise.resolve();
   const map = { show, destroy, report: () => {} };
@@ -80,7 +81,8 @@ function createMap(parent) {
 
   async function update(data) {
     canvas.setAttribute("role", "application");
-    canvas.setAttribute("aria-label", `${data.name}. Arrow keys move, plus and minus zoom, Enter chooses the middle.`);
+    const tools = data.tools ?? ALL_TOOLS, corners = tools.length > 1 ? "; with Lasso or Path, Space sets a corner there" : "";
+    canvas.setAttribute("aria-label", `${data.name}. Arrow keys move, plus and minus zoom, Enter chooses the middle${corners}.`);
     if (drawn.xy !== data.xy) places = new Float32Array(await fetched(data.xy));
     const changed = drawn.xy !== data.xy || !plot;
     if (changed) start(data);
@@ -92,7 +94,6 @@ function createMap(parent) {
     const painted = JSON.stringify([data.colours?.codes, data.selected, look]);
     if (changed || drawn.painted !== painted) await paint(look);
     drawn = { xy: data.xy, colours: data.colours?.codes, painted };
-    const tools = data.tools ?? ALL_TOOLS;
     for (const button of root.querySelectorAll("button[data-mode]"))
       button.hidden = tools.length < 2 || !tools.includes(button.dataset.mode);
     overlay.show(data, look);
@@ -117,6 +118,7 @@ function createMap(parent) {
   function start(data) {
     plot?.destroy();
     view?.destroy();
+    keyline?.destroy();
     const n = places.length / 2;
     plot = createScatterplot({
       canvas,
@@ -130,6 +132,10 @@ function createMap(parent) {
     view = createView(plot, canvas, places, data.height ? [0, 0] : [0.14, 0.09], data.remembers);
     overlay = createOverlay(root, view, places, (row) => told(scene.colours, values, row));
     pictures = createPictures(find(".um-pictures"), view, places, (row) => codes[row] > 0, drawSoon);
+    keyline = createKeyline(find(".um-lines"), view, () => mode, (words) => { find(".um-said").textContent = words; }, (kind, line) => {
+      say(kind, line);
+      choose("look");
+    });
     plot.subscribe("pointover", (row) => overlay.hover(row));
     plot.subscribe("pointout", () => overlay.hover(-1));
     plot.subscribe("drawing", moved);
@@ -138,6 +144,7 @@ function createMap(parent) {
   let settling = 0;
   function moved() {
     overlay.moved();
+    keyline.moved();
     drawPictures();
     clearTimeout(settling);
     settling = setTimeout(() => {
@@ -181,6 +188,7 @@ function createMap(parent) {
   function choose(wanted) {
     mode = wanted;
     stage.dataset.mode = mode;
+    keyline?.clear();
     for (const button of root.querySelectorAll("button[data-mode]"))
       button.setAttribute("aria-pressed", button.dataset.mode === mode);
   }
@@ -213,6 +221,7 @@ function createMap(parent) {
     say("click", [row >= 0 ? [places[2 * row], places[2 * row + 1]] : view.toMap(event.offsetX, event.offsetY)], row >= 0 ? row : null);
   });
   canvas.addEventListener("keydown", (event) => {
+    if (keyline?.key(event.key)) return event.preventDefault();
     if (event.key === "Enter" && view) say("click", [view.toMap(canvas.clientWidth / 2, canvas.clientHeight / 2)], null, true);
     else if (!view?.key(event)) return;
     event.preventDefault();
