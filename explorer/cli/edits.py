@@ -116,9 +116,9 @@ def walk(
         bool,
         typer.Option("--even", help="Re-time frames to constant visual speed (decodes twice)."),
     ] = False,
+    where: EngineOptions = LOCAL,
     settings: Moving,
     model_options: ModelOptions,
-    where: EngineOptions = LOCAL,
     as_json: Json = False,
 ) -> None:
     """Interpolate between images or words.
