@@ -81,7 +81,7 @@ def test_sheets_and_cards_have_labels(folder):
 def test_the_map_has_labels(folder, tmp_path):
     out("map", folder / "a.lib", "-o", tmp_path / "a.html")
     page = (tmp_path / "a.html").read_text()
-    data = json.loads(re.search(r'\{"title".*\}', page)[0])
+    data = json.loads(re.search('type="application/json" id="data">(.*?)</script>', page)[1])
     assert all(label.endswith(".png") for label in data["labels"])
     for column in data["columns"]:
         assert not any(isinstance(v, str) and not v.strip() for v in column["values"])
