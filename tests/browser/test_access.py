@@ -94,6 +94,6 @@ def test_keys_alone_find_an_image_and_change_it_by_words(visit):
     tab_to(window, "Show an example")
     window.keyboard.press("Enter")
     offered(window)
-    tab_to(window, "Fraction of the angle")
-    window.keyboard.press("ArrowRight")
-    window.wait_for_function("location.search.includes('diff_turn=0.51')")
+    tab_to(window, "Fraction of the way")  # the example goes through the prior, all the way
+    window.keyboard.press("ArrowLeft")
+    window.wait_for_function("location.search.includes('diff_turn=0.99')")
