@@ -192,15 +192,8 @@ class Codes:
         query finds them. Those that `before` lists are chosen to are left out.
         """
         near, order = self._centres().search(queries, self.lists)
-        held = counts[order]
-        seen = np.cumsum(held, axis=1) - held
-        place = np.cumsum(held > 0, axis=1) - 1
-
-        def beyond(count: int) -> Bool[np.ndarray, "Q L"]:
-            share = counts.sum() * count / self.lists
-            return np.asarray((seen >= share) & (place >= count))
-
-        order = np.where((held > 0) & ~beyond(lists) & beyond(before), order, -1)
+        turns = _turns(counts[order])
+        order = np.where((turns <= lists) & (turns > before), order, -1)
         first = np.argsort(order < 0, axis=1, kind="stable")  # those that are used, in their order
         width = max(1, int((order >= 0).sum(axis=1).max()))
         near, order = (np.take_along_axis(a, first, axis=1)[:, :width] for a in (near, order))
@@ -212,19 +205,18 @@ class Codes:
             self._list_of = self._lists_of_rows()
         return self._list_of[rows]
 
-    def among(
+    def turns(
         self,
         queries: Float[np.ndarray, "Q D"],
-        found: Int[np.ndarray, "Q C"],
-        lists: int,
+        rows: Int[np.ndarray, "Q C"],
         allowed: Bool[np.ndarray, " N"] | None = None,
-    ) -> Bool[np.ndarray, "Q C"]:
-        """Say which of the lists that were found `search` would look at."""
-        chosen = self._nearest(self.rotation(queries), lists, allowed)[1]
-        looked_at = np.zeros((len(queries), self.lists + 1), dtype=bool)  # the last is list -1
-        np.put_along_axis(looked_at, chosen, True, axis=1)
-        looked_at[:, -1] = False
-        return np.take_along_axis(looked_at, found, axis=1)
+    ) -> Int[np.ndarray, "Q C"]:
+        """Return how many lists `search` must be given to look at each row's; L + 1 for row -1."""
+        order = self._centres().search(self.rotation(queries), self.lists)[1]
+        turns = np.full((len(queries), self.lists + 1), self.lists + 1)  # the last is list -1
+        counts = np.ones(self.lists, int) if allowed is None else self._of_mask(allowed)[0]
+        np.put_along_axis(turns, order, _turns(counts[order]), axis=1)
+        return np.take_along_axis(turns, self.list_of(rows), axis=1)
 
     def nearest_centres(
         self, queries: Float[np.ndarray, "Q D"], lists: int
@@ -260,3 +252,17 @@ class Codes:
             if size := inverted.list_size(place):
                 found[faiss.rev_swig_ptr(inverted.get_ids(place), size)] = place
         return found
+
+
+def _turns(held: Int[np.ndarray, "Q L"]) -> Int[np.ndarray, "Q L"]:
+    """Return how many lists must be asked for until each is looked at; L + 1 if it holds no row.
+
+    Lists without a row are passed over; where lists hold few rows, more are looked at, until they
+    hold the share of all rows that as many lists hold on average.
+
+    Args:
+        held: allowed rows of each query's lists, nearest list first.
+    """
+    lists, seen = held.shape[1], np.cumsum(held, axis=1) - held
+    place, every = np.cumsum(held > 0, axis=1) - 1, np.maximum(held.sum(axis=1, keepdims=True), 1)
+    return np.where(held > 0, np.minimum(place, seen * lists // every) + 1, lists + 1)

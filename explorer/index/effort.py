@@ -62,9 +62,8 @@ def choose(codes: Codes, held_out: HeldOut) -> Effort:
     tried = _tried(codes, held_out)
     good = [effort for effort in tried if effort.lowest >= AIM]
     if good:
-        return measured(codes, held_out, min(good, key=lambda effort: effort.cost(codes)))
-    most = max(tried, key=lambda effort: (effort.lowest, -effort.cost(codes)))
-    return measured(codes, held_out, most)
+        return min(good, key=lambda effort: effort.cost(codes))
+    return max(tried, key=lambda effort: (effort.lowest, -effort.cost(codes)))
 
 
 def narrowed(codes: Codes, held_out: HeldOut, effort: Effort) -> Effort:
@@ -117,28 +116,32 @@ def _tried(codes: Codes, held_out: HeldOut) -> list[Effort]:
     """Return what every effort would find."""
     allowed, tried = _allowed(codes, held_out), []
     scores, rows = codes.search(held_out.queries, codes.lists, CANDIDATES[-1], allowed)
-    lists, places = codes.list_of(rows), held_out.places(rows)
+    turns, places = codes.turns(held_out.queries, rows, allowed), held_out.places(rows)
+    errors = held_out.errors(scores, places)
+    margins = np.quantile(errors if len(errors) else np.zeros(1), MARGINS).tolist()
+    near = [(scores + margin > held_out.tenth[:, None]).sum(axis=1) for margin in margins]
     for count in dict.fromkeys(max(1, round(share * codes.lists)) for share in LIST_SHARES):
-        looked_at = codes.among(held_out.queries, lists, count, allowed)
-        left = _places_left(looked_at, places)
-        errors = held_out.errors(scores, np.where(left < len(scores[0]), places, len(scores[0])))
-        for margin in np.quantile(errors, MARGINS) if len(errors) else ():
-            near = (looked_at & (scores + margin > held_out.tenth[:, None])).sum(axis=1)
+        looked_at = turns <= count
+        upto = np.zeros((len(rows), scores.shape[1] + 1), np.int32)  # places before each
+        np.cumsum(looked_at, axis=1, out=upto[:, 1:])
+        left = _places_left(looked_at, upto, places)
+        for margin, before in zip(margins, near, strict=True):
+            nearer = np.take_along_axis(upto, before[:, None], axis=1)[:, 0]
             for candidates in CANDIDATES:
-                reads = np.clip(near, FIRST_READ, candidates)
+                reads = np.clip(nearer, FIRST_READ, candidates)
                 recall, mean = held_out.recall(left, reads), float(reads.mean())
-                tried.append(Effort(count, candidates, float(margin), mean, recall))
+                tried.append(Effort(count, candidates, margin, mean, recall))
     return tried
 
 
 def _places_left(
-    looked_at: Bool[np.ndarray, "Q C"], places: Int[np.ndarray, "Q E"]
+    looked_at: Bool[np.ndarray, "Q C"], upto: Int[np.ndarray, "Q B"], places: Int[np.ndarray, "Q E"]
 ) -> Int[np.ndarray, "Q E"]:
     """Return where rows stand among those that are looked at; C if they are not."""
     width = looked_at.shape[1]
     held = np.minimum(places, width - 1)
     there = (places < width) & np.take_along_axis(looked_at, held, axis=1)
-    return np.where(there, np.take_along_axis(looked_at.cumsum(axis=1), held, axis=1) - 1, width)
+    return np.where(there, np.take_along_axis(upto, held, axis=1), width)
 
 
 def _allowed(codes: Codes, held_out: HeldOut) -> Bool[np.ndarray, " N"] | None:
