@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from explorer.index.checks import available, check_vectors
 from explorer.index.codes import Codes
-from explorer.index.effort import CANDIDATES, FIRST_READ, Effort, choose, measured, narrowed
+from explorer.index.effort import FIRST_READ, Effort, choose, measured, narrowed
 from explorer.index.held_out import HeldOut
 from explorer.index.stored import Source, best, exact_search, parts
 
@@ -27,6 +27,7 @@ FEW_ROWS = 2048  # allowed rows that are read rather than looked for
 MAX_K = 100  # neighbours; for more, all rows are read
 GROWTH = 1.25  # times the rows at building, beyond which it is built again
 ADDED_AT_ONCE = 16_384  # rows
+FILTERED_CANDIDATES = 1024  # at least: of rows that a filter keeps far from a query, many are alike
 FILTER_STEP = 7  # every seventh row is allowed in the measure of filtered searches
 QUERIES_AT_ONCE = 256  # FAISS does not react to Ctrl-C within one call
 
@@ -115,7 +116,7 @@ class ApproximateIndex:
         nothing = [(np.zeros(0, np.float32), np.zeros(0, np.int64))] * len(queries)
         if not few:
             return self._looked_at(queries, effort, k, nothing, allowed)
-        effort = replace(effort, candidates=min(4 * effort.candidates, CANDIDATES[-1]))
+        effort = replace(effort, candidates=max(4 * effort.candidates, FILTERED_CANDIDATES))
         steps = [0, -(-effort.lists // 2)]
         while steps[-1] < self.codes.lists:
             steps.append(min(2 * steps[-1], self.codes.lists))
