@@ -122,11 +122,11 @@ def test_after_growing_new_rows_are_found_and_recall_is_that_of_all(base):
     assert index.grow(InMemory(base)) and index.codes is before and len(index) == ROWS
     found = index.search(more[:200], 1)[1][:, 0]
     assert (found == np.arange(10_000, 10_200)).mean() >= PROMISE
-    held_out = index.held_out[0]
-    cosines = held_out.queries @ base.T
-    cosines[held_out.own >= 0, held_out.own[held_out.own >= 0]] = -2
+    asked = index.held_out[0]
+    cosines = asked.queries @ base.T
+    cosines[asked.own >= 0, asked.own[asked.own >= 0]] = -2
     right = np.sort(cosines, axis=1)[:, ::-1][:, :10]
-    np.testing.assert_allclose(np.sort(held_out.scores, axis=1)[:, ::-1][:, :10], right, atol=1e-6)
+    np.testing.assert_allclose(np.sort(asked.scores, axis=1)[:, ::-1][:, :10], right, atol=1e-6)
     assert index.recall >= PROMISE
 
 
@@ -178,11 +178,11 @@ def test_directions_that_hold_little_are_left_out_of_the_codes():
 
 
 def test_what_fewer_lists_find_follows_from_a_search_of_all(index):
-    for held_out in index.held_out:
-        tried = _tried(index.codes, held_out)
+    for asked in index.held_out:
+        tried = _tried(index.codes, asked)
         assert len({one.lists for one in tried}) > 5
         for one in tried[:: len(tried) // 25]:
-            real = measured(index.codes, held_out, one)
+            real = measured(index.codes, asked, one)
             for kind, recall in one.recall.items():
                 assert recall == pytest.approx(real.recall[kind], abs=0.011)
 

@@ -28,7 +28,7 @@ class Summary:
         rows: that it holds, or was measured on.
         built_rows: of which it was built.
         kind: in FAISS's notation.
-        recall: the lowest recall@10 of any kind of held-out query.
+        recall: the lowest recall@10 of any kind of query by which nothing was chosen.
     """
 
     of: list[str]
@@ -47,10 +47,10 @@ def pack(index: ApproximateIndex, of: Sequence[str], forced: bool = False) -> by
     """Return an index as bytes; without its codes if its recall is too low and none is forced."""
     summary = Summary(list(of), len(index), index.built_rows, index.kind, index.recall)
     arrays = io.BytesIO()
-    named = {
-        f"{name}{place}": getattr(held_out, name)
+    named: dict[str, Any] = {
+        f"{name}{place}": array
         for place, held_out in enumerate(index.held_out)
-        for name in ("queries", "own", "scores", "rows", "step")
+        for name, array in [*held_out.arrays().items(), ("step", held_out.step)]
     }
     named |= {f"rotation{i}": matrix for i, matrix in enumerate(index.codes.rotation.matrices)}
     np.savez(arrays, **named)
@@ -97,6 +97,5 @@ def unpack(content: bytes, source: Source) -> ApproximateIndex | None:
 
 
 def _held_out(arrays: Any, place: int) -> HeldOut:
-    names = ("queries", "own", "scores", "rows", "step")
-    values = {name: arrays[f"{name}{place}"] for name in names}
+    values = {field.name: arrays[f"{field.name}{place}"] for field in fields(HeldOut)}
     return HeldOut(**values | {"step": int(values["step"])})

@@ -29,7 +29,7 @@ Kind = Literal["auto", "exact", "approximate"]
 SMALL_NUMBERS = 2**25  # rows × dimension, up to which every row is compared: milliseconds
 LEAST_ROWS = 1000  # of which an approximate index is built
 SAVED_GROWTH = 1000  # new rows, from which on a grown index is written again
-FORMAT = "approximate index 5"
+FORMAT = "approximate index 6"
 NAME = "index-approximate"  # of its file
 
 

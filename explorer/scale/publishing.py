@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explorer.errors import ExplorerError, ImageError, LibraryError, QueryError
-from explorer.index.held_out import DEPTH, KINDS, NEIGHBOURS, PER_KIND, HeldOut
+from explorer.index.held_out import DEPTH, KINDS, NEIGHBOURS, HeldOut
 from explorer.library.sources.columns import as_records
 from explorer.notes import note
 from explorer.scale.address import Address
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 500
 MOST_SOURCES = 100  # that readers are told
+PER_KIND = 48  # queries by which the server's recall is measured
 LEAST_MEASURED = 2 * PER_KIND  # rows, of which recall is measured
 THUMBNAIL_SIDE = 192  # pixels
 
@@ -164,7 +165,8 @@ def properties_of(client: Any, name: str) -> dict[str, Any]:
 def _held_out(library: "Library") -> HeldOut | None:
     if len(library) < LEAST_MEASURED:
         return None
-    return HeldOut.of(_Units(library), np.random.default_rng(0))
+    measuring = (PER_KIND, PER_KIND, PER_KIND)
+    return HeldOut.of(_Units(library), np.random.default_rng(0), (0, 0, 0), measuring)
 
 
 @dataclass(frozen=True)
