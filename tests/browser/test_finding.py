@@ -80,6 +80,7 @@ def test_back_brings_each_view_before_and_forward_the_next(visit):
         window.keyboard.press("Enter")
         window.wait_for_function(f"location.search.includes('q0={words[:3]}')")
         offered(window)
+        window.wait_for_timeout(1000)  # what one field does within a second is one step
     window.get_by_role("button", name="More like this").first.click()
     window.wait_for_function("location.search.includes('q0_row=')")
     offered(window)
