@@ -12,7 +12,7 @@ import pytest
 from fakes import ColourEncoder, coloured
 from PIL import Image
 
-from explorer.cli import mapscene
+from explorer.cli import mapimage, mapscene
 from explorer.cli.mappage import write_map
 from explorer.errors import ImageError, QueryError
 from explorer.library import Library
@@ -289,3 +289,21 @@ def test_a_real_library_has_a_map(tmp_path):
     assert len(page.data["labels"]) == 5 and page.data["colour"] in ("style", "One colour")
     assert len(write_map(library, projection, tmp_path / "map.png").read_bytes()) > 10_000
     assert len(pd.read_parquet(write_map(library, projection, tmp_path / "map.parquet"))) == 5
+
+
+def test_the_image_of_a_map_has_the_colours_of_the_page(tmp_path, monkeypatch):
+    """Once it took the first column that told groups apart, and colours of its own."""
+    source = mapscene.COMPONENT.parent / "source" / "colours.js"
+    groups = re.search(r"GROUPS = \[(.*?)\]", source.read_text("utf-8"), re.DOTALL)
+    assert tuple(re.findall("#[0-9a-f]{6}", groups[1])) == mapimage.PALETTE
+    shelf, seen = Shelf(60), []
+    shelf.rows["half"] = np.where(shelf.colours[:, 0] < 128, "left", "right")
+    shelf.columns = [*shelf.columns, "half"]
+    monkeypatch.setattr(mapimage, "_colour_points", lambda _, xy, of: seen.append(of) or xy)
+    monkeypatch.setattr(mapimage, "_place_images", lambda *_: None)
+    for colour in (None, *shelf.columns):
+        data = page_of(shelf, tmp_path, colour=colour)[0].data
+        write_map(shelf, shelf.projection(), tmp_path / "map.png", colour=colour)
+        first = {choice["name"]: choice for choice in data["colours"]}[data["colour"]]
+        assert seen[-1].title == first["title"] == (colour or "half")
+        assert first["names"] == (None if seen[-1].names is None else list(seen[-1].names))

@@ -4,8 +4,7 @@ It takes places and a way to open images, and returns the bytes of a PNG.
 """
 
 import io
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from explorer.errors import ImageError
+from explorer.projection.colours import Colours, shades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,28 +20,25 @@ if TYPE_CHECKING:
 INCHES, DPI = (14.0, 9.6), 160
 THUMBNAIL = 0.034  # of the map's width
 SHARE = 0.3  # of the map's area that thumbnails may cover
-PALETTE = (
-    *("#4269d0", "#ef7d22", "#3ca951", "#e0457b", "#6cc5b0"),
-    *("#a463f2", "#9c6b4e", "#d9a514", "#38b2e8", "#b05279"),
+PALETTE = (  # of the component in the browser, scatter/source/colours.js
+    *("#4269d0", "#ef7d22", "#3ca951", "#e0457b", "#6cc5b0", "#a463f2", "#9c6b4e", "#d9a514"),
+    *("#38b2e8", "#b05279", "#7a8b2e", "#7c83db", "#d1605e", "#2e8b88", "#c08552", "#8f5fa8"),
+    *("#5b9e3a", "#d47fb0", "#4f7d9c", "#b0863a"),
 )
 OTHER = "#8d9299"
-
-Values = Sequence[str | None] | Sequence[float | None]
 
 
 def draw_map(
     xy: Float[np.ndarray, "N 2"],
     open_image: Callable[[int], Image.Image],
     title: str,
-    column: str | None = None,
-    values: Values | None = None,
+    colours: Colours | None = None,
 ) -> bytes:
     """Draw the points, a sprinkling of their images, and what the colours mean.
 
     Args:
         open_image: gives the image of a row; ImageError leaves that image out.
-        column: heading of the legend.
-        values: one text or number a point; None colours by how crowded the place is.
+        colours: one a point; None colours by how crowded the place is.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -52,8 +49,8 @@ def draw_map(
     axes.set_axis_off()
     figure.text(0.015, 0.955, _plain(title), fontsize=18, color="#1d1d1f")
     extent = _frame(axes, xy)
-    colours = _colour_points(axes, xy, column, values)
-    _place_images(axes, xy, open_image, extent, colours)
+    drawn = _colour_points(axes, xy, colours or shades("images nearby", _crowding(xy)))
+    _place_images(axes, xy, open_image, extent, drawn)
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return content.getvalue()
@@ -78,47 +75,40 @@ def _plain(text: str, longest: int = 60) -> str:
     return (text if len(text) <= longest else text[: longest - 1] + "…").replace("$", r"\$")
 
 
-def _colour_points(
-    axes: "Axes", xy: Float[np.ndarray, "N 2"], column: str | None, values: Values | None
-) -> list[Any]:
+def _colour_points(axes: "Axes", xy: Float[np.ndarray, "N 2"], colours: Colours) -> list[Any]:
+    """Draw the points and the legend; return one colour a point."""
+    from matplotlib import colormaps
+
     size = float(np.clip(60_000 / len(xy), 3, 80))
     style: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.75}
-    if values is not None and any(isinstance(value, str) for value in values):
-        return _colour_groups(axes, xy, column, values, style)
-    if values is None:
-        label, numbers = "images nearby", _crowding(xy)
-    else:
-        label = column or ""
-        numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    drawn = axes.scatter(xy[:, 0], xy[:, 1], c=numbers, cmap="viridis", plotnonfinite=True, **style)
+    if colours.names is not None:
+        return _colour_groups(axes, xy, colours, colours.names, style)
+    ramp, (low, high) = colormaps["viridis"].with_extremes(bad=OTHER), colours.scale
+    style |= {"c": colours.codes, "cmap": ramp, "vmin": low, "vmax": high, "plotnonfinite": True}
+    drawn = axes.scatter(xy[:, 0], xy[:, 1], **style)
     bar = axes.figure.colorbar(drawn, cax=axes.figure.add_axes((0.84, 0.6, 0.015, 0.3)))
-    bar.set_label(_plain(label), fontsize=11)
+    bar.set_ticks([low, high] if high > low else [], labels=colours.ends if high > low else [])
+    bar.set_label(_plain(colours.title), fontsize=11)
     bar.outline.set_visible(False)
-    return list(drawn.to_rgba(numbers, alpha=1.0))
+    return list(drawn.to_rgba(colours.codes, alpha=1.0))
 
 
 def _colour_groups(
     axes: "Axes",
     xy: Float[np.ndarray, "N 2"],
-    column: str | None,
-    values: Sequence[Any],
+    colours: Colours,
+    names: tuple[str | None, ...],
     style: dict[str, Any],
 ) -> list[Any]:
-    counts = Counter(value for value in values if value is not None)
-    shown = len(PALETTE) if len(counts) <= len(PALETTE) else len(PALETTE) - 1
-    known = dict(zip((name for name, _ in counts.most_common(shown)), PALETTE, strict=False))
-    colours = [known.get(value, OTHER) for value in values]
+    known = [OTHER if name is None else PALETTE[i % len(PALETTE)] for i, name in enumerate(names)]
+    drawn = [known[code] for code in colours.codes]
     order = np.random.default_rng(0).permutation(len(xy))  # or the last group would hide the first
-    axes.scatter(xy[order, 0], xy[order, 1], c=[colours[i] for i in order], **style)
-    rest = len(values) - sum(counts[name] for name in known)
-    lines = [(f"{_plain(str(name), 22)}  ({counts[name]:,})", known[name]) for name in known]
-    lines += [(f"{'all others' if len(counts) > shown else 'none'}  ({rest:,})", OTHER)] * bool(
-        rest
-    )
-    for text, colour in lines:
-        axes.scatter([], [], c=colour, s=70, label=text)
+    axes.scatter(xy[order, 0], xy[order, 1], c=[drawn[i] for i in order], **style)
+    for name, colour, count in zip(names, known, np.bincount(colours.codes), strict=True):
+        said = _plain("others" if name is None else name, 22)
+        axes.scatter([], [], c=colour, s=70, label=f"{said}  ({count:,})")
     axes.legend(
-        title=_plain(column or "", 26),
+        title=_plain(colours.title, 26),
         title_fontproperties={"size": 12, "weight": "bold"},
         loc="upper left",
         bbox_to_anchor=(1.0, 1.0),
@@ -127,7 +117,7 @@ def _colour_groups(
         fontsize=10.5,
         alignment="left",
     )
-    return colours
+    return drawn
 
 
 def _crowding(xy: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, " N"]:

@@ -23,7 +23,7 @@ from explorer.images import name_of
 from explorer.library.captions import is_blank
 from explorer.library.reserved import with_given_names
 from explorer.projection import Projection
-from explorer.projection.colours import numbers_of
+from explorer.projection.colours import by_values, most_telling, numbers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".html", ".png", ".parquet")
 LONGEST_TEXT = 300  # characters of a cell in a page
-MOST_COLOURS = 20  # a text column with more different values tells no groups apart
 NOTE = "Images that look or mean alike lie near each other; distances across the map say little."
 
 
@@ -70,8 +69,8 @@ def write_map(
 
     Args:
         projection: of all points of the library, in the order of its rows.
-        colour: a user's column. None: on a page the most telling, else the regions; on an image
-            the first that tells 2 to 20 groups apart, if any.
+        colour: a user's column. None: the most telling; if none tells enough, a page is coloured by
+            the regions, an image by how crowded each place is.
         title: None: "Map of N images".
         regions: named crowds, the largest first; a page writes their words over the points.
         warning: a sentence that a page shows above the map.
@@ -87,7 +86,7 @@ def write_map(
     if file.suffix.lower() == ".parquet":
         content = _table(library.rows, projection.xy)
     elif file.suffix.lower() == ".png":
-        content = _image(library, projection.xy, columns, colour, title)
+        content = _image(library, projection.xy, colour, title)
     else:
         said = {"title": title, "warning": warning}
         content = _page(library, projection.xy, columns, regions, colour, said)
@@ -147,10 +146,6 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 
-def _tells_groups(column: dict[str, Any]) -> bool:
-    return column["kind"] == "text" and 2 <= len(set(column["values"]) - {None}) <= MOST_COLOURS
-
-
 def _table(rows: "pd.DataFrame", xy: Float[np.ndarray, "N 2"]) -> bytes:
     table = with_given_names(rows.reset_index(drop=True))
     for position, axis in enumerate("xy"):
@@ -160,16 +155,10 @@ def _table(rows: "pd.DataFrame", xy: Float[np.ndarray, "N 2"]) -> bytes:
     return content.getvalue()
 
 
-def _image(
-    library: Images,
-    xy: Float[np.ndarray, "N 2"],
-    columns: dict[str, dict[str, Any]],
-    colour: str | None,
-    title: str,
-) -> bytes:
-    colour = colour or next((name for name in columns if _tells_groups(columns[name])), None)
-    values = columns[colour]["values"] if colour else None
-    return draw_map(xy, library.open_image, title, colour, values)
+def _image(library: Images, xy: Float[np.ndarray, "N 2"], colour: str | None, title: str) -> bytes:
+    name = colour or most_telling(library.rows, library.columns, xy)
+    colours = by_values(name, library.rows[name]) if name else None
+    return draw_map(xy, library.open_image, title, colours)
 
 
 def _page(

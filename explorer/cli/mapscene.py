@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from explorer.projection.colours import MIN_TELLING, Colours, by_values, telling
+from explorer.projection.colours import Colours, by_values, most_telling
 from explorer.projection.tiles import PER_SHEET, draw_sheet, tile, z_order
 from explorer.regions.colours import CLUSTERS, crowd_colours
 
@@ -78,9 +78,7 @@ def scene(
     crowded = crowd_colours(xy, regions) if regions else None
     if crowded is not None and CLUSTERS not in colours:
         colours[CLUSTERS] = crowded
-    scores = telling(rows, columns, xy) if wanted is None else {}
-    best = max(scores, key=lambda name: scores[name], default="")
-    first = wanted or (best if scores.get(best, 0) >= MIN_TELLING else CLUSTERS)
+    first = wanted or most_telling(rows, columns, xy) or CLUSTERS
     choices = [_choice(name, each) for name, each in colours.items()]
     return {
         "xy": _base64(np.ascontiguousarray(xy, np.float32).tobytes()),

@@ -1,7 +1,7 @@
 """Colours of a map's points: by categories, numbers, scores or dates; and which column tells most.
 
-Every map takes its colours from here: the dashboard's, the notebook's, and the page that
-`unclip map` writes. It knows tables and places, no library.
+Every map takes its colours from here: the dashboard's, the notebook's, and the page and the image
+that `unclip map` writes. It knows tables and places, no library.
 """
 
 import math
@@ -164,6 +164,15 @@ def telling(
     near = KDTree(xy).query(xy[some], k=[2])[1][:, 0]
     varied = [name for name in columns if rows[name].nunique() > 1]
     return {name: agreement(by_values(name, rows[name]), some, near) for name in varied}
+
+
+def most_telling(
+    rows: "pd.DataFrame", columns: Iterable[str], xy: Float[np.ndarray, "N 2"]
+) -> str | None:
+    """Return the column by which a map is coloured first; None if none tells enough."""
+    scores = telling(rows, columns, xy)
+    best = max(scores, key=lambda name: scores[name], default="")
+    return best if scores.get(best, 0) >= MIN_TELLING else None
 
 
 def agreement(
