@@ -3,9 +3,8 @@
 The network goes straight from a point to an image. It sees the points that people decode: those of
 images, those that a text diff makes of them, and those between two drawings; and those of drawings
 that were moved, mirrored and coloured otherwise, so that it learns what points say and not the
-drawings by heart. What it makes is held
-against the image by its pixels, its edges, and by what the CLIP's own tower sees on the way. That
-tower is not the judge.
+drawings by heart. What it makes is held against the image by its pixels, its edges, and by what the
+CLIP's own tower sees on the way. That tower is not the judge.
 """
 
 from collections.abc import Callable

@@ -80,6 +80,14 @@ def test_a_cross_fade_is_steady_and_arrives(judging):
     assert seen["steady"] == 1 and seen["gone"] == pytest.approx(1) and seen["nearer"] == 1
 
 
+def test_drawings_that_training_saw_are_none_of_those_held_out(judging, monkeypatch):
+    monkeypatch.setattr(Images, "held_out", np.arange(12) % 2 == 0)
+    evaluation = Evaluation(judging.model, judging.images, 12, 0)
+    fresh = Judging(evaluation, judging.gallery)
+    assert len(fresh.seen) == len(fresh.rows) > 1
+    assert (fresh.seen % 2 == 1).all() and (fresh.rows % 2 == 0).all()
+
+
 def test_half_of_the_targets_were_held_out_and_none_comes_twice(judging):
     for pairs in judged_edits.draw(judging.images, 0, 4).values():
         new = judging.images.held_out[pairs[:, 1]]
