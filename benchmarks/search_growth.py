@@ -43,6 +43,14 @@ def vectors(rows, dimension, seed):
         yield part / np.linalg.norm(part, axis=1, keepdims=True)
 
 
+def check_new(work):
+    """Refuse a folder that exists: it is deleted at the end."""
+    if work.exists():
+        raise SystemExit(
+            f"--work {work} exists, and would be deleted at the end. Name a folder that does not."
+        )
+
+
 def write(work, rows, dimension):
     """Write vectors, their columns, as many as 1 % more, and queries with their neighbours."""
     import pandas as pd
@@ -222,6 +230,7 @@ def main():
     if given.stage:
         stage(given.work, *given.stage)
         return
+    check_new(given.work)
     print("| rows × dimension | index | " + " | ".join(COLUMNS) + " | resident_mb |")
     print("|" + "---|" * (len(COLUMNS) + 3))
     for size in given.sizes:

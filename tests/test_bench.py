@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,12 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 bench, comparing, scale_paper = map(importlib.import_module, ("bench", "comparing", "scale_paper"))
 Case = comparing.Case
+
+
+def benchmark(name, *words):
+    """Run a command of benchmarks/ to its end."""
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def rounds(ours, theirs):
@@ -99,3 +106,22 @@ def test_the_page_on_clusters_has_the_tables_that_its_command_computes():
     written = (docs / scale_paper.PAGE).read_text()
     block = written.partition(scale_paper.MARKS[0])[2].partition(scale_paper.MARKS[1])[0]
     assert block.strip() == scale_paper.page(told, growth)
+
+
+@pytest.mark.parametrize("name", ["ten_million", "search_growth"])
+def test_a_folder_that_exists_is_refused_in_one_sentence_and_stays(name, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    done = benchmark(name, "--work", str(tmp_path))
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and not done.stdout
+    assert str(tmp_path) in done.stderr and "Name a folder that does not." in done.stderr
+    assert (tmp_path / "photo.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.slow
+def test_rows_on_disk_are_told_with_the_memory_that_is_a_process_s_own(tmp_path):
+    work = tmp_path / "work"
+    done = benchmark("ten_million", "--work", str(work), "--rows", "3000", "--dimension", "16")
+    assert done.returncode == 0 and not work.exists()
+    told = [line.strip("| ").split(" | ") for line in done.stdout.splitlines()[-5:-2]]
+    assert [row[0].partition(",")[0] for row in told] == ["import", "build of the index", "open"]
+    assert all(20 < int(own) < int(mapped) for *_, own, mapped in told)
