@@ -9,7 +9,9 @@ from fakes import image, run
 from explorer import Library
 from explorer.cli.search import conditions
 from explorer.errors import DiskError, LibraryError, LibraryLocked, QueryError
+from explorer.library.contents import Contents
 from explorer.library.lock import WriterLock
+from explorer.library.segments import OWN_COLUMNS
 from explorer.library.subset import write_subset
 
 
@@ -33,6 +35,21 @@ def test_a_set_column_is_found_again_in_rows_hits_and_where(filled):
     hits = again.search(again.points([3]), 8, where=conditions(["tag=3.png"]))
     assert [hit["tag"] for hit in hits] == ["3.png"]
     assert again.verify(read_data=True) == []
+
+
+def test_columns_are_told_without_reading_the_rows(filled, images, encoder, monkeypatch):
+    (images / "captions.csv").write_text("file,caption,number\n8.png,a cat,7\n")
+    (images / "8.png").write_bytes(image(8))
+    run(filled, [images], encoder)
+    whole = [name for name in filled.rows.columns if name not in OWN_COLUMNS]
+    again = Library.open(filled.folder)
+    monkeypatch.setattr(Contents, "table", property(lambda _: pytest.fail("rows were read")))
+    assert again.columns == again.info()["columns"] == whole
+    assert set(whole) == {"tag", "caption", "number"}
+
+
+def test_a_library_without_rows_has_no_columns(library):
+    assert library.columns == library.info()["columns"] == []
 
 
 def test_it_survives_adding_changing_and_moving(filled, images, encoder):

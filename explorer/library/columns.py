@@ -15,7 +15,7 @@ from explorer.errors import QueryError
 from explorer.library.contents import Contents
 from explorer.library.manifest import COLUMNS, SegmentRecord
 from explorer.library.reserved import RESERVED
-from explorer.library.segments import user_array, write_segment
+from explorer.library.segments import OWN_COLUMNS, user_array, write_segment
 from explorer.library.store import Store, explain_failure
 from explorer.library.writer import writing_to
 
@@ -95,6 +95,13 @@ def _publish(store: Store, names: set[str], table: Any) -> None:
     if table is not None:
         segments.append(written(table))
     store.publish(replace(old, segments=tuple(segments)))
+
+
+def column_names(contents: Contents) -> list[str]:
+    """Return the names of the user's columns, as in `living_table`, without reading its rows."""
+    were_set = (name for table in contents.set_columns for name in table.column_names)
+    names = [*contents.schema.names, *(name for name in were_set if name != NUMBER)]
+    return [name for name in dict.fromkeys(names) if name not in OWN_COLUMNS]
 
 
 def living_table(contents: Contents) -> Any:

@@ -89,6 +89,8 @@ class Contents:
 
         segments = [s for s in self._manifest.segments if s.rows]
         empty = [empty_table(read_schema(self._folder, segment, ROWS)) for segment in segments]
+        if not empty:
+            return self.table.schema
         return pa.concat_tables(_of_one_type(empty), promote_options="permissive").schema
 
     def segment_rows(self, places: Int[np.ndarray, " K"]) -> list[tuple[Any, int]]:

@@ -13,12 +13,12 @@ from explorer import html
 from explorer.errors import ImageError, QueryError, SpaceMismatch
 from explorer.files import collect_temporary
 from explorer.images import open_image
-from explorer.library.columns import living_table
+from explorer.library.columns import column_names, living_table
 from explorer.library.contents import Contents, Vectors
 from explorer.library.few_rows import HIDDEN, RowSource, SegmentRows, TableRows, labels_of
 from explorer.library.hits import images_of
 from explorer.library.presence import FileGone, is_gone
-from explorer.library.segments import NO_IMAGE, OWN_COLUMNS
+from explorer.library.segments import NO_IMAGE
 from explorer.library.sources.members import read_member
 from explorer.library.store import Store
 from explorer.library.unlike import unlike_library
@@ -125,7 +125,7 @@ class Reader:
     @property
     def columns(self) -> list[str]:
         """The names of the user's columns."""
-        return [name for name in self._table.column_names if name not in OWN_COLUMNS]
+        return column_names(self._store.contents)
 
     @property
     def errors(self) -> "pd.DataFrame":
