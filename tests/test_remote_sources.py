@@ -3,8 +3,6 @@
 import gzip
 import io
 import shutil
-from email.utils import formatdate
-from typing import ClassVar
 
 import fsspec
 import numpy as np
@@ -163,64 +161,6 @@ def test_files_below_an_address_begin_with_it(root, base, tmp_path, monkeypatch)
     assert status.st_size == len(image(0)) == remote.status_of(path).st_size
     with remote.open_file(path) as stream:
         assert stream.read() == image(0)
-
-
-class Web(fsspec.AbstractFileSystem):
-    """Names files by their whole addresses, as http does, and needs the host, as sftp does."""
-
-    protocol = "web"
-    files: ClassVar = {}  # address → content, or the status with which the server refuses
-
-    def __init__(self, host, **more):
-        super().__init__(**more)
-        assert host == "host"
-
-    @classmethod
-    def _strip_protocol(cls, path):
-        return path
-
-    @staticmethod
-    def _get_kwargs_from_urls(path):
-        return {"host": path.split("/")[2]}
-
-    def info(self, path, **_):
-        content = self.files.get(path, 404)
-        if isinstance(content, int):
-            refused = RuntimeError("refused")
-            refused.status = content
-            raise FileNotFoundError(path) from refused
-        return {
-            "name": path, "size": len(content), "type": "file",
-            "Last-Modified": formatdate(TIME, usegmt=True),
-        }  # fmt: skip
-
-    def isdir(self, path):
-        return path not in self.files
-
-    def find(self, path, **_):
-        return {each: self.info(each) for each in self.files if each.startswith(path + "/")}
-
-    def _open(self, path, *_, **__):
-        return io.BytesIO(self.files[path])
-
-
-def test_a_file_system_that_names_files_by_their_addresses_is_read(tmp_path, monkeypatch):
-    fsspec.register_implementation("web", Web, clobber=True)
-    files = {f"web://host/{key}": content for key, content in contents(tmp_path).items()}
-    monkeypatch.setattr(Web, "files", files)
-    remote._by_fsspec.cache_clear()
-    assert remote.status_of(b"web://host/a.tar").st_mtime_ns == TIME * 10**9
-    library = Library.create(tmp_path / "a.lib", coloured())
-    photos = [row for row, _ in remote.walk_remote(b"web://host/photos")]
-    assert photos == sorted(f.encode() for f in files if "/photos/" in f)
-    sources = ["web://host/a.tar", "web://host/photos/a b/000 ü.png"]
-    assert library.add(sources, encoder=ColourEncoder(), workers=0).embedded == 5
-    files["web://host/a.tar"] = 503
-    assert not presence.is_gone(b"web://host/a.tar")
-    with pytest.raises(OSError, match="refused"):
-        remote.status_of(b"web://host/a.tar")
-    del files["web://host/a.tar"]
-    assert presence.is_gone(b"web://host/a.tar")
 
 
 def test_names_in_a_table_at_an_address_are_relative_to_it(s3, tmp_path):

@@ -158,19 +158,21 @@ def _system(path: bytes) -> tuple[Any, str]:
 
     Raises:
         QueryError: nothing here reads this scheme.
+        OSError: its server cannot be reached, or lets nobody in.
     """
     found = _SCHEME.match(path)
     assert found is not None
     scheme, rest = found[1].decode(), os.fsdecode(found[2])
     bucket, _, name = rest.partition("/")
-    try:
-        if scheme in _BY_ARROW:
-            system, base = _by_arrow(scheme, bucket)
-            return system, (base + name).rstrip("/") or "/"
-        system = _by_fsspec(scheme, bucket)  # of http:// a file's name is the whole address
-        return system, system.handler.fs._strip_protocol(f"{scheme}://{rest}")
-    except (ImportError, ValueError, NotImplementedError) as error:
-        raise QueryError(f"Files of {scheme}:// cannot be read here: {error}.") from None
+    with _told(path):
+        try:
+            if scheme in _BY_ARROW:
+                system, base = _by_arrow(scheme, bucket)
+                return system, (base + name).rstrip("/") or "/"
+            system = _by_fsspec(scheme, bucket)  # of http:// a file's name is the whole address
+            return system, system.handler.fs._strip_protocol(f"{scheme}://{rest}")
+        except (ImportError, ValueError, NotImplementedError) as error:
+            raise QueryError(f"Files of {scheme}:// cannot be read here: {error}.") from None
 
 
 @lru_cache(maxsize=32)
@@ -195,4 +197,4 @@ def _by_fsspec(scheme: str, bucket: str) -> Any:
     """Return the file system of a bucket or host by the fsspec package that knows its scheme."""
     from explorer.images.remote_fsspec import system_of
 
-    return system_of(f"{scheme}://{bucket}")
+    return system_of(f"{scheme}://{bucket}", _told)
