@@ -224,7 +224,7 @@ def test_an_actor_loads_the_model_by_its_name(few):
 
 def test_actors_decode_batches_and_place_parts(few):
     model = explorer.load("pocket", device="cpu")
-    named = DecoderPlan("pocket", "", model.decoder.fingerprint, "cpu", None)
+    named = DecoderPlan.of(model, "cpu", None)
     settings, points = explorer.Settings(steps=2, seed=3), few.points([0, 1])
     _, task = model.decoder._prepared(points, settings)
     made = answer(DecodingActor(named)({"task": pickle.dumps(task)})["made"])
@@ -236,6 +236,17 @@ def test_actors_decode_batches_and_place_parts(few):
     projection = explorer.Projection.fit(few.points())
     placed = PlacingActor(projection.transform)({"part": pickle.dumps(few.points([2, 5]))})
     assert np.array_equal(answer(placed["made"]), projection.transform(few.points([2, 5])))
+
+
+def test_actors_have_the_weights_in_as_many_bits_as_the_model(few):
+    exact, points = explorer.load("pocket", device="cpu"), few.points([0, 1])
+    model = explorer.load("pocket", device="cpu", weights="int8")
+    settings = explorer.Settings(steps=2)
+    _, task = model.decoder._prepared(points, settings)
+    actor = DecodingActor(DecoderPlan.of(model, "cpu", None))
+    made = answer(actor({"task": pickle.dumps(task)})["made"])
+    assert np.array_equal(made, list(map(np.asarray, model.decoder.decode(points, settings))))
+    assert not np.array_equal(made, list(map(np.asarray, exact.decoder.decode(points, settings))))
 
 
 @pytest.mark.slow
@@ -269,14 +280,15 @@ def test_the_command_makes_the_same_library_and_a_path_and_a_map_are_the_same(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("over", ["its own decoder", "a bridge"])
+@pytest.mark.parametrize("over", ["its own decoder", "a bridge", "int8"])
 def test_frames_are_decoded_by_actors_and_nowhere_else(two_cores, few, over, tmp_path):  # noqa: F811
     decoder = None
     if over == "a bridge":
         points, decoder = few.points(), tmp_path / "to_itself"
         bridge = explorer.Bridge.fit(points, points.with_vectors(points.vectors[:, ::-1]))
         bridge.with_figures({}, ("pocket", "pocket")).save(decoder)
-    model = explorer.load("pocket", device="cpu", decoder=decoder and str(decoder))
+    weights = "int8" if over == "int8" else None
+    model = explorer.load("pocket", device="cpu", weights=weights, decoder=decoder and str(decoder))
     settings, points = explorer.Settings(steps=2, guidance=2.0), few.points(range(10))
     right = list(model.decoder.decode(points, settings))
     other = RayEngine(actors=2).decoding(model)

@@ -30,13 +30,24 @@ class DecoderPlan:
     Args:
         decoder_from: as of a `Model`; "" is the model's own decoder.
         fingerprint: that the decoder must have.
+        weights: "int8" or "fp8" where the networks lie in 8 bits, which changes frames; else "".
     """
 
     model: str
     decoder_from: str
     fingerprint: str
+    weights: str
     device: str
     memory: str | int | None
+
+    @classmethod
+    def of(cls, model: Model, device: str, memory: str | int | None) -> "DecoderPlan":
+        """Return the plan for the decoder of a model; it must have one."""
+        decoder = model.decoder
+        assert decoder is not None
+        weights = "" if decoder.on is None else decoder.on.weights
+        named = (model.name, model.decoder_from, decoder.fingerprint, weights)
+        return cls(*named, device, memory)
 
 
 class DecodingActor:
@@ -53,12 +64,14 @@ class DecodingActor:
     def _decode(self, task: Task) -> list[np.ndarray]:
         plan = self.plan
         if self.decoder is None:
+            how: dict[str, Any] = {"memory": plan.memory, "weights": plan.weights}
             other = plan.decoder_from or None
-            model = load(plan.model, device=plan.device, memory=plan.memory, decoder=other)
+            model = load(plan.model, device=plan.device, decoder=other, **how)
             if model.decoder is None or model.decoder.fingerprint != plan.fingerprint:
                 raise WeightsMissing(
-                    f"A machine of the cluster has other weights of {plan.model}: put the same "
-                    "ones on all."
+                    f"An actor loads other weights for the decoder of {plan.model} than this "
+                    "process has: put the same ones on all machines, and name another decoder by "
+                    "its folder, load(…, decoder=FOLDER)."
                 )
             self.decoder = model.decoder
         decoder = self.decoder.with_options(**task.settings.options)
@@ -101,8 +114,7 @@ def decoding(engine: Pool, model: Model) -> Model:
         with session(engine.address) as ray:
             actors, options = engine.resources(ray, len(rows))
             device = "auto" if options["num_gpus"] else "cpu"
-            named = (model.name, model.decoder_from, here.fingerprint)
-            plan = DecoderPlan(*named, device, engine.memory)
+            plan = DecoderPlan.of(model, device, engine.memory)
             with closing(in_order(rows, DecodingActor, plan, actors, options)) as results:
                 for row in results:
                     yield from map(Image.fromarray, answer(row["made"]))
