@@ -151,3 +151,30 @@ def test_the_part_that_is_looked_at_stands_in_the_address_of_the_file(window, op
     where = "document.querySelector('.unclip-map').where(9)"
     again = opened(open_window(), window.url)
     assert again.evaluate(where) == pytest.approx(window.evaluate(where), abs=1)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_few_far_images_do_not_shrink_the_first_view(open_window, tmp_path, keep, width):
+    """Of the sample's map a third was empty, for sixteen clock faces."""
+    rng, far = np.random.default_rng(0), [3, 5, 8]
+    xy = rng.uniform(-5, 5, (400, 2)).astype(np.float32)
+    xy[far, 1] += 40
+    file = tmp_path / "far.html"
+    write_map(Shelf(), SimpleNamespace(xy=xy), file, regions=[Region("some", (0, 0), [1])])
+    window = opened(open_window(width, 800), file.as_uri())
+    tops = "(rows) => rows.map((row) => document.querySelector('.unclip-map').where(row)[1])"
+    note = window.get_by_text("3 images lie far from the rest; All shows them.")
+    assert note.is_visible() and max(window.evaluate(tops, far)) < 0
+    ys = window.evaluate(tops, [row for row in range(400) if row not in far])
+    assert min(ys) > 0 and max(ys) - min(ys) > 0.4 * 800
+    panels = window.evaluate(BOXES, "#bar, .um-bar, .um-legend")
+    assert len(panels) == 3 and crossing(panels) == []
+    assert note.evaluate("(note) => note.scrollWidth <= note.clientWidth"), "it leaves its panel"
+    keep(window, f"map-page-far-{width}")
+    window.get_by_role("button", name="All").click()
+    note.wait_for(state="hidden")
+    assert min(window.evaluate(tops, far)) > 0
+    window.wait_for_function("location.hash.startsWith('#view=')")
+    window.reload()
+    window.wait_for_selector("[data-points='400']")
+    assert min(window.evaluate(tops, far)) > 0

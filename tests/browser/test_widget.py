@@ -2,6 +2,7 @@
 
 import base64
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -30,13 +31,38 @@ RENDER = """async ({ esm, code, scene, xy, codes, mask }) => {
 }"""
 
 
+def text(content):
+    return base64.b64encode(content).decode()
+
+
+def rendered(window, chooser):
+    """Render the widget in a cell of a notebook."""
+    esm = chooser._esm if isinstance(chooser._esm, str) else str(chooser._esm)
+    traits = {name: text(getattr(chooser, name)) for name in TRAITS}
+    window.evaluate(RENDER, {"esm": esm, "code": chooser.code, "scene": chooser.scene, **traits})
+    window.wait_for_selector("[data-points='300']", timeout=60_000)
+
+
+def test_few_far_images_are_told_in_the_notebook_too(open_window, library):
+    chooser = library.map()
+    xy = np.frombuffer(chooser.xy, np.float32).reshape(-1, 2).copy()
+    xy[:2, 1] += 10 * np.ptp(xy)
+    chooser.xy = xy.tobytes()
+    window = open_window(width=760, height=700)
+    window.expose_function("asked", lambda content: (content["row"], "", ""))
+    rendered(window, chooser)
+    window.get_by_text("2 images lie far from the rest; All shows them.").wait_for()
+    box = window.locator(".um-canvas").bounding_box()
+    far, near = (
+        window.evaluate(f"document.querySelector('.unclip-map').where({i})[1]") for i in (0, 2)
+    )
+    assert far < box["y"] < near < box["y"] + box["height"]
+
+
 def test_a_lasso_in_the_notebook_gives_rows_in_python(open_window, library, keep, monkeypatch):
     chooser = library.map(colour="style")
     sent = []
     monkeypatch.setattr(chooser, "send", lambda content, buffers: sent.append((content, *buffers)))
-
-    def text(content):
-        return base64.b64encode(content).decode()
 
     def chosen(event):
         chooser.event = event
@@ -50,10 +76,7 @@ def test_a_lasso_in_the_notebook_gives_rows_in_python(open_window, library, keep
     window = open_window(width=760, height=700)
     window.expose_function("chosen", chosen)
     window.expose_function("asked", asked)
-    esm = chooser._esm if isinstance(chooser._esm, str) else str(chooser._esm)
-    traits = {name: text(getattr(chooser, name)) for name in TRAITS}
-    window.evaluate(RENDER, {"esm": esm, "code": chooser.code, "scene": chooser.scene, **traits})
-    window.wait_for_selector("[data-points='300']", timeout=60_000)
+    rendered(window, chooser)
     window.wait_for_function("Number(document.querySelector('.um-pictures').dataset.images) > 10")
     box = window.locator(".um-canvas").bounding_box()
     tools = window.get_by_role("toolbar").locator("[data-mode]:visible").all_inner_texts()

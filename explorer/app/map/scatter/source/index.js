@@ -34,7 +34,7 @@ function frame(parent) {
   const root = parent.querySelector(".unclip-map");
   root.innerHTML = `<style></style>
     <div class="um-bar" role="toolbar" aria-label="Map tools">
-      <span class="um-tools"></span>
+      <span class="um-tools"></span><span class="um-far" hidden></span>
       <span class="um-zoom"><button data-zoom="1.5" aria-label="Zoom in">+</button>
         <button data-zoom="0.667" aria-label="Zoom out">−</button>
         <button data-zoom="0">All</button></span>
@@ -143,6 +143,9 @@ function createMap(parent) {
 
   let settling = 0;
   function moved() {
+    const far = view.far(), note = find(".um-far");
+    note.hidden = !far;
+    if (far) note.textContent = `${far.toLocaleString("en")} ${far > 1 ? "images lie" : "image lies"} far from the rest; All shows ${far > 1 ? "them" : "it"}.`;
     overlay.moved();
     keyline.moved();
     drawPictures();

@@ -9,6 +9,7 @@ export function createView(plot, canvas, places, [above, below], remembers) {
     low = Math.min(low, places[i + 1]);
     high = Math.max(high, places[i + 1]);
   }
+  const all = [left, low, right, high], crowd = crowdOf(places, all), beyond = crowd === all ? 0 : outsideOf(places, crowd);
   const half = Math.max(right - left, high - low) / 2 || 1;
   const middle = [(left + right) / 2, (low + high) / 2];
   const normal = { x: new Float32Array(n), y: new Float32Array(n) };
@@ -51,24 +52,31 @@ export function createView(plot, canvas, places, [above, below], remembers) {
     plot.set({ cameraView: view });
   }
   // What is looked at, and back to it.
-  const camera = () => ({ matrix: plot.get("camera").view.slice(), whole });
+  const camera = () => ({ matrix: plot.get("camera").view.slice(), fitted });
   function restore(camera) {
     plot.set({ cameraView: camera.matrix });
-    whole = camera.whole;
+    fitted = camera.fitted;
   }
-  let whole = false; // nothing was moved since all was shown
-  function all() {
-    const [width, height] = size();
-    const wide = (right - left) / 2 / half || 1, tall = (high - low) / 2 / half || 1;
+  let fitted = null; // the box that is shown whole, if nothing was moved since
+  function scaleOf([x0, y0, x1, y1]) {
+    const [width, height] = size(), wide = (x1 - x0) / 2 / half || 1, tall = (y1 - y0) / 2 / half || 1;
     // What floats over the map's upper and lower end takes these parts of its height.
-    set(0.94 * Math.min(width / height / wide, (1 - above - below) / tall), 0, below - above);
-    whole = true;
+    return 0.94 * Math.min(width / height / wide, (1 - above - below) / tall);
   }
-  // Where the stage changes size, all is fitted again if all was shown; else the upper left stays.
+  function fit(box) {
+    const scale = scaleOf(box), [x, y] = toNormal([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]);
+    set(scale, -scale * x, -scale * y + below - above);
+    fitted = box;
+  }
+  // A window that is narrow already gains nothing where the crowd is less tall.
+  const first = () => (scaleOf(crowd) > GAIN * scaleOf(all) ? crowd : all);
+  // How many points lie far from the others, while these alone are fitted.
+  const far = () => (fitted === crowd ? beyond : 0);
+  // Where the stage changes size, what was shown whole is fitted again; else the upper left stays.
   let before = null;
   function resized() {
     const [width, height] = size(), m = plot.get("camera").view;
-    if (whole) all();
+    if (fitted) fit(fitted);
     else if (before) {
       const by = before[1] / height;
       set(m[0] * by, (m[12] * before[1] - width + before[0]) / height, 1 - (1 - m[13]) * by);
@@ -91,7 +99,7 @@ export function createView(plot, canvas, places, [above, below], remembers) {
     if (scale > 0 && Number.isFinite(x + y)) {
       const at = toNormal([x, y]);
       set(scale, -at[0] * scale, -at[1] * scale);
-    } else all();
+    } else fit(first());
   }
   let leaving = null;
   const stand = (address) => {
@@ -101,7 +109,7 @@ export function createView(plot, canvas, places, [above, below], remembers) {
     if (!remembers) return;
     clearTimeout(leaving);
     leaving = setTimeout(() => {
-      if (whole) {
+      if (fitted && fitted === first()) {
         if (location.hash.startsWith("#view=")) stand(location.pathname + location.search);
         return;
       }
@@ -112,13 +120,13 @@ export function createView(plot, canvas, places, [above, below], remembers) {
   }
 
   function pan(dx, dy) {
-    whole = false;
+    fitted = null;
     const m = plot.get("camera").view, [, height] = size();
     set(m[0], m[12] + (2 * dx) / height, m[13] - (2 * dy) / height);
   }
   const most = 20 * Math.sqrt(n + 25); // no use in going nearer
   function zoom(factor, sx = size()[0] / 2, sy = size()[1] / 2) {
-    whole = false;
+    fitted = null;
     const m = plot.get("camera").view, [width, height] = size();
     const scale = Math.max(0.2, Math.min(m[0] * factor, most)), by = scale / m[0];
     const cx = ((sx - width / 2) * 2) / height, cy = (-(sy - height / 2) * 2) / height;
@@ -130,7 +138,7 @@ export function createView(plot, canvas, places, [above, below], remembers) {
     if (STEPS[key]) pan(STEPS[key][0] * 60, STEPS[key][1] * 60);
     else if (key === "+" || key === "=") zoom(1.4);
     else if (key === "-") zoom(1 / 1.4);
-    else if (key === "0") all();
+    else if (key === "0") fit(all);
     else return false;
     return true;
   }
@@ -138,7 +146,7 @@ export function createView(plot, canvas, places, [above, below], remembers) {
   // Pixels of the screen that a length of the map takes.
   const pixels = (length) => ((length / half) * plot.get("camera").view[0] * size()[1]) / 2;
   const touches = new Map(), ending = new AbortController();
-  const moved = () => { whole = false; };
+  const moved = () => { fitted = null; };
   canvas.addEventListener("wheel", moved, { signal: ending.signal, passive: true });
   const listen = (name, act) => canvas.addEventListener(name, act, { signal: ending.signal });
   listen("pointerdown", (event) => {
@@ -158,5 +166,30 @@ export function createView(plot, canvas, places, [above, below], remembers) {
   for (const name of ["pointerup", "pointercancel"]) listen(name, ({ pointerId }) => touches.delete(pointerId));
 
   const destroy = () => { clearTimeout(leaving); ending.abort(); };
-  return { normal, box: [left, low, right, high], size, pixels, resized, reach, toNormal, toScreen, toMap, nearest, camera, restore, all, start, remember, zoom, key, destroy };
+  return { normal, box: all, size, pixels, resized, reach, toNormal, toScreen, toMap, nearest, camera, restore, far, all: () => fit(all), start, remember, zoom, key, destroy };
+}
+
+const FAR_SHARE = 0.02; // of the points at each end of an axis, which the first view may leave out
+const GAIN = 1.15; // how much larger the others must be drawn for it
+const FAR_GAP = 0.15; // empty part of the others' extent, beyond which points are far
+
+// The box of all points but few beyond an empty gap, which would leave much of a view empty; `all` if there are none.
+function crowdOf(places, all) {
+  const n = places.length / 2, few = Math.floor(FAR_SHARE * n), box = [...all];
+  for (const axis of [0, 1]) {
+    const at = Float32Array.from({ length: n }, (_, i) => places[2 * i + axis]).sort();
+    const gap = FAR_GAP * (at[n - 1 - few] - at[few]);
+    for (let i = 1; i <= few; i++) {
+      if (at[i] - at[i - 1] > gap) box[axis] = at[i];
+      if (at[n - i] - at[n - 1 - i] > gap) box[axis + 2] = at[n - 1 - i];
+    }
+  }
+  return box.every((end, i) => end === all[i]) ? all : box;
+}
+
+function outsideOf(places, [left, low, right, high]) {
+  let count = 0;
+  for (let i = 0; i < places.length; i += 2)
+    count += places[i] < left || places[i] > right || places[i + 1] < low || places[i + 1] > high;
+  return count;
 }
