@@ -178,3 +178,22 @@ def test_a_few_far_images_do_not_shrink_the_first_view(open_window, tmp_path, ke
     window.reload()
     window.wait_for_selector("[data-points='400']")
     assert min(window.evaluate(tops, far)) > 0
+
+
+def test_where_there_is_no_webgl_a_sentence_says_so(open_window, page):
+    window = open_window()
+    window.add_init_script(
+        "const get = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
+        "  return kind.includes('webgl') ? null : get.call(this, kind, ...more); };"
+    )
+    window.goto(page)
+    said = window.get_by_text("it needs WebGL, which this browser has turned off or lacks.")
+    said.wait_for()
+    top = """(said) => {
+      const words = document.createRange();
+      words.selectNodeContents(said);
+      return words.getBoundingClientRect().top;
+    }"""
+    bar = window.locator("#bar").bounding_box()
+    assert said.evaluate(top) > bar["y"] + bar["height"], "the panel covers it"

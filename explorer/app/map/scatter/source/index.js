@@ -60,6 +60,13 @@ const fetched = async (address) => {
   return answer.arrayBuffer();
 };
 
+function rendererOf(options) {
+  const probe = document.createElement("canvas").getContext("webgl");
+  if (!probe) throw new Error("it needs WebGL, which this browser has turned off or lacks.");
+  probe.getExtension("WEBGL_lose_context")?.loseContext(); // a page may have few
+  return createScatterplot(options);
+}
+
 function createMap(parent) {
   const root = frame(parent), find = (name) => root.querySelector(name);
   const stage = find(".um-stage"), canvas = find(".um-canvas"), wait = find(".um-wait");
@@ -120,7 +127,7 @@ function createMap(parent) {
     view?.destroy();
     keyline?.destroy();
     const n = places.length / 2;
-    plot = createScatterplot({
+    plot = rendererOf({
       canvas,
       backgroundColor: [0, 0, 0, 0],
       actionKeyMap: {},
