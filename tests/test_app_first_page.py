@@ -29,6 +29,21 @@ assert not page.exception and not page.error and page.title[0].value == "Map", p
 print(*[name for name in {heavy} if name in sys.modules])
 """
 
+ENDED = """
+import threading, torch
+from explorer.app.server import background
+started = threading.Event()
+def load():
+    product = torch.ones(1000, 1000, dtype=torch.float64)
+    started.set()
+    for _ in range(20):
+        product = product @ product
+    print("loaded")
+background._load = load
+background.load_soon()
+started.wait()
+"""
+
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory, pocket, sample):
@@ -99,3 +114,12 @@ def test_what_cannot_be_loaded_in_the_background_is_said_where_it_is_needed(monk
     assert not decoding.result_cache().loading
     with pytest.raises(WeightsMissing, match="gone"):
         state.model()
+
+
+def test_the_process_ends_well_while_the_model_loads():
+    """Python ended the thread as it left torch, and the process with it (SIGABRT)."""
+    told = subprocess.run(
+        [sys.executable, "-c", ENDED],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (told.returncode, told.stdout) == (0, "loaded\n"), told.stderr[-2000:]

@@ -12,15 +12,27 @@ from explorer.errors import ExplorerError
 from explorer.settings import Settings
 
 THREAD = "unclip-background"
+ENDING_SECONDS = 30  # that the end of the process waits at most for what is under way
 MAX_SIDE = 256  # pixels of the images of a decoder that is tried; a larger one takes long
 
 
 @st.cache_resource(show_spinner=False)
 def load_soon() -> threading.Thread:
-    """Start loading the model, once for all sessions; call it when a page has been shown."""
+    """Start loading the model, once for all sessions; call it when a page has been shown.
+
+    The end of the process waits for it: Python ends daemon threads where they next ask for its
+    lock, which within torch aborts the process.
+    """
     thread = threading.Thread(target=_load, name=THREAD, daemon=True)
     thread.start()
+    threading.Thread(target=_outlast, args=(thread,), name=THREAD + "-end").start()
     return thread
+
+
+def _outlast(thread: threading.Thread) -> None:
+    """Hold the end of the process up, before any package has put its things away."""
+    threading.main_thread().join()
+    thread.join(ENDING_SECONDS)
 
 
 def _load() -> None:
@@ -33,14 +45,15 @@ def _load() -> None:
     try:
         with cache.turn:
             cache.loading = True
-            _load_and_try()
-            state.settle()
+            try:
+                _load_and_try()
+                state.settle()
+            finally:
+                cache.loading = False
     except ExplorerError:  # whoever needs the model is told
         return
-    except Exception:
+    except Exception:  # no page runs here that could show it; the click that needs it meets it too
         logging.getLogger(__name__).exception("What the first click needs was not loaded")
-    finally:
-        cache.loading = False
 
 
 def _load_and_try() -> None:
