@@ -22,6 +22,7 @@ from PIL import Image
 
 from explorer.cli.mappage import write_map
 from explorer.regions.crowds import Region
+from explorer.regions.kept import MapCrowds
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "browser"))
 
@@ -55,11 +56,12 @@ class Shelf:
         cells = np.random.default_rng(row).integers(0, 255, (8, 8, 3), dtype=np.uint8)
         return Image.fromarray(cells).resize((96, 96))
 
-    def regions(self):
-        """Return one label for each group."""
+    def crowds(self):
+        """Return the groups, with one label for each."""
         members = [np.flatnonzero(self.group == g) for g in range(GROUPS)]
         middles = [tuple(map(float, self.xy[rows].mean(axis=0))) for rows in members]
-        return [Region(f"group {g}", middles[g], members[g], 1.0) for g in range(GROUPS)]
+        regions = [Region(f"group {g}", middles[g], members[g], 1.0) for g in range(GROUPS)]
+        return MapCrowds(members, regions)
 
 
 def write_plotly(shelf, file):
@@ -95,7 +97,7 @@ def main():
     given = parser.parse_args()
     folder = given.keep or Path(tempfile.mkdtemp())
     shelf, files = Shelf(given.points), {name: folder / f"{name}.html" for name in DRAWN}
-    write_map(shelf, SimpleNamespace(xy=shelf.xy), files["ours"], regions=shelf.regions())
+    write_map(shelf, SimpleNamespace(xy=shelf.xy), files["ours"], crowds=shelf.crowds())
     write_plotly(shelf, files["plotly"])
     seconds = {name: [] for name in DRAWN}
     with sync_playwright() as playwright:

@@ -14,7 +14,9 @@ from fakes import ColourEncoder, coloured, image, run
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
+from explorer import cli
 from explorer.app.map import atlas, colouring, panel
 from explorer.app.map.colouring import heat
 from explorer.app.map.layers import JUDGED, LEGENDS, MOSAIC, smoothed
@@ -322,12 +324,27 @@ def test_words_that_the_model_guessed_end_in_a_question_mark(monkeypatch, tmp_pa
 
 def test_regions_are_found_once_for_a_map(tmp_path, monkeypatch):
     library, xy = crowded(tmp_path, caption=["a red cat", "the dog", "a car"])
-    found = map_crowds(library, xy, levels=2)
+    found = map_crowds(library, xy)
     monkeypatch.setattr(kept, "crowds", lambda *_: pytest.fail("they are looked for again"))
-    again = map_crowds(Library.open(library.folder), xy, levels=2)
+    again = map_crowds(Library.open(library.folder), xy)
     assert len(found.members) == 3 and found.regions
     np.testing.assert_equal([*map(vars, again.regions)], [*map(vars, found.regions)])
     np.testing.assert_equal(again.members, found.members)
+
+
+def test_the_command_takes_the_regions_that_the_dashboard_found(tmp_path, monkeypatch):
+    """It named them anew, for which it loaded the model where there are no captions."""
+    library, xy = crowded(tmp_path, caption=["a red cat", "the dog", "a car"])
+    Projection(library.points(), xy.astype(np.float32)).save(library.cache_folder)
+    xy = Projection.cached(library.cache_folder, library.points()).xy
+    words = [region.words for region in map_crowds(library, xy).regions]
+    again = "sklearn.cluster.HDBSCAN"
+    monkeypatch.setattr(again, lambda **_: pytest.fail("they are looked for again"))
+    told = CliRunner().invoke(
+        cli.unclip, ["map", str(library.folder), "-o", str(tmp_path / "m.html"), "--json"]
+    )
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["regions"] == words
 
 
 @pytest.mark.parametrize("change", ["damage", "rows", "place"])
@@ -338,7 +355,7 @@ def test_regions_that_do_not_fit_are_found_again(tmp_path, change):
     if change == "damage":
         file.write_bytes(file.read_bytes()[:-9])
     elif change == "rows":
-        write_cache(file, kept._key(library, xy, 1), b'{"members": [[999]], "regions": []}')
+        write_cache(file, kept._key(library, xy), b'{"members": [[999]], "regions": []}')
     else:
         xy = xy + 1
     with collecting() as notes:

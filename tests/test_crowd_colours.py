@@ -19,7 +19,8 @@ def blobs(sizes, noise=0):
 
 def test_every_point_of_a_large_map_has_the_colour_of_its_crowd():
     """Between one and two times the sample, what was not looked at was said to be of no crowd."""
-    colours = crowd_colours(blobs([7500] * 4), ())
+    xy = blobs([7500] * 4)
+    colours = crowd_colours(xy, (), crowds(xy))
     assert len(colours.names) - (None in colours.names) == 4
     counts = np.bincount(colours.codes, minlength=4)
     assert counts[:4].min() > 0.98 * 7500
@@ -33,7 +34,7 @@ def test_what_lies_in_no_crowd_of_a_small_map_has_no_colour_of_one():
     right = np.full(len(few), len(members))
     for number, rows in enumerate(members):
         right[rows] = number
-    assert crowd_colours(few, ()).codes.tolist() == right.tolist()
+    assert crowd_colours(few, (), members).codes.tolist() == right.tolist()
 
 
 def named(words, rows, level=0):
@@ -43,9 +44,10 @@ def named(words, rows, level=0):
 def test_the_legend_has_the_words_that_the_map_has():
     """Once it said "crowd 1" where the map named the crowd, or what lies within it."""
     xy = blobs([200, 150, 100, 80])
-    one, two, three, four = crowds(xy)
+    one, two, three, four = members = crowds(xy)
     finer = [named("plum", two[:20], 1), named("pear?", two[20:60], 1), named("fig", two[60:70], 1)]
-    found = crowd_colours(xy, [named("tree?", three), *finer, named("nut", one[:5], 1)])
+    known = [named("tree?", three), *finer, named("nut", one[:5], 1)]
+    found = crowd_colours(xy, known, members)
     assert found.names[:4] == ("nut", "pear? · plum", "tree?", "crowd 4")
     for code, rows in enumerate((one, two, three, four)):
         assert set(found.codes[rows]) == {code}
@@ -55,6 +57,6 @@ def test_crowds_with_words_come_before_those_without():
     xy = blobs([100] * 25)
     members = crowds(xy)
     last = named("last", members[-1])
-    found = crowd_colours(xy, [last])
+    found = crowd_colours(xy, [last], members)
     assert found.names[0] == "last" and found.names[1] == "crowd 1"
     assert set(found.codes[members[-1]]) == {0} and None in found.names

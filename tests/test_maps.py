@@ -21,6 +21,7 @@ from explorer.projection import Projection
 from explorer.projection.colours import by_values
 from explorer.projection.tiles import ACROSS, PER_SHEET, TILE
 from explorer.regions.crowds import Region
+from explorer.regions.kept import MapCrowds
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>__DATA__$x_1$\u2028"
 
@@ -170,7 +171,9 @@ def test_the_page_tells_nothing_about_folders(tmp_path):
 def test_the_page_has_the_words_of_its_regions_and_a_warning(tmp_path):
     shelf = Shelf(12)
     known = [Region("faces", (1.0, 2.0), np.arange(5)), Region(HOSTILE, (3.0, 4.0), np.arange(3))]
-    page, _ = page_of(shelf, tmp_path, regions=known, warning="These images are unlike.")
+    page, _ = page_of(
+        shelf, tmp_path, crowds=MapCrowds([np.arange(5)], known), warning="These images are unlike."
+    )
     marks = [(m["text"], m["x"], m["y"], m["kind"]) for m in page.data["marks"]]
     assert marks == [("faces", 1.0, 2.0, "label"), (HOSTILE, 3.0, 4.0, "label")]
     assert page.data["warning"] == "These images are unlike."

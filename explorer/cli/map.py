@@ -32,7 +32,7 @@ def map_command(
     """
     from explorer.cli.mappage import check_file, write_map
     from explorer.projection import Projection
-    from explorer.regions.crowds import map_regions
+    from explorer.regions.kept import map_crowds
 
     check_file(out)
     engine = where.build(None)
@@ -43,8 +43,9 @@ def map_command(
     for _ in fitted:
         projection = Projection.cached(kept.cache_folder, kept.points(), **how)
     named = labels and out.suffix.lower() == ".html"
-    regions = map_regions(kept, projection.xy, levels=2) if named else []
+    crowds = map_crowds(kept, projection.xy) if named else None
     name, warning = kept.folder.name, kept.unlike()
-    write_map(kept, projection, out, colour=colour, title=name, regions=regions, warning=warning)
+    write_map(kept, projection, out, colour=colour, title=name, crowds=crowds, warning=warning)
+    regions = crowds.regions if crowds else []
     value = {"file": str(out), "images": len(kept), "regions": [each.words for each in regions]}
     report(value, as_json, [f"{out}: a map of {len(kept):,} images"])

@@ -8,7 +8,6 @@ import io
 import math
 import os
 import pathlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -28,7 +27,7 @@ from explorer.projection.colours import by_values, most_telling, numbers_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from explorer.regions.crowds import Region
+    from explorer.regions.kept import MapCrowds
 
 SUFFIXES = (".html", ".png", ".parquet")
 LONGEST_TEXT = 300  # characters of a cell in a page
@@ -59,7 +58,7 @@ def write_map(
     *,
     colour: str | None = None,
     title: str | None = None,
-    regions: Sequence["Region"] = (),
+    crowds: "MapCrowds | None" = None,
     warning: str = "",
 ) -> pathlib.Path:
     """Write the map of a library; the suffix says as what.
@@ -72,7 +71,7 @@ def write_map(
         colour: a user's column. None: the most telling; if none tells enough, a page is coloured by
             the regions, an image by how crowded each place is.
         title: None: "Map of N images".
-        regions: named crowds, the largest first; a page writes their words over the points.
+        crowds: of the map; a page writes their words over the points, and has their colours.
         warning: a sentence that a page shows above the map.
 
     Raises:
@@ -89,7 +88,7 @@ def write_map(
         content = _image(library, projection.xy, colour, title)
     else:
         said = {"title": title, "warning": warning}
-        content = _page(library, projection.xy, columns, regions, colour, said)
+        content = _page(library, projection.xy, columns, crowds, colour, said)
     write_file(file, content)
     return file
 
@@ -165,7 +164,7 @@ def _page(
     library: Images,
     xy: Float[np.ndarray, "N 2"],
     columns: dict[str, dict[str, Any]],
-    regions: Sequence["Region"],
+    crowds: "MapCrowds | None",
     colour: str | None,
     said: dict[str, str],
 ) -> bytes:
@@ -173,7 +172,7 @@ def _page(
     n, drawn = len(library), len(base64.b64decode(images["order"])) // 4
     few = f" Small images for {drawn:,} of {n:,}." * (drawn < n)
     data = {
-        **mapscene.scene(library.rows, library.columns, xy, regions, colour),
+        **mapscene.scene(library.rows, library.columns, xy, crowds, colour),
         **images,
         **said,
         "note": NOTE + few,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from explorer.regions.crowds import Region
+    from explorer.regions.kept import MapCrowds
 
 HERE = pathlib.Path(__file__).parent
 COMPONENT = HERE.parent / "app" / "map" / "scatter" / "bundle.js"  # read as a file, not imported
@@ -66,7 +67,7 @@ def scene(
     rows: "pd.DataFrame",
     columns: Iterable[str],
     xy: Float[np.ndarray, "N 2"],
-    regions: Sequence["Region"],
+    crowds: "MapCrowds | None",
     wanted: str | None,
 ) -> dict[str, Any]:
     """Return places, what is written on them, and the colours that one can choose, as JSON.
@@ -75,7 +76,8 @@ def scene(
         wanted: the column that colours first. None: the one that tells most, else the crowds.
     """
     colours = {name: by_values(name, rows[name]) for name in columns}
-    crowded = crowd_colours(xy, regions) if regions else None
+    regions = crowds.regions if crowds else []
+    crowded = crowd_colours(xy, regions, crowds.members) if crowds and regions else None
     if crowded is not None and CLUSTERS not in colours:
         colours[CLUSTERS] = crowded
     first = wanted or most_telling(rows, columns, xy) or CLUSTERS

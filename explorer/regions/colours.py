@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from explorer.projection.colours import MAX_COLOURS, Colours
-from explorer.regions.crowds import Region, crowds, looked_at
+from explorer.regions.crowds import Region, looked_at
 
 CLUSTERS = "Clusters"
 MAX_NAMES = 2  # of smaller crowds, by which one without words of its own is called
@@ -15,7 +15,7 @@ MAX_NAMES = 2  # of smaller crowds, by which one without words of its own is cal
 def crowd_colours(
     xy: Float[np.ndarray, "N 2"],
     named: Sequence[Region],
-    members: Sequence[Int[np.ndarray, " K"]] | None = None,
+    members: Sequence[Int[np.ndarray, " K"]],
 ) -> Colours | None:
     """Return one colour a crowd, those that have words first; None if there are none.
 
@@ -24,11 +24,10 @@ def crowd_colours(
 
     Args:
         named: what `map_regions` found on the same places.
-        members: the rows of each crowd, as `crowds` finds them; None: they are found here.
+        members: the rows of each crowd, as `crowds` finds them.
     """
     from scipy.spatial import KDTree
 
-    members = crowds(xy) if members is None else members
     if len(members) < 2:
         return None
     words = [_words(rows, named) for rows in members]

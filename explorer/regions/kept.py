@@ -17,6 +17,7 @@ from explorer.regions import PHRASES
 from explorer.regions.crowds import Region, crowds, map_regions
 
 FILE = "regions"
+LEVELS = 2  # of crowds that have names
 KEY_VERSION = 1  # raise it when the same map gets other crowds or other names
 
 
@@ -33,20 +34,20 @@ class MapCrowds:
     regions: list[Region]
 
 
-def map_crowds(library: Library, xy: Float[np.ndarray, "N 2"], *, levels: int = 1) -> MapCrowds:
+def map_crowds(library: Library, xy: Float[np.ndarray, "N 2"]) -> MapCrowds:
     """Return the crowds of a map and their names, from the library's cache where it has them.
 
     What is not as it should be, such as a model that is missing, is noted and not kept.
 
     Args:
-        xy, levels: as for `map_regions`.
+        xy: as for `map_regions`.
     """
-    file, key = library.cache_folder / FILE, _key(library, xy, levels)
+    file, key = library.cache_folder / FILE, _key(library, xy)
     content = find_cache(file, key)
     if content is not None and (known := _read(content, len(library))) is not None:
         return known
     with collecting() as notes:
-        found = MapCrowds(crowds(xy), map_regions(library, xy, levels=levels))
+        found = MapCrowds(crowds(xy), map_regions(library, xy, levels=LEVELS))
     for sentence in notes:
         note(sentence)
     if not notes:
@@ -55,10 +56,10 @@ def map_crowds(library: Library, xy: Float[np.ndarray, "N 2"], *, levels: int = 
     return found
 
 
-def _key(library: Library, xy: Float[np.ndarray, "N 2"], levels: int) -> str:
+def _key(library: Library, xy: Float[np.ndarray, "N 2"]) -> str:
     told = hashlib.sha256(np.ascontiguousarray(xy).data)
     told.update(PHRASES.read_bytes())
-    return f"{KEY_VERSION} {library.cache_key} {levels} {told.hexdigest()}"
+    return f"{KEY_VERSION} {library.cache_key} {LEVELS} {told.hexdigest()}"
 
 
 def _written(found: MapCrowds) -> bytes:

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from explorer.cli.mappage import write_map
-from explorer.regions.crowds import Region
+from explorer.regions.crowds import Region, crowds
+from explorer.regions.kept import MapCrowds
 
 pytestmark = pytest.mark.browser
 BOXES = """(names) => [...document.querySelectorAll(names)]
@@ -42,7 +43,13 @@ def page(tmp_path):
     regions = [Region(w, (x, y), np.arange(3)) for w, (x, y) in zip(words, places, strict=True)]
     file = tmp_path / "map.html"
     warning = "These 400 images are unlike those that the model was trained on."
-    write_map(Shelf(), SimpleNamespace(xy=xy), file, regions=regions, warning=warning)
+    write_map(
+        Shelf(),
+        SimpleNamespace(xy=xy),
+        file,
+        crowds=MapCrowds(crowds(xy), regions),
+        warning=warning,
+    )
     return file.as_uri()
 
 
@@ -160,7 +167,8 @@ def test_a_few_far_images_do_not_shrink_the_first_view(open_window, tmp_path, ke
     xy = rng.uniform(-5, 5, (400, 2)).astype(np.float32)
     xy[far, 1] += 40
     file = tmp_path / "far.html"
-    write_map(Shelf(), SimpleNamespace(xy=xy), file, regions=[Region("some", (0, 0), [1])])
+    known = MapCrowds(crowds(xy), [Region("some", (0, 0), [1])])
+    write_map(Shelf(), SimpleNamespace(xy=xy), file, crowds=known)
     window = opened(open_window(width, 800), file.as_uri())
     tops = "(rows) => rows.map((row) => document.querySelector('.unclip-map').where(row)[1])"
     note = window.get_by_text("3 images lie far from the rest; All shows them.")

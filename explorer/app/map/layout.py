@@ -15,7 +15,6 @@ from explorer.regions.crowds import Region
 from explorer.regions.kept import MapCrowds, map_crowds
 from explorer.support import Support
 
-LEVELS = 2  # of crowds that have names
 MAX_REFERENCE_POINTS = 5000  # real points that support is judged by
 
 
@@ -74,7 +73,7 @@ def _crowds(
     key: str,  # noqa: ARG001
 ) -> tuple[MapCrowds, list[str]]:
     with collecting() as notes:  # they are told on every run, not only on the first
-        return map_crowds(_library, _map.xy, levels=LEVELS), notes
+        return map_crowds(_library, _map.xy), notes
 
 
 def name_of_selection(rows: Int[np.ndarray, " K"]) -> str | None:
