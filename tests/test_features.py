@@ -13,6 +13,7 @@ from PIL import Image
 from test_train import done, unclip_
 
 from analysis import autoencoder
+from explorer.cli.features import FeatureOptions
 from explorer.errors import QueryError, SideMismatch, SpaceMismatch, WeightsMissing
 from explorer.features import MANIFEST, WEIGHTS, Features, learning
 from explorer.library import Library
@@ -261,6 +262,12 @@ def test_features_are_fitted_once_and_again_when_the_library_grows(library, samp
     assert (library_features(library, count=32, steps=200).of(points) == first.of(points)).all()
     monkeypatch.setattr(Features, "fitting", fitting)
     assert len(library_features(library, count=17, steps=30)) == 17
+
+
+def test_the_command_asks_for_the_features_that_the_dashboard_keeps():
+    """One cache holds one set: each would fit its own again and again."""
+    options = FeatureOptions()
+    assert (options.count, options.active) == (learnt.COUNT, learnt.ACTIVE)
 
 
 def test_a_name_tells_the_images_in_which_its_feature_is_strongest(library, monkeypatch):

@@ -12,11 +12,16 @@ from explorer.features import Features
 from explorer.features.learning import ROUND
 from explorer.library import Library
 from explorer.points import Points
-from explorer.regions.learnt import MAX_NAMED_ROWS, MAX_TOLD_ROWS, MIN_ROWS, learning_features
+from explorer.regions.learnt import (
+    MAX_NAMED_ROWS,
+    MAX_TOLD_ROWS,
+    MIN_ROWS,
+    STEPS,
+    learning_features,
+)
 
 DEFAULT_WORDS = 24
 TOP_IMAGES = 4
-STEPS = 800  # as `library_features`
 LEARNING = "Learning the features of the library, once"
 READING = "Reading the words of the library"
 EXAMPLES = 8  # features that an example is chosen from
@@ -106,7 +111,7 @@ def featured(words: tuple[str, ...]) -> Featured | None:
 
 
 def _featuring(library: Library, words: tuple[str, ...]) -> Work[Featured]:
-    features = yield from learning_features(library, steps=STEPS, words=words)
+    features = yield from learning_features(library, words=words)
     most = MAX_TOLD_ROWS if words else MAX_NAMED_ROWS
     rows = np.sort(np.random.default_rng(0).permutation(len(library))[:most])
     activations = features.of(library.points(rows))

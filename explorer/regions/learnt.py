@@ -13,6 +13,7 @@ from explorer.features.learning import exhausted
 from explorer.library import Library
 from explorer.regions import names_by_scores, tested_auc, word_scores
 
+COUNT, ACTIVE, STEPS = 128, 8, 800  # the same in every entrance, which share what is kept
 MIN_ROWS = 128
 STRONG = 1.5  # times the usual activation, from which an image speaks for a feature
 MAX_ROWS = 50_000  # that features are fitted to; more are sampled
@@ -24,9 +25,9 @@ STRONGEST = 16  # images of a feature, which its name must tell too
 def library_features(
     library: Library,
     *,
-    count: int = 128,
-    active: int = 8,
-    steps: int = 800,
+    count: int = COUNT,
+    active: int = ACTIVE,
+    steps: int = STEPS,
     seed: int = 0,
     words: Sequence[str] = (),
 ) -> Features:
@@ -58,9 +59,9 @@ def library_features(
 def learning_features(
     library: Library,
     *,
-    count: int = 128,
-    active: int = 8,
-    steps: int = 800,
+    count: int = COUNT,
+    active: int = ACTIVE,
+    steps: int = STEPS,
     seed: int = 0,
     words: Sequence[str] = (),
 ) -> Generator[None, None, Features]:
