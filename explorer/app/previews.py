@@ -34,18 +34,16 @@ def rough_first(edit: Rendering, show: Callable[[Rendering], object]) -> Renderi
         show: shows the images.
     """
     slot = st.container()
-    if not is_decoded(edit):
+    if is_decoded(edit):
+        place = slot.empty()
+    else:
         rough = decoded(roughly(edit, len(edit)), "Decoding a preview")
         if rough is None:
             return None
-        with slot:
-            place = st.empty()
+        place = slot.empty()
         with place.container():
             show(rough)
         _pause()
-    else:
-        with slot:
-            place = st.empty()
     rendering = decoded(edit)
     if rendering is not None:
         with place.container():
