@@ -44,12 +44,13 @@ def test_a_point_that_only_words_aim_at_is_said_to_be_far(monkeypatch, emoji):
     assert errors(page) == [] and any(FAR in each for each in said(page))
 
 
-@pytest.mark.parametrize("name", ["search", "vary", "walk"])
+@pytest.mark.parametrize("name", ["search", "vary", "walk", "compare"])
 def test_every_page_that_decodes_says_how_near_real_images_are(monkeypatch, emoji, name):
     address = {
         "search": {"q0": "cat face", "decode": "true"},
         "vary": {"vary": "cat face", "vary_n": "1", "vary_eta": "0"},
         "walk": {"walk_0": "cat face", "walk_1": "sun", "walk_frames": "4"},
+        "compare": {"compare_n": "2"},
     }[name]
     page = open_page(monkeypatch, name, emoji, **address)
     assert errors(page) == []

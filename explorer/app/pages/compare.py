@@ -14,6 +14,7 @@ from explorer.app.inputs import ask
 from explorer.app.map.scatter import Mark, Scene, scatter
 from explorer.app.server.decoding import decoded, embedded
 from explorer.app.server.thumbnails import addresses
+from explorer.app.support_words import TRAINED, judged_by, say_support
 from explorer.edits import decode
 from explorer.library import Library
 from explorer.models import Model
@@ -99,6 +100,9 @@ def _side_by_side(rows: Int[np.ndarray, " N"], other: str, seed: int) -> None:
             return
         columns.append((_short(other), list(second)))
         compared = told
+    judged = judged_by()
+    if judged is not None and judged[1] == TRAINED:  # the library is near its own images
+        say_support(points, what="images")
     _pairs(rows, columns, (seen.unit * compared.unit).sum(axis=1))
 
 
