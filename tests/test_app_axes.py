@@ -105,6 +105,11 @@ def test_a_place_that_makes_no_sense_is_the_middle(page, at):
     assert captions(page(**WORDS, axes_at=at)) == captions(page(**WORDS))
 
 
+def test_no_place_is_called_minus_zero(page):
+    text = captions(page(**WORDS, axes_at="0.02,-0.0001"))[0]
+    assert text.replace("\\", "") == "x = 0.020, y = 0.000"
+
+
 def test_a_place_that_no_point_has_is_a_sentence(page):
     (error,) = errors(page(**WORDS, axes_at="0.99,0.99"))
     assert "too large together" in error

@@ -128,7 +128,7 @@ def found(
         for row, score, missing in each:
             text = state.caption(row)
             with st.container(width=width):
-                show(state.thumbnail(row), f"{score:.2f} {text}", width=width)
+                show(state.thumbnail(row), f"{score:z.2f} {text}", width=width)
                 with st.container(horizontal=True, gap="small"):
                     if action is not None:
                         st.button(action[0], key=f"{key}-{row}", on_click=action[1], args=(row,),

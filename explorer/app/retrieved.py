@@ -113,7 +113,7 @@ def show(
 def tiles(images: Retrieval) -> None:
     """Show the images beside each other, in the order of the path."""
     words = [
-        f"{i + 1}. {state.caption(int(row))} ({score:.2f})"
+        f"{i + 1}. {state.caption(int(row))} ({score:z.2f})"
         for i, (row, score) in enumerate(zip(images.rows, images.scores, strict=True))
     ]
     with st.container(key=f"{outputs.EVEN}-along"):

@@ -163,7 +163,7 @@ def _show(rendering: Rendering, places: Places) -> None:
         words = "From left to right, and from below to above"
         st.image(grid(list(rendering), columns=GRID_SIDE), words, "stretch", alt=words)
     else:
-        text = f"x = {places[0, 0]:.3f}, y = {places[0, 1]:.3f}"
+        text = f"x = {places[0, 0]:z.3f}, y = {places[0, 1]:z.3f}"
         outputs.show(rendering[0], text, width=LARGE)
 
 
