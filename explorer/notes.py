@@ -40,6 +40,15 @@ def note(sentence: str, *, damage: bool = False) -> None:
         collected.take(sentence, damage)
 
 
+def counted(number: int, what: str = "image") -> str:
+    """Return a number of things, as a sentence has it.
+
+    >>> counted(1), counted(1720), counted(0, "group")
+    ('1 image', '1,720 images', '0 groups')
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 @contextmanager
 def collecting(urgent: Callable[[str], None] | None = None) -> Iterator[Notes]:
     """Collect the notes of this thread, to show them in one place.

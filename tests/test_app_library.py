@@ -48,7 +48,7 @@ def test_new_images_of_its_folders_are_taken_in(
     shutil.copy(sample / "flat" / "1f0cf.png", images)
     page = button(page, "Look for new images").click().run()
     assert errors(page) == []
-    assert page.success[0].value.startswith("Added 1 images; 7 were there already")
+    assert page.success[0].value.startswith("Added 1 image; 7 were there already")
     assert page.metric[0].value == "8"
 
 
@@ -58,6 +58,7 @@ def test_uploads_lie_beside_the_library_under_our_names(monkeypatch, tmp_path, o
     given = [Upload(ours, "../../evil <b>.exe.png")]
     monkeypatch.setattr(library_page, "uploaded", lambda *_, **__: given)
     page = open_page(monkeypatch, "library", own)
+    assert page.button(key="add-uploads").label == "Add 1 image"
     page = page.button(key="add-uploads").click().run()
     assert errors(page) == []
     library = Library.open(own)

@@ -8,6 +8,7 @@ from jaxtyping import Int
 
 from explorer.app import outputs, state
 from explorer.app.pages import hit
+from explorer.notes import counted
 
 PAGE_IMAGES = 36
 WIDTH = 110  # pixels of a tile
@@ -65,8 +66,8 @@ def browse() -> None:
     if not len(rows):
         st.info("No image has such a name and such values: remove words or filters.")
         return
-    narrowed = f" of {len(state.library()):,}" if len(rows) < len(state.library()) else ""
-    st.caption(f"{len(rows):,}{narrowed} images")
+    narrowed = f"{len(rows):,} of " if len(rows) < len(state.library()) else ""
+    st.caption(narrowed + counted(len(state.library())))
     with st.container(horizontal=True, key=f"{outputs.EVEN}-browse"):
         for row in map(int, rows[(page - 1) * PAGE_IMAGES : page * PAGE_IMAGES]):
             with st.container(width=WIDTH):

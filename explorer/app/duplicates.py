@@ -9,6 +9,7 @@ from explorer.app import copying, outputs, state
 from explorer.files import write_file
 from explorer.groups import Duplicates, duplicate_threshold, find_duplicates
 from explorer.library import Library
+from explorer.notes import counted
 
 MAX_GROUPS = 20  # that are shown; the table has all
 MAX_OTHERS = 7  # of a group that are shown
@@ -31,8 +32,8 @@ def show_duplicates() -> None:
         st.info(f"No two images have a cosine of {least:.4f} or more.")
         return
     others = sum(len(group.others) for group in groups)
-    st.caption(f"{len(groups):,} groups with a cosine of {least:.4f} or more; {others:,} images "
-               "need not be kept. The first of each is the one to keep.")  # fmt: skip
+    st.caption(f"{counted(len(groups), 'group')} with a cosine of {least:.4f} or more, and "
+               f"{counted(others)} to spare. The first of each is the one to keep.")  # fmt: skip
     for i, group in enumerate(groups[:MAX_GROUPS]):
         rows = [group.keep, *group.others[:MAX_OTHERS]]
         words = [f"{cosine:.3f} {state.caption(row)}" for row, cosine in

@@ -8,6 +8,7 @@ import typer
 from explorer.cli.engine import LOCAL, EngineOptions
 from explorer.cli.options import Folder, Json, opened
 from explorer.cli.output import command, progress, report
+from explorer.notes import counted
 
 
 @command
@@ -48,4 +49,4 @@ def map_command(
     write_map(kept, projection, out, colour=colour, title=name, crowds=crowds, warning=warning)
     regions = crowds.regions if crowds else []
     value = {"file": str(out), "images": len(kept), "regions": [each.words for each in regions]}
-    report(value, as_json, [f"{out}: a map of {len(kept):,} images"])
+    report(value, as_json, [f"{out}: a map of {counted(len(kept))}"])

@@ -21,6 +21,7 @@ from explorer.files import check_writable, write_file
 from explorer.images import name_of
 from explorer.library.captions import is_blank
 from explorer.library.reserved import with_given_names
+from explorer.notes import counted
 from explorer.projection import Projection
 from explorer.projection.colours import by_values, most_telling, numbers_of
 
@@ -81,7 +82,7 @@ def write_map(
     _check(file, projection, library)
     columns = {name: _column(library.rows[name]) for name in library.columns}
     _check_colour(colour, columns)
-    title = title or f"Map of {len(library):,} image{'s' * (len(library) != 1)}"
+    title = title or f"Map of {counted(len(library))}"
     if file.suffix.lower() == ".parquet":
         content = _table(library.rows, projection.xy)
     elif file.suffix.lower() == ".png":

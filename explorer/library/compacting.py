@@ -21,6 +21,7 @@ from explorer.library.manifest import (
 from explorer.library.segments import failure_table, remedy, write_files
 from explorer.library.store import Store, explain_failure
 from explorer.library.writer import writing_to
+from explorer.notes import counted
 
 MAX_ROWS = 65_536  # of a segment: what one damaged file may cost, and what is held in memory
 
@@ -43,12 +44,12 @@ class Compacted:
 
     def __str__(self) -> str:
         if not self.waiting:
-            return f"nothing to compact: {_count(self.segments[1], 'segment')}, no row to drop"
+            return f"nothing to compact: {counted(self.segments[1], 'segment')}, no row to drop"
         before, after = self.bytes
         saved = f"{before - after:,} bytes saved" if before >= after else "nothing saved"
         return (
-            f"{_count(self.segments[0], 'segment')} became {self.segments[1]:,}; "
-            f"{_count(self.dropped, 'row')} dropped that had been replaced or removed; "
+            f"{counted(self.segments[0], 'segment')} became {self.segments[1]:,}; "
+            f"{counted(self.dropped, 'row')} dropped that had been replaced or removed; "
             f"{after:,} bytes instead of {before:,}: {saved}\n"
             f"  {self.waiting:,} bytes of earlier versions stay until "
             f"{KEPT_MANIFESTS - 1} more versions are written, for programs that are reading them"
@@ -80,10 +81,6 @@ def compact(store: Store) -> Compacted:
 
 def _bytes(segments: Any) -> int:
     return sum(file.size for segment in segments for file in segment.files.values())
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _settled(store: Store) -> tuple[SegmentRecord, ...]:

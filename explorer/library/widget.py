@@ -7,6 +7,7 @@ import numpy as np
 
 from explorer.errors import QueryError
 from explorer.library.reader import Reader
+from explorer.notes import counted
 
 BUNDLE = (
     FilePath(__file__).parents[1] / "app" / "map" / "scatter" / "bundle.js"
@@ -35,7 +36,7 @@ def map_of(library: Reader, colour: str | None = None) -> Any:
 
     xy = Projection.cached(library.cache_folder, library.points()).xy.astype(np.float32)
     scene: dict[str, Any] = {
-        "name": f"Map of {len(library):,} images", "marks": [], "lasso": [], "height": HEIGHT,
+        "name": f"Map of {counted(len(library))}", "marks": [], "lasso": [], "height": HEIGHT,
         "pictures": "near", "density": False, "avoid": "", "tools": ["look", "lasso"],
     }  # fmt: skip
     codes = b""

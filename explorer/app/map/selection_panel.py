@@ -14,6 +14,7 @@ from explorer.app.map.layout import name_of_selection
 from explorer.app.map.selection import MAX_STROKES, read_strokes, write_chosen, write_strokes
 from explorer.groups import probe
 from explorer.library import Library
+from explorer.notes import counted
 from explorer.regions import captions_of, region_names
 
 MAX_TILES = 24
@@ -31,7 +32,7 @@ def combine_mode() -> str:
 
 def show_selection(rows: Int[np.ndarray, " K"]) -> None:
     """Show what the lassos enclose: images, a table, files, and what tells them from others."""
-    st.subheader(f"{len(rows):,} images selected")
+    st.subheader(f"{counted(len(rows))} selected")
     st.segmented_control("The next lasso", list(NEXT), default="New", key="next")
     borders = len(read_strokes(st.query_params.get("lasso", "")))
     if borders > 1:
@@ -90,7 +91,7 @@ def _keep(rows: Int[np.ndarray, " K"]) -> None:
     elif asked and name:
         inside = np.isin(np.arange(len(state.library())), rows)
         _write({name: [YES if each else None for each in inside]})
-        st.session_state["kept"] = f"{len(rows):,} images have {name} = {YES} in the library now."
+        st.session_state["kept"] = f"The library now has {name} = {YES} for {counted(len(rows))}."
         st.rerun()
     if told := st.session_state.pop("kept", ""):
         st.success(outputs.escaped(told))

@@ -13,6 +13,7 @@ from explorer.app.server.uploads import Upload, uploaded
 from explorer.files import make_folder, write_file
 from explorer.library import Library
 from explorer.library.presence import VERIFY_SECONDS
+from explorer.notes import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ def page() -> None:
     info = library.info()
     st.title("Library")
     st.caption(
-        f"{outputs.escaped(library.folder.name)} holds the points of {len(library):,} images."
+        f"{outputs.escaped(library.folder.name)} holds the points of {counted(len(library))}."
     )
     _numbers(info)
     if len(library):
@@ -82,7 +83,7 @@ def _forget(library: Library) -> None:
                           placeholder="choose one")  # fmt: skip
     if source and st.button("Forget this source"):
         gone = Library.open(library.folder).forget(source)
-        st.session_state[DONE] = f"Forgot {gone:,} images of {outputs.escaped(source)}."
+        st.session_state[DONE] = f"Forgot {counted(gone)} of {outputs.escaped(source)}."
         st.rerun()
 
 
@@ -96,7 +97,8 @@ def _add(library: Library, sources: Sequence[str]) -> None:
     if st.button("Look for new images", disabled=not sources):
         _run(library, list(sources))
     images = uploaded("Your images", key="add", several=True)
-    if st.button(f"Add {len(images)} images", disabled=not images, key="add-uploads"):
+    what = counted(len(images)) if images else "images"
+    if st.button(f"Add {what}", disabled=not images, key="add-uploads"):
         _run(library, [_folder(library, images)], _captions(images))
     python = f"""import explorer as ex
 
@@ -119,7 +121,7 @@ def _run(library: Library, sources: list[str], columns: "pd.DataFrame | None" = 
             )
     if last is not None:
         st.session_state[DONE] = (
-            f"Added {last.embedded:,} images; {last.unchanged:,} were there already, "
+            f"Added {counted(last.embedded)}; {last.unchanged:,} were there already, "
             f"{last.removed:,} are gone, {last.failed:,} could not be read."
         )
     st.rerun()  # from the first line, with the new version

@@ -25,6 +25,7 @@ from explorer.app.map.selection import (
 from explorer.app.map.selection_panel import combine_mode, show_selection
 from explorer.app.server.thumbnails import addresses, sheet_address
 from explorer.library import Hits
+from explorer.notes import counted
 from explorer.points import Points
 from explorer.projection.colours import Colours
 from explorer.projection.tiles import z_order
@@ -141,7 +142,7 @@ def _scene(
     thumbnails, captions = addresses(state.library())
     return Scene(
         layout().xy,
-        f"Map of {len(state.library()):,} images",
+        f"Map of {counted(len(state.library()))}",
         colours,
         marks,
         path=places.get("path", ()),
