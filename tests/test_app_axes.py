@@ -1,5 +1,7 @@
 """The page Concept axes, and the formula that moves a point on them."""
 
+import json
+
 import numpy as np
 import pytest
 from app_pages import button, captions, errors, offered, open_page, three_ways
@@ -75,7 +77,8 @@ def test_an_example_shows_a_place_and_the_real_images_near_it(page):
     assert errors(shown) == []
     assert captions(shown)[0].startswith("x ")
     assert len(captions(shown)) == 1 + 6
-    assert len(shown.get("bidi_component")) == 1
+    (component,) = shown.get("bidi_component")
+    assert json.loads(component.proto.json)["tools"] == ["look"], "it reads no other"
 
 
 def test_the_image_nearest_to_the_place_is_moved(monkeypatch, emoji):

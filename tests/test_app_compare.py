@@ -1,5 +1,7 @@
 """The page Compare: two models over the same images, decoders of the same points."""
 
+import json
+
 import numpy as np
 import pytest
 import streamlit as st
@@ -47,7 +49,8 @@ def test_two_models_are_compared_image_by_image(monkeypatch, request, other, whe
     assert shares == sorted(shares)
     page = button(page, "Compare").click().run()
     assert errors(page) == [] and page.query_params["row"]
-    assert len(page.get("bidi_component")) == 2
+    tools = [json.loads(each.proto.json)["tools"] for each in page.get("bidi_component")]
+    assert tools == [["look"], ["look"]], "the maps read no other"
     words = captions(page)
     assert any("only here" in text.replace("\\", "") for text in words)
 

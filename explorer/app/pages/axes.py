@@ -118,6 +118,7 @@ def _map(xy: Places, place: Float[np.ndarray, "2"], x: Words, y: Words) -> None:
         marks=[*marks, Mark(float(place[0]), float(place[1]), "place")],
         thumbnails=thumbnails,
         captions=captions,
+        tools=("look",),
     )
     event = scatter(scene, key="axes_map")
     if event and event.kind == "click":

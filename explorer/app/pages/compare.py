@@ -114,7 +114,7 @@ def _pairs(
     """Show what stands in the columns beside each other, what is least alike first."""
     names = ", ".join(name for name, _ in columns)
     st.caption(
-        f"From left to right: {outputs.escaped(names)}. Below, the cosine of what the last two "
+        f"In this order: {outputs.escaped(names)}. Below, the cosine of what the last two "
         "show, as the library's model sees it; those that differ most come first."
     )
     with st.container(horizontal=True):
@@ -209,6 +209,7 @@ def _map(
         captions=captions,
         height=HEIGHT,
         remembers=False,
+        tools=("look",),
     )
     event = scatter(scene, key=f"compare-{'here' if shown is here else 'there'}")
     if event and event.kind == "click" and event.row is not None:

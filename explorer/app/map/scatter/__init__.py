@@ -81,6 +81,7 @@ class Scene:
         pictures: whether points are images: once there is room for them, always, or never.
         density: whether bands under the points show how crowded they are.
         remembers: whether the address keeps which part is looked at; one map of a page can.
+        tools: what is offered besides the zoom; alone, "look" needs no button.
         avoid: CSS selector of what floats over the map, where no label is to be written.
     """
 
@@ -99,6 +100,7 @@ class Scene:
     pictures: Literal["near", "always", "never"] = "near"
     density: bool = False
     remembers: bool = True
+    tools: Sequence[Literal["look", "lasso", "path"]] = ("look", "lasso", "path")
     avoid: str = ""
 
 
@@ -146,6 +148,7 @@ def _data(scene: Scene, key: str) -> dict[str, Any]:
         "pictures": scene.pictures,
         "density": scene.density,
         "remembers": scene.remembers,
+        "tools": list(scene.tools),
         "avoid": scene.avoid,
     }
     if scene.selected is not None:

@@ -28,7 +28,6 @@ const TOOLS = [
   ["lasso", "Lasso", "Draw around images to choose them"],
   ["path", "Path", "Draw a line to travel along"],
 ];
-const ALL_TOOLS = TOOLS.map(([mode]) => mode);
 
 function frame(parent) {
   const root = parent.querySelector(".unclip-map");
@@ -88,7 +87,7 @@ function createMap(parent) {
 
   async function update(data) {
     canvas.setAttribute("role", "application");
-    const tools = data.tools ?? ALL_TOOLS, corners = tools.length > 1 ? "; with Lasso or Path, Space sets a corner there" : "";
+    const tools = data.tools, corners = tools.length > 1 ? "; with Lasso or Path, Space sets a corner there" : "";
     canvas.setAttribute("aria-label", `${data.name}. Arrow keys move, plus and minus zoom, Enter chooses the middle${corners}.`);
     if (drawn.xy !== data.xy) places = new Float32Array(await fetched(data.xy));
     const changed = drawn.xy !== data.xy || !plot;
