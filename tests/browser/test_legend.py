@@ -30,3 +30,27 @@ def test_outliers_have_the_colours_of_the_ends(source_window):
       return [...codesOf(4, colours, [1066, 1951, 2008, 9999], null, null)];
     }"""
     assert source_window.evaluate(codes, {**YEARS, "dates": False}) == [1, 1, 65, 65]
+
+
+@pytest.mark.parametrize(("scheme", "page"), [("#333333", "#ffffff"), ("#eeeeee", "#181715")])
+def test_the_least_value_is_told_from_the_page(source_window, scheme, page):
+    """On a dark page the dark end of viridis had a contrast of 1.2; WCAG 1.4.11 asks for 3."""
+    colours = """async (text) => {
+      const { palette, themed } = await import("/source/colours.js");
+      document.body.style.color = text;
+      return palette({ names: null }, themed(document.body));
+    }"""
+    _, *ramp = source_window.evaluate(colours, scheme)
+    assert len(ramp) == len(set(ramp)) == 65
+    assert contrast(ramp[0], page) >= 3
+
+
+def contrast(one, other):
+    """The ratio of WCAG 2."""
+
+    def light(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05
+
+    return max(light(one), light(other)) / min(light(one), light(other))

@@ -9,7 +9,15 @@ const OTHER = "#8d9299";
 const BARS = 32; // of the histogram
 // Viridis, Smith and van der Walt 2015, at nine places; between them in straight lines.
 const STOPS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
-const RAMP = Array.from({ length: 65 }, (_, i) => between(STOPS[i >> 3], STOPS[(i >> 3) + 1] ?? STOPS[8], (i & 7) / 8));
+const RAMP = rampOf(STOPS);
+const DARK_RAMP = rampOf(STOPS.slice(3)); // the first colours can hardly be told from a dark page
+
+function rampOf(stops) {
+  return Array.from({ length: 65 }, (_, i) => {
+    const at = (i / 64) * (stops.length - 1), k = Math.min(Math.floor(at), stops.length - 2);
+    return between(stops[k], stops[k + 1], at - k);
+  });
+}
 
 function between(a, b, t) {
   const part = (colour, at) => parseInt(colour.slice(at, at + 2), 16);
@@ -21,7 +29,7 @@ export function themed(root) {
   const style = getComputedStyle(root);
   const text = hex(style.getPropertyValue("--st-text-color") || style.color);
   const dark = parseInt(text.slice(1, 3), 16) > 128;
-  return { text, point: "#4269d0", grey: dark ? "#4c5462" : "#b9bec7" };
+  return { text, dark, point: "#4269d0", grey: dark ? "#4c5462" : "#b9bec7" };
 }
 
 function hex(colour) {
@@ -35,7 +43,7 @@ const colourOf = (code, names) => (names[code] === null ? OTHER : GROUPS[code % 
 // Colours by number, grey first: what is not selected, not picked in the legend, or has no value.
 export function palette(colours, look) {
   if (!colours) return [look.grey, look.point];
-  return [look.grey, ...(colours.names ? colours.names.map((_, code) => colourOf(code, colours.names)) : RAMP)];
+  return [look.grey, ...(colours.names ? colours.names.map((_, code) => colourOf(code, colours.names)) : look.dark ? DARK_RAMP : RAMP)];
 }
 
 // Where a value lies on the scale of the colours, 0 to 1; those beyond lie at its ends.
@@ -58,8 +66,8 @@ export function codesOf(n, colours, values, selected, picked) {
   return codes;
 }
 
-// `pick(null | Set | [low, high])` is called with what the legend is clicked or brushed to.
-export function legend(element, colours, values, picked, pick) {
+// `shown`: the palette. `pick(null | Set | [low, high])` is called with what the legend is clicked or brushed to.
+export function legend(element, colours, shown, values, picked, pick) {
   element.replaceChildren();
   element.hidden = !colours;
   if (!colours) return;
@@ -69,7 +77,7 @@ export function legend(element, colours, values, picked, pick) {
     return made;
   };
   add("strong", "um-title", colours.title);
-  if (!colours.names) return histogram(add, colours, values, picked, pick);
+  if (!colours.names) return histogram(add, colours, shown, values, picked, pick);
   const counts = new Uint32Array(colours.names.length);
   for (const code of values) counts[code]++;
   colours.names.forEach((name, code) => {
@@ -77,7 +85,7 @@ export function legend(element, colours, values, picked, pick) {
     item.title = "Show only these; click again for all";
     item.setAttribute("aria-pressed", picked?.has(code) ?? false);
     if (picked && !picked.has(code)) item.classList.add("um-off");
-    add("i", "um-dot", "", item).style.background = colourOf(code, colours.names);
+    add("i", "um-dot", "", item).style.background = shown[code + 1];
     add("span", "um-name", name ?? "others", item);
     add("span", "um-count", counts[code].toLocaleString("en"), item);
     item.onclick = () => {
@@ -88,7 +96,7 @@ export function legend(element, colours, values, picked, pick) {
   });
 }
 
-function histogram(add, colours, values, picked, pick) {
+function histogram(add, colours, shown, values, picked, pick) {
   const counts = new Uint32Array(BARS);
   for (const v of values) if (!Number.isNaN(v)) counts[Math.min(BARS - 1, Math.floor(level(colours, v) * BARS))]++;
   const box = add("div", "um-bars"), top = Math.sqrt(Math.max(...counts, 1));
@@ -96,7 +104,7 @@ function histogram(add, colours, values, picked, pick) {
   counts.forEach((count, i) => {
     const bar = add("i", "", "", box);
     bar.style.height = `${count ? Math.max(6, (100 * Math.sqrt(count)) / top) : 0}%`;
-    bar.style.background = RAMP[Math.round(((i + 0.5) / BARS) * 64)];
+    bar.style.background = shown[1 + Math.round(((i + 0.5) / BARS) * 64)];
     const middle = (i + 0.5) / BARS;
     if (picked && (middle < picked[0] || middle > picked[1])) bar.classList.add("um-off");
   });

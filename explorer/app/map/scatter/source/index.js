@@ -185,7 +185,7 @@ function createMap(parent) {
     });
     await plot.draw({ x, y, z: codes }, { zDataType: "categorical" });
     if (drawn.xy !== scene.xy) view.start();
-    legend(find(".um-legend"), scene.colours, values, picked, (next) => {
+    legend(find(".um-legend"), scene.colours, colours, values, picked, (next) => {
       picked = next;
       latest = latest.then(() => paint(look)).then(() => pictures.choose()).then(drawPictures);
     });
