@@ -13,6 +13,7 @@ from explorer.errors import TrainingError
 from explorer.models import load
 from explorer.models.shared.patch_decoder import load_normalizer
 from explorer.settings import Settings
+from explorer.training import decoder_network
 from explorer.training.examples import Examples
 from explorer.training.loop import Plan, Run
 from explorer.training.prior_network import Reader
@@ -156,6 +157,23 @@ def test_averaged_weights_are_there_within_and_the_last_ones_after(tmp_path):
     with some.averaged():
         assert not torch.equal(module.weight, last)
     assert torch.equal(module.weight, last)
+
+
+@pytest.mark.parametrize("kind", ["plain", "painter"])
+def test_the_draft_learns_what_to_give_where_there_is_no_point(kind, images, tmp_path):
+    """The UNet is told it, for guidance; untaught it grew to hundreds of times an image's range."""
+    points = np.random.default_rng(0).normal(3, 5, (len(images), 16)).astype(np.float32)
+    examples = Examples(images.pixels, points, clip.row_weights(images))
+    plan = Plan(1, steps=8, batch=64)
+    networks = decoder_network.Networks.fresh(examples, plan, kind=kind)
+    read = []
+    networks.draft.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].detach()))
+    for run in decoder_network.train(examples, networks, tmp_path, plan):
+        if run.name != "draft":
+            break
+    drafted = torch.cat(read)[: 8 * 64]
+    none = networks.normalizer.scale(torch.zeros(1, 16))
+    assert 0 < torch.isclose(drafted, none).all(1).float().mean() < 0.1
 
 
 def test_a_decoder_and_a_prior_come_out_of_a_few_real_steps(images, tmp_path):

@@ -38,6 +38,7 @@ DRAFT_BATCH = {"plain": 256, "painter": 32}
 DRAFT_RATE = {"plain": 2e-3, "painter": 1.5e-3}
 DRAFT_SHARE = {"plain": 0.2, "painter": 0.5}  # of the minutes
 DROP_SHARE = 0.1  # how often the point is left out, for guidance
+DRAFT_DROP_SHARE = 0.03  # the same of the draft, which else says anything where there is no point
 MAX_SHIFT = 0.3  # of a point, in deviations: the decoder must work between points
 DEFAULTS = {"steps": 8, "guidance": 1.5, "solver": "dpm"}  # of a new decoder
 STEPS_OF_TOKENS = 25
@@ -195,6 +196,8 @@ def _train_draft(
         latents, z = examples.draw(plan.batch or count, step, plan)
         z = networks.normalizer.scale(z)
         z = z + MAX_SHIFT * torch.rand(len(z), 1, device=z.device) * torch.randn_like(z)
+        kept = torch.rand(len(z), 1, device=z.device) >= DRAFT_DROP_SHARE
+        z = torch.where(kept, z, networks.normalizer.scale(torch.zeros_like(z)))
         with autocast(plan.device):
             drafts = networks.draft(z)
             if networks.looks is None:
