@@ -2,9 +2,11 @@
 
 The network goes straight from a point to an image. It sees the points that people decode: those of
 images, those that a text diff makes of them, and those between two drawings; and those of drawings
-that were moved, mirrored and coloured otherwise, so that it learns what points say and not the
-drawings by heart. What it makes is held against the image by its pixels, its edges, and by what the
-CLIP's own tower sees on the way. That tower is not the judge.
+that were moved, mirrored and coloured otherwise. The CLIP learnt to overlook where a drawing stands
+and where it looks: points of moved drawings are to give what stands in its place, since asked for
+what it cannot know the network would draw the mean of it. What it makes is held against the image
+by its pixels, its edges, and by what the CLIP's own tower sees on the way. That tower is not the
+judge.
 """
 
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from jaxtyping import Float, Int, UInt8
 
 from explorer.models.shared.painter import Painter
 from explorer.models.shared.patch_decoder import GRID
-from explorer.training.decoder_network import statistics
+from explorer.training.decoder_network import DRAFT_DROP_SHARE, statistics
 from explorer.training.draft import Looks, loss
 from explorer.training.loop import Interrupt, autocast
 from pocket import clip, data, disguise, styles
@@ -74,26 +76,27 @@ class Material:
             rng.uniform(*FRACTIONS, (edited, 1)),
         )
         some = rng.choice(len(self.mixed), round(SHARES["mixed"] * count), replace=False)
-        disguised = self.disguised(rng, count - own - edited - len(some))
+        left = count - own - edited - len(some)
+        others = rng.choice(len(self.weights), left, replace=False, p=self.weights)
+        coloured, disguised = self.disguised(others, rng)
         return (
-            np.concatenate([self.pixels[rows], self.mixes[some], disguised]),
+            np.concatenate([self.pixels[rows], self.mixes[some], coloured]),
             np.concatenate(
                 [self.points[rows[:own]], turned, self.mixed[some], self.embed(disguised)]
             ),
         )
 
-    def disguised(self, rng: np.random.Generator, count: int) -> UInt8[np.ndarray, "N H W C"]:
-        """Draw images and mirror, move and colour some of them."""
-        rows = rng.choice(len(self.weights), count, replace=False, p=self.weights)
+    def disguised(
+        self, rows: Int[np.ndarray, " N"], rng: np.random.Generator
+    ) -> tuple[UInt8[np.ndarray, "N H W C"], UInt8[np.ndarray, "N H W C"]]:
+        """Return these images, some coloured otherwise; and the same, some mirrored and moved."""
         rules = self.rules[rows]
-        made = clip.to_tensor(self.pixels[rows], "cpu")
-        made = disguise.mirror(made, rules.mirrors & (rng.random(count) < MIRRORED))
-        made = disguise.colour(made, rules, rng, COLOURED)
-        moved = rng.permutation(count)[: round(MOVED * count)]
+        made = disguise.colour(clip.to_tensor(self.pixels[rows], "cpu"), rules, rng, COLOURED)
+        coloured = to_pixels(made)
+        made = disguise.mirror(made, rules.mirrors & (rng.random(len(rows)) < MIRRORED))
+        moved = rng.permutation(len(rows))[: round(MOVED * len(rows))]
         made[moved] = disguise.move(made[moved], rng)
-        levels = ((made.clamp(-1, 1) + 1) * 127.5).round().byte()
-        pixels: np.ndarray = levels.permute(0, 2, 3, 1).numpy()
-        return pixels
+        return coloured, to_pixels(made)
 
     def neighbour(self, row: int, rng: np.random.Generator) -> int:
         """Another image of the row's style, mostly one that is near in Unicode's order."""
@@ -103,6 +106,13 @@ class Material:
             order = order[max(0, place - NEAR) : place + NEAR]
         names = (self.named[order] != self.named[row]).any(1)
         return int(rng.choice(order[names]))
+
+
+def to_pixels(images: Any) -> UInt8[np.ndarray, "N H W C"]:
+    """The inverse of `clip.to_tensor`."""
+    levels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte()
+    pixels: np.ndarray = levels.permute(0, 2, 3, 1).numpy()
+    return pixels
 
 
 def turn(
@@ -190,6 +200,7 @@ def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None
     normalizer = statistics(material.points[material.weights > 0])
     looks = Looks(load_clip(folder, device)[0])
     size, dimension = material.pixels.shape[1], material.points.shape[1]
+    empty = normalizer.scale(torch.zeros(1, dimension)).to(device)
     painter: Any = Painter(dimension, 3 * (size // GRID) ** 2).to(device)
     painter = painter.to(memory_format=torch.channels_last).train()
     with Interrupt() as interrupt:
@@ -202,6 +213,8 @@ def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None
             pixels, points = material.draw(rng, BATCH)
             wanted = clip.to_tensor(pixels, device)
             z = torch.from_numpy(shifted(points, normalizer, rng)).to(device)
+            kept = torch.from_numpy(rng.random((len(z), 1)) >= DRAFT_DROP_SHARE).to(device)
+            z = torch.where(kept, z, empty)
             with autocast(device):
                 made = pixel_shuffle(painter(z), size // GRID)
                 run.update(loss(made, wanted, looks))

@@ -31,14 +31,16 @@ def material():
     )  # fmt: skip
 
 
-def test_every_image_stands_beside_its_point_but_for_edits(material):
+def test_every_image_stands_beside_its_point_but_for_edits_and_disguises(material):
     pixels, points = material.draw(np.random.default_rng(1), COUNT)
     assert len(pixels) == len(points) == COUNT
     own = np.isclose(points, seen(pixels), atol=1e-3).all(1)
-    edited = round(painting.SHARES["edited"] * COUNT)
-    assert (~own).sum() == edited
-    start = round(painting.SHARES["own"] * COUNT)
-    assert not own[start : start + edited].any()
+    start, edited = (round(painting.SHARES[kind] * COUNT) for kind in ("own", "edited"))
+    mixed = round(painting.SHARES["mixed"] * COUNT)
+    assert own[:start].all() and not own[start : start + edited].any()
+    assert own[start + edited : start + edited + mixed].all()
+    disguised = own[start + edited + mixed :]
+    assert 0 < disguised.mean() < 1  # not all of them are moved
 
 
 def test_what_is_held_out_is_never_drawn(material):
@@ -47,9 +49,12 @@ def test_what_is_held_out_is_never_drawn(material):
         assert (pixels.mean((1, 2, 3)) > 165).all()
 
 
-def test_disguised_drawings_are_others_than_the_drawings(material):
-    made = material.disguised(np.random.default_rng(2), 30)
-    known = material.pixels.reshape(N, -1)
-    assert made.dtype == np.uint8 and made.shape[1:] == material.pixels.shape[1:]
-    new = [(known != one.ravel()).any(1).all() for one in made]
-    assert np.mean(new) > 0.5
+def test_points_of_moved_drawings_are_to_give_what_stands_in_its_place(material):
+    rows = np.arange(HELD, N)
+    wanted, shown = material.disguised(rows, np.random.default_rng(2))
+    assert wanted.dtype == shown.dtype == np.uint8
+    assert wanted.shape == shown.shape == material.pixels[rows].shape
+    ground = (material.pixels[rows] == 255).all(-1)
+    assert ((wanted > 250).all(-1) == ground).all(), "a drawing was moved"
+    assert (wanted != material.pixels[rows]).any((1, 2, 3)).mean() > 0.5, "none is coloured"
+    assert 0.4 < (shown != wanted).any((1, 2, 3)).mean() < 0.7
