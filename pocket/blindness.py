@@ -21,7 +21,7 @@ from explorer.models.shared.blindness import FILE, off_ground, write_support
 from explorer.models.shared.text_notes import is_unknown
 from explorer.points import Points
 from explorer.support import Support
-from explorer.training.checkpoints import write_manifest
+from explorer.training.checkpoints import renew_hashes
 from pocket import data
 
 REFERENCE_IMAGES = 600  # 300 kB
@@ -131,8 +131,7 @@ def main() -> None:
         print(json.dumps({"images": shares, "words": words}, indent=2, ensure_ascii=False))
         return
     write_support(given.weights / FILE, fit(model, images))
-    manifest = json.loads((given.weights / MANIFEST).read_text("utf-8"))
-    write_manifest(given.weights / MANIFEST, {k: v for k, v in manifest.items() if k != "sha256"})
+    renew_hashes(given.weights / MANIFEST)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Train pocket's prior on the frozen CLIP: `python -m pocket.translating`, beside the decoder.
 
 It needs neither draft nor UNet. Unlike theirs its training has an end, so that its rate falls to
-nothing by then.
+nothing by then. Whichever ends last, this or `pocket.refining`, leaves a manifest with all hashes.
 """
 
 from pathlib import Path as FilePath
 
+from explorer.models.pocket import MANIFEST
+from explorer.training.checkpoints import renew_hashes
 from explorer.training.loop import Plan
 from explorer.training.prior_network import Reader
 from pocket import painting, styles, words
@@ -24,6 +26,8 @@ def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None
     read = Reader(*load_clip(folder, device), device)
     plan = Plan(minutes if minutes < float("inf") else MINUTES, device=device, seed=SEED)
     train_prior(spoken, material.points, read, folder, work / "checkpoints", plan, material.weights)
+    if (folder / MANIFEST).exists():
+        renew_hashes(folder / MANIFEST)
 
 
 if __name__ == "__main__":

@@ -84,3 +84,13 @@ def write_manifest(file: FilePath, values: dict[str, Any]) -> None:
     content = json.dumps(values | {"sha256": hashes}, indent=2, ensure_ascii=False) + "\n"
     with explained(file.parent, len(content)):
         write_file(file, content.encode())
+
+
+def renew_hashes(file: FilePath) -> None:
+    """Write a manifest again with the hashes of what lies beside it now.
+
+    Raises:
+        TrainingError: the disk refuses.
+    """
+    values = json.loads(file.read_text("utf-8"))
+    write_manifest(file, {name: value for name, value in values.items() if name != "sha256"})
