@@ -274,3 +274,16 @@ def test_a_tilde_is_the_home_folder_in_every_form(kept, monkeypatch):
     assert rows() == 14
     monkeypatch.setenv("UNCLIP_LIBRARY", "~/e.lib")
     assert rows() == 0
+
+
+def test_one_image_is_told_as_one(tmp_path, sample):
+    one, kept = tmp_path / "one", tmp_path / "one.lib"
+    one.mkdir()
+    shutil.copy(sample / "flat" / "1f34e.png", one)
+    told = [unclip("index", one, "--library", kept, "--model", "pocket"), unclip("info", kept)]
+    told.append(unclip("duplicates", kept))
+    assert all(run.exit_code == 0 for run in told), told
+    lines = "".join(run.output for run in told)
+    assert "1 image (1 embedded" in lines and "1 image in 256" in lines
+    assert "1 images" not in lines and "1 groups" not in lines
+    assert ": 1 image in " in repr(Library.open(kept))

@@ -304,7 +304,7 @@ def test_recall_is_measured_and_printed(tmp_path):
     words = ["publish", str(library.folder), "--to", f"milvus://{tmp_path}/a.db/photos"]
     run = CliRunner().invoke(cli.unclip, [*words, "--thumbnail-side", "0"])
     assert run.exit_code == 0, run.output
-    assert "120 images are published" in run.output
+    assert "120 images published" in run.output
     assert "recall@10 against exact search: 100.0% (image)" in run.output
     found = CliRunner().invoke(cli.unclip, ["info", f"milvus://{tmp_path}/a.db/photos"])
     assert "120 images in" in found.output, found.output

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from explorer.cli.output import progress_bar, waiting
 from explorer.interrupts import finishing
+from explorer.notes import counted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -87,5 +88,5 @@ def _saving(library: "Library", steps: "Generator[AddProgress]") -> "Iterator[Ad
 
 
 def _saved(done: int | None, library: "Library") -> str:
-    images = f"{len(library):,} images" if done is None else f"{done:,} of this run's images"
-    return f"{images} are saved in {library.folder}; the same command goes on from there."
+    images = counted(len(library)) if done is None else f"{done:,} of this run's images"
+    return f"{images} saved in {library.folder}; the same command goes on from there."

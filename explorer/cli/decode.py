@@ -20,6 +20,7 @@ from explorer.cli.options import (
 from explorer.cli.output import command, report, say
 from explorer.errors import QueryError
 from explorer.files import check_writable
+from explorer.notes import counted
 from explorer.settings import Settings
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def save_images(renderings: "Sequence[Rendering]", out: FilePath, as_json: bool)
         for row in each.measure()[["label", "roundtrip"]].to_dict("records")
     ]
     mean = sum(row["roundtrip"] for row in rows) / len(rows)
-    report(rows, as_json, [f"{out}: {len(rows)} images, mean round-trip similarity {mean:.3f}"])
+    report(rows, as_json, [f"{out}: {counted(len(rows))}, mean round-trip similarity {mean:.3f}"])
 
 
 def _decode_one(

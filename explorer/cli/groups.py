@@ -10,6 +10,7 @@ import typer
 from explorer.cli.options import Folder, Json, opened
 from explorer.cli.output import command, report, say
 from explorer.errors import QueryError
+from explorer.notes import counted
 
 if TYPE_CHECKING:
     from explorer.groups import Duplicates
@@ -70,8 +71,9 @@ def _lines(groups: "list[Duplicates]", items: list[str], least: float) -> list[s
         lines.append(f"keep  {items[group.keep]}")
         pairs = zip(group.others, group.cosines, strict=True)
         lines += [f"      {items[row]}  {cosine:.4f}" for row, cosine in pairs]
-    count = sum(len(group.others) for group in groups)
-    return [*lines, f"{len(groups)} groups, {count} images not kept; cosine {least:.4f} or more"]
+    others = sum(len(group.others) for group in groups)
+    told = f"{counted(len(groups), 'group')}, {counted(others)}"
+    return [*lines, f"{told} not kept; cosine {least:.4f} or more"]
 
 
 def _print_files(library: "Library", rows: list[int], null: bool) -> None:

@@ -15,6 +15,7 @@ from explorer.cli.opening import open_or_create
 from explorer.cli.options import Folder, Json, Memory, NewFolder, Trust, opened, trust_folders
 from explorer.cli.output import command, plain, report
 from explorer.errors import QueryError
+from explorer.notes import counted
 
 if TYPE_CHECKING:
     from explorer.library import Library
@@ -127,7 +128,7 @@ def seconds(text: str) -> float:
 def summary_lines(library: "Library", summary: dict[str, Any], most: int = 20) -> list[str]:
     """Return what `add` did, and what it could not read, in words."""
     lines = [
-        f"{summary['library']}: {summary['images']:,} images "
+        f"{summary['library']}: {counted(summary['images'])} "
         f"({summary['embedded']:,} embedded, {summary['unchanged']:,} unchanged, "
         f"{summary['removed']:,} removed, {summary['failed']:,} unreadable)"
     ]
@@ -193,7 +194,7 @@ def info(
 def info_lines(value: dict[str, Any]) -> list[str]:
     """Return what `Library.info` says, in words."""
     lines = [
-        f"{value['folder']}: {value['rows']:,} images in {value['dimension']:,} dimensions, "
+        f"{value['folder']}: {counted(value['rows'])} in {value['dimension']:,} dimensions, "
         f"by {value['model']}",
         f"images of: {plain(value['sources'])}",
     ]

@@ -5,6 +5,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from explorer.cli.output import say, waiting
+from explorer.notes import counted
 
 if TYPE_CHECKING:
     from explorer.library import Library
@@ -87,7 +88,7 @@ def _check_options(library: "Library", model: str | None, source: str | None, ha
     from explorer.models import same_model
     from explorer.models.trust import remember_named
 
-    holds = f"{library.folder} holds {len(library):,} images embedded with {library.model}"
+    holds = f"{library.folder} holds {counted(len(library))} embedded with {library.model}"
     other = "Leave the option out, or index into another library: --library OTHER"
     wanted = f"openclip:{source}" if source and model in (None, "openclip") else model
     if wanted is not None and not same_model(wanted, library.model):

@@ -7,6 +7,7 @@ import typer
 
 from explorer.cli.options import Folder, Json, opened
 from explorer.cli.output import command, progress_bar, report
+from explorer.notes import counted
 
 if TYPE_CHECKING:
     from explorer.scale.publishing import Published
@@ -53,7 +54,7 @@ def publish(
 
 
 def _lines(to: str, last: "Published") -> list[str]:
-    lines = [f"{to}: {last.total:,} images are published, as {last.collection}"]
+    lines = [f"{to}: {counted(last.total)} published, as {last.collection}"]
     if last.recall is None:
         return [*lines, "  recall: not measured, since the library has few images"]
     each = ", ".join(f"{share:.1%} ({kind})" for kind, share in last.recall.items())

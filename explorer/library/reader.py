@@ -22,7 +22,7 @@ from explorer.library.segments import NO_IMAGE
 from explorer.library.sources.members import read_member
 from explorer.library.store import Store
 from explorer.library.unlike import unlike_library
-from explorer.notes import note
+from explorer.notes import counted, note
 from explorer.points import Points, Side, Space
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Reader:
         return len(self._store.contents.living)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.folder)!r}: {len(self):,} images in {self.space})"
+        return f"{type(self).__name__}({str(self.folder)!r}: {counted(len(self))} in {self.space})"
 
     def _repr_html_(self) -> str:
         spread = np.linspace(0, max(len(self) - 1, 0), min(len(self), html.SHOWN)).astype(int)

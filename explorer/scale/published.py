@@ -24,6 +24,7 @@ from explorer.library.search_index import Kind
 from explorer.library.searching import MinScore
 from explorer.library.segments import NO_IMAGE
 from explorer.library.sources.members import read_member
+from explorer.notes import counted
 from explorer.places import caches_folder
 from explorer.points import Points
 from explorer.scale.address import Address
@@ -96,7 +97,7 @@ class PublishedLibrary(ReadOnly):
 
     def __repr__(self) -> str:
         address = str(self._store.address)
-        return f"{type(self).__name__}({address!r}: {len(self):,} images in {self.space})"
+        return f"{type(self).__name__}({address!r}: {counted(len(self))} in {self.space})"
 
     def verify(self, read_data: bool = False) -> list[str]:
         """List what the server lacks of the version at hand; `read_data` reads all its rows."""
