@@ -1,6 +1,6 @@
 """File systems by fsspec, with a stand-in for those that need a server.
 
-`test_remote_http.py` tries the same with a real server of HTTP, where aiohttp is installed.
+`test_remote_http.py` tries the same with a real server of HTTP.
 """
 
 import io

@@ -1,7 +1,6 @@
 """Files at https:// addresses, from a real server that refuses, hangs up, or is down.
 
-fsspec's package for them, aiohttp, is no dependency; without it `test_remote_fsspec.py` tries the
-same with a stand-in.
+fsspec's package for them, aiohttp, is no dependency of ours, but one of the tests.
 """
 
 import http.server
@@ -15,8 +14,6 @@ from fakes import ColourEncoder, coloured, image, make_tar
 
 from explorer.images import remote
 from explorer.library import Library, presence
-
-pytest.importorskip("aiohttp")
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
