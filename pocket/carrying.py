@@ -37,11 +37,10 @@ def carry(work: FilePath, old: FilePath, new: FilePath, checkpoint: FilePath) ->
     painter = Painter(after.points.shape[1], 3 * (images.pixels.shape[1] // GRID) ** 2)
     averaged(checkpoint, painter, "painter")
     read_through(painter.read[0], *standard)
-    weights = dict(painter.state_dict())
     average = {f"average/{i}": p.detach().clone() for i, p in enumerate(painter.parameters())}
     write_tensors(
         work / f"checkpoints/{painting.NAME}.safetensors",
-        {f"painter/{name}": p for name, p in weights.items()} | average,
+        {f"painter/{name}": p for name, p in painter.state_dict().items()} | average,
         metadata={"step": "0", "elapsed": "0"},  # it warms up anew
     )
 

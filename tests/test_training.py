@@ -13,7 +13,7 @@ from explorer.errors import TrainingError
 from explorer.models import load
 from explorer.models.shared.patch_decoder import load_normalizer
 from explorer.settings import Settings
-from explorer.training import decoder_network
+from explorer.training import checkpoints, decoder_network
 from explorer.training.examples import Examples
 from explorer.training.loop import Plan, Run
 from explorer.training.prior_network import Reader
@@ -157,6 +157,21 @@ def test_averaged_weights_are_there_within_and_the_last_ones_after(tmp_path):
     with some.averaged():
         assert not torch.equal(module.weight, last)
     assert torch.equal(module.weight, last)
+
+
+def test_whatever_was_written_last_the_manifest_has_all_hashes(tmp_path):
+    """A prior that ended after the decoder was not in it, and the folder could not be loaded."""
+    (tmp_path / "unet.safetensors").write_bytes(b"unet")
+    checkpoints.write_manifest(tmp_path / "made.json", {"name": "made"})
+    (tmp_path / "prior").mkdir()
+    (tmp_path / "prior" / "prior.safetensors").write_bytes(b"prior")
+    checkpoints.renew_hashes(tmp_path / "made.json")
+    told = json.loads((tmp_path / "made.json").read_text())
+    right = {
+        name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        for name in ("prior/prior.safetensors", "unet.safetensors")
+    }
+    assert told == {"name": "made", "sha256": right}
 
 
 @pytest.mark.parametrize("kind", ["plain", "painter"])

@@ -54,7 +54,7 @@ def sentences(page: Callable[[], None]) -> Callable[[], None]:
                     state.library().note_unlike()
                 finally:
                     _warn(above, notes)
-        except Exception as error:
+        except Exception as error:  # a page shows a number, never a traceback; the log has both
             if (refused := refusal(error)) is not None:
                 st.error(escaped(refused))
                 return

@@ -31,7 +31,7 @@ def answer_lines(answer: Callable[[list[str]], None], *, apart: bool) -> None:
                 answer(_words(line))
         except typer.Exit as end:
             complete = complete and not end.exit_code
-        except Exception as error:
+        except Exception as error:  # only what is refused is told and passed over
             if (refused := refusal(error)) is None:
                 raise
             say(f"unclip: {refused}", sys.stderr)

@@ -81,7 +81,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                     **{option: values.pop(option) for option in group.options}
                 )
             _run(function, values)
-        except Exception as error:
+        except Exception as error:  # only what is refused is told in a sentence
             if is_ending():
                 raise KeyboardInterrupt from None
             if (refused := refusal(error)) is None:
