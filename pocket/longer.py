@@ -37,23 +37,26 @@ NAME = "longer"
 RATE = 8e-4
 WARM = 300  # steps until the rate is full; until then the drawing head learns alone
 LEVEL = 5000  # steps from which the rate falls with the root of the steps
+COOL = 20  # minutes before the end in which the rate falls to nothing
 NAMED = 1.0  # weight of the loss over all names
 EDITS = 1.0  # weight of the loss over text diffs between images of one style
 SEED = 13
 
 
 class Endless(Run):
-    """A run without an end, that keeps its last two checkpoints and one of every half-hour."""
+    """A run that may end any time; it keeps its last two checkpoints and one of every half-hour."""
 
     checkpoint_seconds = 300
 
     def factor(self) -> float:
         """Warm-up, then level, then falling with the root of the steps: so it may stop any time.
 
-        Source: Zhai et al. 2022, "Scaling vision transformers", section 3.5, for the root.
+        With an end in minutes, it falls to nothing before it.
+
+        Source: Zhai et al. 2022, "Scaling vision transformers", section 3.5.
         """
-        step = self.step + 1
-        return float(min(1, step / WARM, (LEVEL / step) ** 0.5))
+        step, left = self.step + 1, self.minutes - self.elapsed / 60
+        return float(min(1, step / WARM, (LEVEL / step) ** 0.5) * min(1, max(left, 0) / COOL))
 
     def save(self) -> None:
         """Write the checkpoint beside the one before it."""

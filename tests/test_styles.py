@@ -175,3 +175,14 @@ def test_the_rate_rises_then_stays_then_falls_with_the_root(tmp_path):
     for run.step in (0, longer.WARM - 1, longer.LEVEL - 1, 4 * longer.LEVEL - 1):
         factors.append(run.factor())
     assert factors == pytest.approx([1 / longer.WARM, 1, 1, 0.5])
+
+
+def test_before_an_end_in_minutes_the_rate_falls_to_nothing(tmp_path):
+    ends = 3 * longer.COOL
+    run = longer.Endless(tmp_path, "longer", {"m": torch.nn.Linear(2, 1)}, minutes=ends, rate=1)
+    run.step = longer.LEVEL - 1
+    factors = []
+    for left in (ends, longer.COOL, longer.COOL / 2, 0, -1):
+        run.elapsed = 60 * (ends - left)
+        factors.append(run.factor())
+    assert factors == pytest.approx([1, 1, 0.5, 0, 0])
