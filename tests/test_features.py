@@ -136,6 +136,9 @@ def test_words_that_say_nothing_new_are_left_out_and_unseen_ones_can_be_turned()
     again = Points(np.concatenate([words.vectors, words.vectors[:2]]), PLANTED, "text",
                    (*words.labels, "again", "twice"))  # fmt: skip
     assert Features.of_words(again, images).names == words.labels
+    alike = words.with_vectors(words.vectors + np.abs(words.vectors).max())
+    assert (alike.unit @ alike.unit.T).min() > 0.9  # as an encoder may place all words
+    assert Features.of_words(alike, images).names == words.labels
     told = Features.of_words(words, images[:1], 0.5)
     assert (told.of(images[:1]) == 0).any() and (told.usual > 0).all()
     for wrong in (words[0], words[[0, 0]]):

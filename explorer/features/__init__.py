@@ -100,8 +100,9 @@ class Features:
     def of_words(cls, words: Points, images: Points, penalty: float = PENALTY) -> Self:
         """Take words for features: a point is read as the sum of few of them, never negative.
 
-        A word whose direction has a cosine of 0.9 or more with that of a word before it is left
-        out. For a word that no image has, what is usual is the mean of the other words.
+        A word is left out if its direction from the words' mean has a cosine of 0.9 or more with
+        that of a word before it. For a word that no image has, what is usual is the mean of the
+        other words.
 
         Args:
             words: text-side points, labelled with the words; the most important first.

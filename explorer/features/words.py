@@ -6,7 +6,8 @@ from jaxtyping import Float
 from explorer.points import Points
 
 PENALTY = 0.2  # tells an image of pocket's in about ten words
-ALIKE = 0.9  # a cosine from which a word says nothing new beside one before it
+ALIKE = 0.9  # a cosine of directions from which a word says nothing new beside one before it
+SAME = 0.9999  # of points
 
 
 def sparse(
@@ -39,10 +40,15 @@ def unit(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
 
 
 def distinct(words: Points) -> Points:
-    """Return the words that say something new beside those before them; the first always does."""
+    """Return the words that say something new beside those before them; the first always does.
+
+    What all words have in common says nothing, and how much that is differs from encoder to
+    encoder: so it is their directions from their mean that are compared.
+    """
     kept: list[int] = []
-    for i, row in enumerate(words.unit):
-        if not kept or (words.unit[kept] @ row).max() < ALIKE:
+    for i, (row, lead) in enumerate(zip(words.unit, directions := leads(words), strict=True)):
+        same = (words.unit[kept] @ row >= SAME) | (directions[kept] @ lead >= ALIKE)
+        if not same.any():
             kept.append(i)
     return words[kept]
 
