@@ -57,7 +57,8 @@ def test_without_a_decoder_it_says_what_is_missing(tmp_path):
 def test_pocket_brings_images_through_and_random_directions_not(tmp_path, pocket, sample):
     section = roundtrip.section(emoji.dataset(tmp_path, pocket, sample, count=8))
     cosine = section.tables["Round trips"].set_index("points")["cosine"]
-    assert cosine["images"] > cosine["words as if an image"] > cosine["random directions"]
+    others = cosine["words as if an image"], cosine["random directions"]
+    assert cosine["images"] > 0.5 > max(others)
     through = section.tables["What comes through, by principal component"]
     assert through["last component"].iloc[-1] == 45  # 46 images to find components in
     assert "Images, the best and the worst round trips" in section.figures
