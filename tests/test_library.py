@@ -5,6 +5,9 @@ Beside this: test_library_add (keeping up to date), _sources (what can be added)
 
 import json
 import os
+import re
+import shlex
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -90,6 +93,14 @@ def test_an_encoder_or_point_of_another_space_is_refused(tmp_path, library, imag
         library.search(Points(np.ones((1, 8)), other, "image"))
     with pytest.raises(SpaceMismatch, match=message):
         Library.open_or_create(library.folder, coloured(other))
+
+
+def test_a_library_of_earlier_weights_says_how_to_index_its_images_again(library, images):
+    library.add(images)
+    later = replace(library.space, fingerprint="1a2b3c4d5e")
+    again = shlex.join(["unclip", "index", str(images), "--library", "NEW", "--model", "colours"])
+    with pytest.raises(SpaceMismatch, match=f"changed since .*1a2b3c4d now.*{re.escape(again)}$"):
+        library.check_space(later)
 
 
 def test_a_second_writer_is_told_who_writes(library, images, encoder):

@@ -182,7 +182,7 @@ def model_of(
     by = f"The library {shown.folder}"
     with named_by(by, shown.space):
         loaded = (loading or loaded_model)(check_named(shown.model, by), decoder, prior)
-    loaded.space.check(shown.space, f"The library {shown.folder} was made with {shown.model}.")
+    shown.check_space(loaded.space)
     return loaded
 
 

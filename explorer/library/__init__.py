@@ -125,7 +125,7 @@ class Library(VectorAdder, Searcher, Care, Mapped):
                     raise
                 library = cls.open(folder)  # another process has created it meanwhile
         model = _loaded(model)
-        library._check(model.space)
+        library.check_space(model.space)
         library._encoder = model.encoder
         return library
 
@@ -144,7 +144,7 @@ class Library(VectorAdder, Searcher, Care, Mapped):
             encoder = own_encoder(
                 self.folder, self.model, self.space, lambda n: _loaded(n, self.memory).encoder
             )
-            self._check(encoder.space)
+            self.check_space(encoder.space)
             self._encoder = encoder
         return self._encoder
 
@@ -206,7 +206,7 @@ class Library(VectorAdder, Searcher, Care, Mapped):
         settings = AddSettings(**options)
         if encoder is not None or settings.engine is None:
             encoder = encoder or self.encoder
-            self._check(encoder.space)
+            self.check_space(encoder.space)
         given = None if columns is None else join_table(columns)
         return add(self._store, sources, encoder, given, settings)
 

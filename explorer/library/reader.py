@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from os import fsdecode
 from pathlib import Path as FilePath
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -205,14 +206,24 @@ class Reader:
             derived[name] = make()
         return derived[name]
 
-    def _check(self, space: Space) -> None:
+    def check_space(self, space: Space) -> None:
+        """Raise SpaceMismatch, saying what to do, unless points of `space` are of the library's."""
         mine = self.space
-        if space != mine:
+        if space == mine:
+            return
+        made, asked = mine.fingerprint[:8], space.fingerprint[:8]
+        if space.name != mine.name:
             raise SpaceMismatch(
-                f"This library was made with {mine.name} ({mine.dimension}-d, "
-                f"{mine.fingerprint[:8]}), asked {space.name} ({space.dimension}-d, "
-                f"{space.fingerprint[:8]}). Use load({self.model!r}), or make another library."
+                f"{self.folder} was made with {mine.name} ({mine.dimension}-d, {made}), asked "
+                f"{space.name} ({space.dimension}-d, {asked}). Use load({self.model!r}), or make "
+                "another library."
             )
+        sources = [quote(record.path) for record in self._store.manifest.sources]
+        again = ["unclip", "index", *(sources or ["FOLDER"]), "--library", "NEW", "--model"]
+        raise SpaceMismatch(
+            f"The weights of {mine.name} have changed since {self.folder} was made ({made} then, "
+            f"{asked} now). Index its images again: {' '.join([*again, quote(self.model)])}"
+        )
 
     def _checked(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         chosen = np.asarray(rows, dtype=np.int64).reshape(-1)

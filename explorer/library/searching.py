@@ -59,7 +59,7 @@ class Searcher(Reader):
         index: Kind = "auto",
     ) -> list[Hits]:
         """Find the `k` nearest images of every point; see `search`."""
-        self._check(points.space)
+        self.check_space(points.space)
         allowed = None
         if where or exclude is not None:
             excluded = None if exclude is None else self._checked(exclude)

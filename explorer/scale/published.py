@@ -117,7 +117,7 @@ class PublishedLibrary(ReadOnly):
         index: Kind = "auto",
     ) -> list[Hits]:
         """Find the `k` nearest images of every point; see `Library.search`."""
-        self._check(points.space)
+        self.check_space(points.space)
         if k < 1:
             raise QueryError(f"k is {k}, but must be 1 or more.")
         if index == "exact" or isinstance(min_score, str) or k > MOST_HITS:
