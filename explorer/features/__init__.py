@@ -101,8 +101,7 @@ class Features:
         """Take words for features: a point is read as the sum of few of them, never negative.
 
         A word is left out if its direction from the words' mean has a cosine of 0.9 or more with
-        that of a word before it. For a word that no image has, what is usual is the mean of the
-        other words.
+        one before it. For a word that no image has, what is usual is the mean of the other words.
 
         Args:
             words: text-side points, labelled with the words; the most important first.

@@ -7,7 +7,7 @@ from explorer.points import Points
 
 PENALTY = 0.2  # tells an image of pocket's in about ten words
 ALIKE = 0.9  # a cosine of directions from which a word says nothing new beside one before it
-SAME = 0.9999  # of points
+SAME = 0.99  # the same of points: few words have no mean that tells them apart
 
 
 def sparse(
