@@ -12,9 +12,10 @@ from typing import Any
 
 from explorer import load
 from explorer.images import grid, save_image
-from explorer.models.pocket import FOLDER
+from explorer.models.pocket import FOLDER, MANIFEST
 from explorer.notes import collecting
 from explorer.samples import EXAMPLES, IMAGES
+from explorer.training.checkpoints import renew_hashes
 from pocket import data
 from pocket.choice import FRAMES, TRIED, WALKS, Choice, Trial
 from pocket.data import Glyph
@@ -81,6 +82,8 @@ def main() -> None:
     folder = FilePath(given.model.partition(":")[2] or FOLDER)
     out = given.out or folder / EXAMPLES.name
     out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if out.parent.samefile(folder):
+        renew_hashes(folder / MANIFEST)
     print(f"{found['arrived']} of {found['tried']} text diffs arrive; wrote {out}")
 
 

@@ -78,7 +78,7 @@ VERDICTS = (
     Verdict("held-out drawing's own point, named", "named_held_out", 0.85, BLOTS),
     Verdict(FIRST, "named_held_out", 0.6, BLOTS, "first"),
     Verdict("words → prior → decode, named", "named_words", 0.7,
-            "the prior's points are rougher than an image's own, and those are blots"),
+            "they fare as the drawings' own points"),
     Verdict("slerp midpoints, named as either end", "named_midpoints", 0.6,
             "between two drawings lies nothing that was learnt", remark=HIDDEN),
     Verdict("text diff at the default, named as its target", "named_text_diffs", 0.6, OFF),
@@ -95,7 +95,7 @@ VERDICTS = (
     Verdict("inversion and decode, worst mean error of pixels", "inversion_error", 0.03, PILED,
             at_most=True),
     Verdict("words find OpenMoji's drawing, R@10", "unseen_at_10", 0.6,
-            "the CLIP learnt four styles, with weak augmentation"),
+            "the CLIP learnt too few styles"),
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from explorer.samples import Example, sample_edits
 
 DOCS = Path(__file__).parent.parent
 FLAGS = ("--no-sandbox", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
-SHOWN = ("red apple", "green apple")  # the text diff, if it is an example; else the first that is
+SHOWN = ("cow face", "pig face")  # the text diff, if it is an example; else the first that is
 WAIT = 300_000  # ms
 LOADED = "[...document.images].filter((image) => image.naturalWidth > 0).length >= 6"
 
@@ -103,12 +103,12 @@ def shot(name: str, size: tuple[int, int], show: Callable[[Any, str], None], fol
 
 
 def show_map(window: Any, address: str) -> None:
-    """A lasso on the left of the map."""
+    """A lasso around people."""
     window.goto(address)
     window.wait_for_selector("[data-points]")
     window.get_by_role("button", name="Lasso").click()
     box = window.locator(".um-canvas").bounding_box()
-    corners = ((0.1, 0.3), (0.33, 0.3), (0.33, 0.62), (0.1, 0.62), (0.1, 0.3))
+    corners = ((0.57, 0.1), (0.75, 0.1), (0.75, 0.38), (0.57, 0.38), (0.57, 0.1))
     for i, (x, y) in enumerate(corners):
         window.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8)
         if i == 0:
