@@ -83,5 +83,6 @@ print(
 # %% [markdown]
 # **What we learned.** Words find their images in every style, and an image finds its own kind first
 # in its own style. Taking "red" away from a red apple and adding "green" finds all four green
-# apples. A text that the library has no image for still gets a full list of hits, and its best
-# score is hardly lower: the order says which image fits best, not whether any fits.
+# apples. A text that the library has no image for still gets a full list of hits. Here its best
+# score is lower, but what is low depends on the text: the order says which image fits best, not
+# whether any fits.

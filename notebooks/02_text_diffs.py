@@ -110,7 +110,7 @@ print(f"{file}: {file.stat().st_size // 1000} kB, and the same bytes when replay
 
 # %% [markdown]
 # **What we learned.** Words change an image. Its point comes nearer to "green apple" with every
-# frame, and at the end the nearest real image is a green apple. Pocket's decoder follows in part:
-# the apple turns green from the top, and the round trip falls. With the image's own noise the
-# first frame is the image; with the seed's noise it is only like it, and the end is greener. At the
-# full angle the round trip is lowest: the apple is gone, and little that can be named is left.
+# frame, and at the end the nearest real image is a green apple. Pocket's decoder follows: from the
+# middle on it draws one. With the image's own noise the first frame is the image, and the stem and
+# leaf stay; with the seed's noise it is only an apple, and nothing but the point changes. At the
+# full angle the round trip is lowest: the apple pales, and leaves all that images are like.

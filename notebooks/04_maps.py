@@ -117,7 +117,8 @@ scatter.show()
 output
 
 # %% [markdown]
-# **What we learned.** Kinds of things form islands, and so, less strongly, do styles. Where an
-# image lies, its own kind is decoded. Halfway between a dog and a house there is neither: the place
-# has neighbours of its own, and the decoder shows what they have in common. Beyond the edge of the
-# map nothing new comes: the way back leads to the nearest images, however far they are.
+# **What we learned.** Kinds of things form islands; styles do not, because pocket's encoder learnt
+# to overlook them: neighbours share a style no oftener than by chance. Where an image lies, its own
+# kind is decoded. Halfway between a dog and a house there is neither: the place has neighbours of
+# its own, and the decoder shows what they have in common. Beyond the edge of the map nothing new
+# comes: the way back leads to the nearest images, however far they are.

@@ -100,9 +100,9 @@ explained = learnt.explained(points).mean()
 print(f"mean cosine of a point with the sum of its {learnt.active} features: {explained:.2f}")
 
 # %% [markdown]
-# **What we learned.** A few words say part of what the encoder knows of an image: all four sad cats
-# have "crying cat" as their heaviest word, and the decode of the words alone is a rough one.
-# Replacing that word moves the point: with "dog face" the nearest real image is a dog, and with
-# "red heart" a heart comes out clearly. Directions and groups get names that are near and seldom
-# exact. Learned features explain points well, but the name of one is only the nearest word: look at
-# the images before you believe it.
+# **What we learned.** A few words say much of what the encoder knows of an image, but not its mood:
+# the heaviest word of the first sad cat is "grinning cat", and leaving it out changes little,
+# because its other words are cats too. Replacing it moves the point: with "dog face" the nearest
+# real image is a dog's face and one is decoded, and with "red heart" a heart. Directions and groups
+# get names that are near and seldom exact. Learned features explain points well, but the name of
+# one is only the nearest word: look at the images before you believe it.

@@ -58,7 +58,7 @@ def at_home(tmp_path, monkeypatch, sample):
         ("3d", "1f4*"),
         ("flat", "1f468-200d-1f33e"),
         ("noto", "1f431"),
-        ("flat", "1f34e"),
+        ("flat", "1f42e"),
     ):
         (images / style).mkdir(parents=True, exist_ok=True)
         for file in (sample / style).glob(f"{glyphs}.png"):

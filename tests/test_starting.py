@@ -78,9 +78,9 @@ def test_layers_that_read_the_point_stay_new_in_another_space(small):
 
 
 @pytest.mark.parametrize("size", [64, 128])
-@pytest.mark.parametrize(("kind", "new"), [("plain", set()), ("painter", {"conv_out"})])
+@pytest.mark.parametrize(("kind", "new"), [("plain", {"conv_out"}), ("painter", set())])
 def test_pocket_starts_a_decoder_of_either_size(size, kind, new):
-    """All of its UNet but what reads a point, and the output of one that corrects its draft."""
+    """All of its UNet, which corrects a draft, but what reads a point, and the output of others."""
     networks = fresh(size, kind)
     before = {k: v.clone() for k, v in networks.unet.state_dict().items()}
     assert 0.1 < start_from(networks, FOLDER) < 1

@@ -55,7 +55,9 @@ class LightEncoder(Encoder):
     def whole(self) -> Encoder:
         """The model's own encoder, loaded when it is first asked for."""
         encoder = self._load()
-        self.space.check(encoder.space, "Their weights are of two installations, or changed meanwhile.")
+        self.space.check(
+            encoder.space, "Their weights are of two installations, or changed meanwhile."
+        )
         self.batch_size = encoder.batch_size
         return encoder
 
