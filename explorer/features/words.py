@@ -45,10 +45,12 @@ def distinct(words: Points) -> Points:
     What all words have in common says nothing, and how much that is differs from encoder to
     encoder: so it is their directions from their mean that are compared.
     """
+    points, directions = words.unit, leads(words)
     kept: list[int] = []
-    for i, (row, lead) in enumerate(zip(words.unit, directions := leads(words), strict=True)):
-        same = (words.unit[kept] @ row >= SAME) | (directions[kept] @ lead >= ALIKE)
-        if not same.any():
+    for i in range(len(words)):
+        same = points[kept] @ points[i] >= SAME
+        alike = directions[kept] @ directions[i] >= ALIKE
+        if not (same | alike).any():
             kept.append(i)
     return words[kept]
 
