@@ -237,7 +237,9 @@ def test_a_map_without_columns_is_coloured_by_crowding(tmp_path):
     shelf.columns = []
     file = write_map(shelf, shelf.projection(), tmp_path / "map.png")
     seen = {colour for _, colour in Image.open(file).convert("RGB").getcolors(1 << 22)}
-    assert {(253, 231, 36), (253, 231, 37)} & seen  # viridis' end, around the most crowded image
+    end = np.array([38, 165, 132])  # of the colours, around the most crowded image
+    assert min(np.abs(np.array(colour) - end).max() for colour in seen) <= 8
+    assert (253, 231, 37) not in seen  # viridis' own, which is hardly told from the page
 
 
 def test_the_table_has_places_before_columns(tmp_path):

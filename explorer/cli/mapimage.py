@@ -77,13 +77,13 @@ def _plain(text: str, longest: int = 60) -> str:
 
 def _colour_points(axes: "Axes", xy: Float[np.ndarray, "N 2"], colours: Colours) -> list[Any]:
     """Draw the points and the legend; return one colour a point."""
-    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
 
     size = float(np.clip(60_000 / len(xy), 3, 80))
     style: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.75}
     if colours.names is not None:
         return _colour_groups(axes, xy, colours, colours.names, style)
-    ramp, (low, high) = colormaps["viridis"].with_extremes(bad=OTHER), colours.scale
+    ramp, (low, high) = ListedColormap(_told_from_white()).with_extremes(bad=OTHER), colours.scale
     style |= {"c": colours.codes, "cmap": ramp, "vmin": low, "vmax": high, "plotnonfinite": True}
     drawn = axes.scatter(xy[:, 0], xy[:, 1], **style)
     bar = axes.figure.colorbar(drawn, cax=axes.figure.add_axes((0.84, 0.6, 0.015, 0.3)))
@@ -91,6 +91,14 @@ def _colour_points(axes: "Axes", xy: Float[np.ndarray, "N 2"], colours: Colours)
     bar.set_label(_plain(colours.title), fontsize=11)
     bar.outline.set_visible(False)
     return list(drawn.to_rgba(colours.codes, alpha=1.0))
+
+
+def _told_from_white() -> Float[np.ndarray, "256 4"]:
+    """Return the colours of numbers: viridis without its end, as the component in the browser."""
+    from matplotlib import colormaps
+
+    found: np.ndarray = colormaps["viridis"](np.linspace(0, 4.7 / 8, 256))
+    return found
 
 
 def _colour_groups(

@@ -33,8 +33,10 @@ def test_outliers_have_the_colours_of_the_ends(source_window):
 
 
 @pytest.mark.parametrize(("scheme", "page"), [("#333333", "#ffffff"), ("#eeeeee", "#181715")])
-def test_the_least_value_is_told_from_the_page(source_window, scheme, page):
-    """On a dark page the dark end of viridis had a contrast of 1.2; WCAG 1.4.11 asks for 3."""
+def test_every_value_is_told_from_the_page(source_window, scheme, page):
+    """On a dark page the dark end of viridis had a contrast of 1.2, on a light one the other end
+    1.3; WCAG 1.4.11 asks for 3.
+    """
     colours = """async (text) => {
       const { palette, themed } = await import("/source/colours.js");
       document.body.style.color = text;
@@ -42,7 +44,7 @@ def test_the_least_value_is_told_from_the_page(source_window, scheme, page):
     }"""
     _, *ramp = source_window.evaluate(colours, scheme)
     assert len(ramp) == len(set(ramp)) == 65
-    assert contrast(ramp[0], page) >= 3
+    assert min(contrast(colour, page) for colour in ramp) >= 3
 
 
 def contrast(one, other):

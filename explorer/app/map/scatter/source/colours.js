@@ -9,13 +9,14 @@ const OTHER = "#8d9299";
 const BARS = 32; // of the histogram
 // Viridis, Smith and van der Walt 2015, at nine places; between them in straight lines.
 const STOPS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
-const RAMP = rampOf(STOPS);
-const DARK_RAMP = rampOf(STOPS.slice(3)); // the first colours can hardly be told from a dark page
+// The last colours can hardly be told from a light page, the first ones not from a dark one.
+const RAMP = rampOf(0, 4.7);
+const DARK_RAMP = rampOf(3, 8);
 
-function rampOf(stops) {
+function rampOf(low, high) {
   return Array.from({ length: 65 }, (_, i) => {
-    const at = (i / 64) * (stops.length - 1), k = Math.min(Math.floor(at), stops.length - 2);
-    return between(stops[k], stops[k + 1], at - k);
+    const at = low + (i / 64) * (high - low), k = Math.min(Math.floor(at), STOPS.length - 2);
+    return between(STOPS[k], STOPS[k + 1], at - k);
   });
 }
 
