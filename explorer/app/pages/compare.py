@@ -67,7 +67,7 @@ def _say_how() -> None:
 
 def _decoders(other: str) -> None:
     """Decode the same points twice, and show what differs most first."""
-    left, right = st.columns([1, 3], gap="large")
+    left, right = st.columns([1, 2], gap="large")
     with left:
         like = ask("Images like", "like")
         count = st.slider("Number of images", 2, 24, COUNT, key="compare_n", bind="query-params")
