@@ -97,8 +97,11 @@ def test_settings_are_chosen_by_held_out_drawings_that_the_card_does_not_judge(
     assert sorted([*chosen, *fresh.rows]) == [0, 2, 4, 6, 8, 10]
     monkeypatch.setattr(defaults, "SOLVERS", ("unipc",))
     monkeypatch.setattr(defaults, "GUIDANCES", (2,))
-    (row,) = defaults.measure(fresh, chosen)
-    assert row[:2] == ["unipc", "2"] and all(0 <= float(figure) <= 1 for figure in row[2:])
+    monkeypatch.setattr(defaults, "FEWER", (3,))
+    row, fewer = defaults.measure(fresh, chosen)
+    decoder = judging.model.decoder
+    assert fewer[:3] == [decoder.solver, f"{decoder.guidance:g}", "3"]
+    assert row[:3] == ["unipc", "2", "8"] and all(0 <= float(figure) <= 1 for figure in row[3:])
 
 
 def test_half_of_the_targets_were_held_out_and_none_comes_twice(judging):
