@@ -3,8 +3,8 @@
     python benchmarks/bench.py [ROW …] [--size small|default|full] [--pairs 3] [--docs docs]
 
 Rows are the modules of benchmarks/rows/; without names, all. Writes the table into
-docs/benchmarks.md, and bench.json and bench.svg beside it. Rows that are not run keep the figures
-that bench.json has of them.
+docs/benchmarks.md, and bench.json and bench.svg beside it. Rows that are not run, and other sizes
+of a row, keep the figures that bench.json has of them.
 """
 
 import argparse
@@ -34,6 +34,12 @@ def run(name, size, pairs, work=None):
         row.prepare(Path(folder), chosen)
         rounds = rounds_of(name, row.whos(chosen), folder, chosen, pairs)
     return [compared(case, rounds) for case in row.cases(chosen)]
+
+
+def key(name, size):
+    """Return where the figures of a row are kept: a size of its own has a place of its own."""
+    row = row_named(name)
+    return name if row.SIZES[size] == row.SIZES["default"] else f"{name}, {size}"
 
 
 def document(docs, found):
@@ -90,8 +96,8 @@ def main():
         began = time.monotonic()
         lines = run(name, given.size, given.pairs, given.work)
         minutes = (time.monotonic() - began) / 60
-        found[name] = {"size": given.size, "pairs": given.pairs, "minutes": round(minutes, 1)}
-        found[name] |= {"machine": machine(), "lines": lines}
+        told = {"size": given.size, "pairs": given.pairs, "minutes": round(minutes, 1)}
+        found[key(name, given.size)] = told | {"machine": machine(), "lines": lines}
         print(f"{name} ({minutes:.1f} min)\n{table(lines)}\n", flush=True)
         document(given.docs, found)
 
