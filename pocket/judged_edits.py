@@ -1,8 +1,8 @@
 """What the judge says of text diffs: whether they arrive, and how steadily they go there.
 
 Pairs of drawings whose names differ in one word, or of one glyph in two styles, edited at the
-defaults of `edits.text_diff`. Nothing is looked up when pocket decodes, so that there is nothing
-to leave out. Half of the targets were held out from training.
+defaults of `edits.text_diff` with pocket. Nothing is looked up when pocket decodes, so that there
+is nothing to leave out. Half of the targets were held out from training.
 """
 
 from collections.abc import Callable
@@ -53,13 +53,13 @@ class TextDiffs:
     """Text diffs of pairs of drawings, with their frames.
 
     Args:
-        through_prior: as for `edits.text_diff`.
+        through_prior: as for `edits.text_diff`; pocket's default goes through it.
         frames: of each, two or more.
     """
 
     judging: Judging
     kinds: dict[str, Int[np.ndarray, "N 2"]]
-    through_prior: bool = False
+    through_prior: bool = True
     frames: int = FRAMES
 
     @cached_property
@@ -178,30 +178,31 @@ class Fades(TextDiffs):
 
 
 def measure(judging: Judging, edit: TextDiffs) -> dict[str, Any]:
-    """Text diffs at the default, and through the prior; targets held out; steadiness."""
+    """Text diffs at the default, and rotated; targets held out; steadiness."""
     targets = judging.evaluation.of(edit.rows[:, 1])
     ceiling = edit.arrived(judging.decoded(targets))
     unedited, last = edit.arrived(edit.made[:, 0]), edit.arrived(edit.made[:, -1])
-    prior = TextDiffs(judging, edit.kinds, through_prior=True)
-    vars(prior)["start"] = edit.start
-    through = prior.arrived(prior.made[:, -1])
+    rotated = TextDiffs(judging, edit.kinds, through_prior=False)
+    vars(rotated)["start"] = edit.start
+    turned = rotated.arrived(rotated.made[:, -1])
     kinds = {
         kind: row
         | {"unedited": unedited[kind]["five"], "ceiling": ceiling[kind]["five"]}
-        | {"prior": through[kind]["five"]}
+        | {"rotated": turned[kind]["five"]}
         for kind, row in last.items()
     }
-    ways = {"rotated, the default": edit, "through the prior": prior}
+    ways = {"through the prior, the default": edit, "rotated": rotated}
     ways["cross-fade of the two drawings"] = Fades(judging, edit.kinds)
     for row in (kinds["all"], kinds["target held out"]):
-        row["beside"] = {"unedited": row["unedited"], "the target's own point": row["ceiling"]}
+        beside = {"unedited": "unedited", "rotated": "rotated", "the target's own point": "ceiling"}
+        row["beside"] = {name: row[key] for name, key in beside.items()}
     steady = {name: way.steady() for name, way in ways.items()}
     return {
         "text_diffs_judged": kinds,
         "named_text_diffs": kinds["all"],
         "named_text_diffs_held_out": kinds["target held out"],
         "steadiness": steady,
-        "steady": steady["rotated, the default"]["steady"],
+        "steady": steady["through the prior, the default"]["steady"],
     }
 
 

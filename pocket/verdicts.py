@@ -18,7 +18,7 @@ MARKS = (
 )
 TITLE = "By the judge"
 BLOTS = "many points are decoded to blots"
-OFF = "a turned point lies off the drawings' points, and even the target's own is often a blot"
+OFF = "even the target's own point is often decoded to a blot"
 PILED = "what the decoder does not explain of an image piles up in x_T"
 HIDDEN = "; x_T hides both images, and it is a double exposure: see what one noise for all gives"
 
@@ -134,14 +134,14 @@ def validation(result: dict[str, Any]) -> list[str]:
 
 def text_diffs(result: dict[str, Any]) -> list[str]:
     """Arrival by kind."""
-    columns = ("images", "first", "five", "chance", "unedited", "prior", "ceiling")
+    columns = ("images", "first", "five", "chance", "unedited", "rotated", "ceiling")
     return [
         "Text diffs at the default, from the image's own x_T; nothing is looked up when pocket "
         "decodes. Named as the target first, and among five; of a change of style, the target's "
         "own drawing. Beside it: the first frame, which nobody edited and which relatives "
-        "resemble; the same with `--through-prior`; and the target's own point, the ceiling.",
+        "resemble; the same with `--rotate`; and the target's own point, the ceiling.",
         table(
-            ("kind", "pairs", "first", "five", "chance", "unedited", "through the prior",
+            ("kind", "pairs", "first", "five", "chance", "unedited", "with --rotate",
              "ceiling"),
             ([kind, *(shown(row[column]) for column in columns)]
              for kind, row in result["text_diffs_judged"].items()),

@@ -60,7 +60,7 @@ def test_a_turn_that_makes_no_sense_is_half_of_the_way(monkeypatch, emoji, turn)
     "start",
     [
         {},
-        {"diff_way": diff.PRIOR},
+        {"diff_way": diff.ROTATE},
         pytest.param(TAKE, marks=pytest.mark.slow),
         pytest.param({**TAKE, "diff_noise": "one for all frames"}, marks=pytest.mark.slow),
     ],
@@ -76,12 +76,14 @@ def test_a_diff_is_the_same_downloaded_in_python_and_as_a_command(
 
 
 def test_through_the_prior_it_goes_all_the_way_and_needs_both_captions(monkeypatch, emoji):
-    address = DIFF | {"diff_way": diff.PRIOR}
-    offers = offered(monkeypatch, "diff", emoji, **address)
-    assert "through_prior=True" in (text := offers["diff.mp4"][1]["python"])
-    assert "fraction" not in text and "--through-prior" in offers["diff.mp4"][1]["command"]
-    page = open_page(monkeypatch, "diff", emoji, **address | {"diff_from": ""})
-    assert errors(page) == [] and "current caption" in page.info[0].value
+    offers = offered(monkeypatch, "diff", emoji, **DIFF)
+    told = offers["diff.mp4"][1]
+    assert "fraction" not in told["python"] and "prior" not in told["python"]
+    assert not {"--rotate", "--through-prior"} & set(told["command"])
+    turned = offered(monkeypatch, "diff", emoji, **DIFF, diff_way=diff.ROTATE)["diff.mp4"][1]
+    assert "through_prior=False" in turned["python"] and "--rotate" in turned["command"]
+    page = open_page(monkeypatch, "diff", emoji, **DIFF | {"diff_from": ""})
+    assert errors(page) == [] and any("it rotates" in each.value for each in page.caption)
 
 
 def test_the_one_image_is_the_last_of_the_way(monkeypatch, tmp_path, emoji):

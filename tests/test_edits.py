@@ -102,8 +102,9 @@ def test_a_text_diff_starts_with_the_image_itself(pocket, cat):
 
 def test_a_text_diff_rotates_by_a_fraction_of_the_angle(pocket, cat):
     diff = edits.text_diff(
-        pocket, cat, before="cat face", after="dog face", fraction=0.3, frames=3, settings=FAST
-    )
+        pocket, cat, before="cat face", after="dog face", fraction=0.3, through_prior=False,
+        frames=3, settings=FAST,
+    )  # fmt: skip
     texts = pocket.encoder.encode_text(["cat face", "dog face"])
     direction = geometry.text_diff(texts[0], texts[1]).as_image()
     whole = geometry.angle(diff.points[0], direction)[0]
@@ -115,7 +116,7 @@ def test_a_text_diff_through_the_prior_ends_among_images_of_the_target(pocket, c
     given = {"before": "cat face", "after": "dog face", "frames": 2, "settings": FAST}
     turned, swapped, half = (
         edits.text_diff(pocket, cat, **given, **how).points
-        for how in ({}, {"through_prior": True}, {"through_prior": True, "fraction": 0.5})
+        for how in ({"through_prior": False}, {"through_prior": True}, {"fraction": 0.5})
     )
     assert geometry.angle(turned[0], swapped[0])[0] < 1e-3
     assert np.linalg.norm(swapped.vectors, axis=1) == pytest.approx(
@@ -126,6 +127,22 @@ def test_a_text_diff_through_the_prior_ends_among_images_of_the_target(pocket, c
     assert near == sorted(near)
     whole, part = (geometry.angle(path[0], path[1])[0] for path in (swapped, half))
     assert part == pytest.approx(whole / 2, abs=1e-3)
+
+
+def test_unless_asked_a_text_diff_goes_as_suits_the_model(pocket, cat):
+    def ends(model, before="cat face", **how):
+        given = {"after": "dog face", "before": before, "frames": 2, "settings": FAST}
+        return edits.text_diff(model, cat, **given, **how).points.vectors[-1]
+
+    assert pocket.through_prior
+    np.testing.assert_array_equal(ends(pocket), ends(pocket, through_prior=True))
+    turned = ends(pocket, through_prior=False)
+    assert np.abs(ends(pocket) - turned).max() > 1
+    for other in (replace(pocket, through_prior=False), replace(pocket, prior=None)):
+        np.testing.assert_array_equal(ends(other), turned)
+    np.testing.assert_array_equal(
+        ends(pocket, before=None), ends(pocket, before=None, through_prior=False)
+    )
 
 
 def test_the_same_caption_swapped_for_itself_keeps_half_of_the_image(pocket, cat):

@@ -50,7 +50,7 @@ def unclip(*words: object) -> None:
 def text_diff(folder: Path) -> None:
     """The strip of README: frames over their nearest images."""
     edit = example()
-    way = ["--through-prior"] if edit.through_prior else []
+    way = ["--through-prior" if edit.through_prior else "--rotate"]
     way += ["--fraction", edit.fraction] if edit.fraction else []
     with tempfile.TemporaryDirectory() as work:
         out, library = Path(work, "strip.png"), ex.sample_library().folder
@@ -123,7 +123,8 @@ def show_diff(window: Any, address: str) -> None:
     row = list(library.rows["item"].astype(str)).index(str(edit.start))
     asked = {"diff_kind": "Library", "diff_row": row}
     asked |= {"diff_from": edit.before, "diff_to": edit.after}
-    asked |= {"diff_way": "Through the prior", "diff_turn": 0.8} if edit.through_prior else {}
+    way = {"diff_way": "Through the prior", "diff_turn": 0.8}
+    asked |= way if edit.through_prior else {"diff_way": "Rotate"}
     window.goto(f"{address}/diff?{urlencode(asked)}")
     window.get_by_text("Steadiness").wait_for()
 

@@ -25,7 +25,7 @@ from explorer.samples import sample_edits, sample_walks
 
 MAX_ROWS = 4000  # of a library that are looked at
 POCKET = "pocket"
-THROUGH_PRIOR = "Through the prior"  # as the page Text diff says it
+ROTATE, THROUGH_PRIOR = "Rotate", "Through the prior"  # as the page Text diff says it
 COUNT = 8  # phrases to choose from
 MAX_COUNT = 32  # that are kept
 AXIS_PHRASES, MAX_AXES = 6, 6  # that axes are made of; pairs of axes that are tried
@@ -40,8 +40,8 @@ def text_diff() -> dict[str, object]:
         if rows and (retrieved.decodes_words() or not example.through_prior):
             words: dict[str, object] = {"diff_from": example.before, "diff_to": example.after}
             turn = {} if example.fraction is None else {"diff_turn": example.fraction}
-            way = {"diff_way": THROUGH_PRIOR} if example.through_prior else {}
-            return _image("diff", rows[0]) | words | turn | way
+            way = THROUGH_PRIOR if example.through_prior else ROTATE
+            return _image("diff", rows[0]) | words | turn | {"diff_way": way}
     first, second = pair()
     return start("diff", first) | {"diff_from": first[0], "diff_to": second[0]}
 

@@ -51,10 +51,13 @@ Fraction = Annotated[
     ),
 ]
 ThroughPrior = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--through-prior",
-        help="Go to where the prior places images of the target caption; needs --from.",
+        "--through-prior/--rotate",
+        help="Go to where the prior places images of the target caption, which needs --from, or "
+        "rotate towards the difference of the captions. Default: through the prior with pocket "
+        "and --from.",
+        show_default=False,
     ),
 ]
 Painting = Annotated[
@@ -73,7 +76,7 @@ def diff(
         str | None, typer.Option("--from", help="Caption of what it shows now; optional.")
     ] = None,
     fraction: Fraction = None,
-    through_prior: ThroughPrior = False,
+    through_prior: ThroughPrior = None,
     frames: Frames = None,
     fps: Fps = None,
     settings: Moving,
@@ -94,7 +97,7 @@ def diff(
     shown, settings = open_library(library, model), read_options(settings, model)
     asked: dict[str, Any] = {"after": after, "before": before}
     if model.decoder is None:
-        check_decodes(model, **{"--through-prior": through_prior})
+        check_decodes(model, **{"--through-prior": bool(through_prior)})
         asked["fraction"] = 0.5 if fraction is None else fraction
         of = Shown(model, shown, out, as_json, frames, fps)
         save_retrieval(of, "text_diff", start, **asked)

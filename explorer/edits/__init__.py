@@ -26,7 +26,7 @@ from explorer.edits.keyframes import (
 )
 from explorer.edits.making import rendering_of, seeded
 from explorer.edits.replaying import from_recipe, replay
-from explorer.edits.swapping import towards_prior, towards_text
+from explorer.edits.swapping import goes_through_prior, towards_prior, towards_text
 from explorer.edits.turning import turn, turned
 from explorer.errors import QueryError
 from explorer.masks import Mask
@@ -126,13 +126,14 @@ def text_diff(
     after: str,
     before: str | None = None,
     fraction: float | None = None,
-    through_prior: bool = False,
+    through_prior: bool | None = None,
     frames: int = 24,
     fps: float = 12.0,
     settings: Settings = DEFAULT,
 ) -> Rendering:
-    """Change an image by words: rotate its point towards the difference of two captions.
+    """Change an image by words: turn its point towards the difference of two captions.
 
+    Or, as pocket unless asked otherwise, go to where the prior places images of the target.
     Starts from the image's own x_T, so that the first frame is the image itself.
 
     Args:
@@ -141,24 +142,19 @@ def text_diff(
         fraction: how far, as a part of the angle to the text diff (None: 0.5), or of the way
             through the prior (None: 1).
         through_prior: go to where the prior places images of `after`; see `swapping.swapped`.
+            None does it if `before` is given and the model's `through_prior` says so.
         settings: noise="seed" starts from the seed even where an image is given.
 
     Source: Ramesh et al. 2022, section 3.3.
     """
     (begin,) = keyframes_of(model, start, settings, exactly=1)
-    aim = towards_prior if through_prior else towards_text
+    through = goes_through_prior(model, before, through_prior)
+    aim = towards_prior if through else towards_text
     points, ends, how = aim(model, begin.point, (before, after), fraction)
-    return rendering_of(
-        model,
-        points,
-        noise_of(model, [begin], settings),
-        settings,
-        **how,
-        count=frames,
-        fps=float(fps),
-        ends=ends,
-        title=f"{begin.point.labels[0]}: {before or ''} → {after}",
-    )
+    title = f"{begin.point.labels[0]}: {before or ''} → {after}"
+    timing = {"count": frames, "fps": float(fps), "ends": ends, "title": title}
+    noise = noise_of(model, [begin], settings)
+    return rendering_of(model, points, noise, settings, **how, **timing)
 
 
 def interpolate(

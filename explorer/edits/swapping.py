@@ -16,6 +16,18 @@ Said = tuple[str | None, str]
 """The caption of what an image shows, if it is known, and of what it is to show."""
 
 
+def goes_through_prior(model: Model, before: str | None, asked: bool | None) -> bool:
+    """Return whether a text diff goes through the prior: as asked, else as suits the model.
+
+    Args:
+        before: the caption of what the image shows, which the prior needs.
+        asked: None leaves it to the model.
+    """
+    if asked is not None:
+        return asked
+    return model.through_prior and model.prior is not None and bool(before)
+
+
 def towards_text(
     model: Model, point: Points, said: Said, fraction: float | None
 ) -> tuple[Points, Points, dict[str, Any]]:

@@ -69,6 +69,8 @@ class Model:
         decoder_from: the folder or model name of the decoder, if it is not the model's own.
         support: what images it was trained on, to ask how typical a point is of them; None where
             a model ships none.
+        through_prior: whether text diffs go through the prior unless asked otherwise, because
+            its decoder was found to draw those better.
 
     Raises:
         SpaceMismatch: a part is of another Space.
@@ -85,6 +87,7 @@ class Model:
     decoder: Decoder | None = None
     decoder_from: str = ""
     support: Support | None = None
+    through_prior: bool = False
 
     def __post_init__(self) -> None:
         for part in (self.encoder, self.prior, self.decoder):

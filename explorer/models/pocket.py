@@ -37,7 +37,9 @@ def build(variant: str, device: Device) -> Model:
     prior = TokenPrior(folder, encoder, manifest)
     decoder = PatchDecoder(folder, encoder.space, manifest | {"model": name}, device)
     known = read_support(folder / FILE, encoder.space)
-    return Model(name, encoder.space, encoder, prior, decoder, support=known)
+    through = bool(manifest.get("through_prior", False))
+    parts = (encoder.space, encoder, prior, decoder)
+    return Model(name, *parts, support=known, through_prior=through)
 
 
 def support(variant: str, space: Space) -> Support | None:

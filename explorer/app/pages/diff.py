@@ -21,6 +21,7 @@ from explorer.app.pages.frames import (
 from explorer.app.previews import roughly
 from explorer.app.server.decoding import decoded, planned
 from explorer.app.widgets.scrub import scrub
+from explorer.edits.swapping import goes_through_prior
 from explorer.geometry import slerp
 from explorer.points import Points
 from explorer.rendering import Rendering
@@ -30,7 +31,7 @@ from explorer.settings import Settings
 PREVIEW_FRAMES = 17  # places of the slider that are decoded roughly beforehand
 FRACTION = 0.5  # of the angle to the target caption, at first
 NOISES = ("The first frame is the image itself.", "Drawn from the seed.")
-ROTATE, PRIOR = "Rotate", examples.THROUGH_PRIOR
+ROTATE, PRIOR = examples.ROTATE, examples.THROUGH_PRIOR
 WAYS = {
     ROTATE: "Turns the point towards the difference of the captions. Far on, it leaves all that "
     "images are like.",
@@ -73,6 +74,11 @@ class Change:
         """How far `edits.text_diff` goes if nobody says."""
         return 1.0 if self.through_prior else FRACTION
 
+    @property
+    def by_itself(self) -> bool:
+        """Whether `edits.text_diff` goes this way if nobody says."""
+        return goes_through_prior(state.model(), self.before, None) == self.through_prior
+
     def partly(self, whole: Rendering, fraction: float) -> Rendering:
         """Return the way as far as `fraction`, as `edits.text_diff` does."""
         recipe = whole.recipe
@@ -91,7 +97,7 @@ class Change:
             before=self.before,
             after=self.after,
             fraction=None if fraction == self.usual_fraction else fraction,
-            through_prior=self.through_prior,
+            through_prior=None if self.by_itself else self.through_prior,
             frames=self.timing.frames,
             fps=self.timing.fps,
             settings=self.settings,
@@ -105,21 +111,19 @@ def page() -> None:
     left, right = st.columns([1, 2], gap="large")
     with left:
         start = ask("Start from", "diff")
-        before = st.text_input("Current caption", key="diff_from", bind="query-params",
+        typed = st.text_input("Current caption", key="diff_from", bind="query-params",
                                help="Without one, it rotates to the target alone.")  # fmt: skip
+        before = typed.strip() or None
         after = st.text_input("Target caption", key="diff_to", bind="query-params")
         decodes = retrieved.decodes()
-        prior = retrieved.decodes_words() and _way() == PRIOR
+        prior = retrieved.decodes_words() and _way(before) == PRIOR
         timing, settings = path_fields("diff", 12, NOISES) if decodes else retrieval_fields("diff")
         turn = FRACTION if decodes else _turn_field()
     with right:
         if start and after.strip() and not decodes:
-            change = Change(start, before.strip() or None, after.strip(), timing, settings)
-            _retrieve(change, turn)
-        elif start and after.strip() and prior and not before.strip():
-            st.info("Type the current caption too: through the prior, both are needed.")
+            _retrieve(Change(start, before, after.strip(), timing, settings), turn)
         elif start and after.strip():
-            _show(Change(start, before.strip() or None, after.strip(), timing, settings, prior))
+            _show(Change(start, before, after.strip(), timing, settings, prior))
         else:
             example(
                 "Choose an image or words to start from, and type a target caption.",
@@ -127,9 +131,15 @@ def page() -> None:
             )
 
 
-def _way() -> str:
-    return st.radio("Way", list(WAYS), captions=list(WAYS.values()), key="diff_way",
-                    bind="query-params")  # fmt: skip
+def _way(before: str | None) -> str:
+    """Ask for the way; without a current caption there is one only."""
+    usual = list(WAYS).index(PRIOR if state.model().through_prior else ROTATE)
+    way = st.radio("Way", list(WAYS), usual, captions=list(WAYS.values()), key="diff_way",
+                   bind="query-params")  # fmt: skip
+    if way == PRIOR and not before:
+        st.caption("Without the current caption it rotates: the prior needs both.")
+        return ROTATE
+    return way
 
 
 def _turn_field() -> float:
@@ -179,7 +189,8 @@ def _show(change: Change) -> None:
     curve(rendering)
     before = ["--from", change.before] if change.before else []
     words = [change.start.text, *before, "--to", change.after, "--fraction", str(fraction)]
-    words += ["--through-prior"] * change.through_prior
+    if not change.by_itself:
+        words += ["--through-prior" if change.through_prior else "--rotate"]
     command = ["unclip", "diff", *words, *command_options(change.timing, change.settings)]
     offer("diff", rendering, change.python(fraction), command, [change.start])
 
