@@ -36,8 +36,8 @@ def test_dragging_shows_previews_at_once_and_letting_go_the_exact_image(visit, k
 def test_the_slider_of_a_diff_moves_by_keys(visit):
     window = visit(DIFF)
     offered(window)
-    window.get_by_label("Fraction of the angle").press("ArrowRight")
-    window.wait_for_function("location.search.includes('diff_turn=0.51')")
+    window.get_by_label("Fraction of the way").press("ArrowLeft")
+    window.wait_for_function("location.search.includes('diff_turn=0.99')")
 
 
 def test_a_walk_is_scrubbed_and_taken_away(visit, keep):
