@@ -25,6 +25,7 @@ from pocket.data import Images
 SHARES = {"clip": 0.25, "words": 0.1, "decoder": 0.55, "prior": 0.1}  # of the minutes
 DEFAULTS = {
     "name": "pocket",
+    "through_prior": True,
     **decoder_network.DEFAULTS,
     **prior_network.DEFAULTS,
 }
