@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 from app_pages import errors, open_page
+from milvus_places import place_in
 from typer.testing import CliRunner
 
 from explorer.app import state
@@ -21,7 +22,7 @@ def both(tmp_path_factory, sample):
     folder = tmp_path_factory.mktemp("few")
     library = Library.create(folder / "a.lib", "pocket")
     library.add(sorted((sample / "flat").iterdir())[:12], workers=0)
-    address = f"milvus://{folder}/served.db/photos"
+    address = place_in(folder)
     list(publish(library, address))
     return library, address
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import ColourEncoder, coloured, image, make_tar
+from milvus_places import place_in
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -22,11 +23,14 @@ from explorer.errors import (
     QueryError,
     SpaceMismatch,
 )
+from explorer.index.held_out import HeldOut
 from explorer.library import Library
+from explorer.notes import collecting
 from explorer.points import Points, Space
 from explorer.scale import address as addresses
 from explorer.scale import published, publishing
 from explorer.scale.address import Address
+from explorer.scale.effort import chosen
 from explorer.scale.entities import filter_of, identity
 from explorer.scale.publishing import publish
 
@@ -59,7 +63,7 @@ def local(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def place(local, tmp_path_factory):
-    address = f"milvus://{tmp_path_factory.mktemp('served')}/served.db/photos"
+    address = place_in(tmp_path_factory.mktemp("served"))
     assert list(publish(local, address))[-1].done == ROWS
     return address
 
@@ -208,8 +212,8 @@ def test_an_image_that_is_gone_or_another_is_shown_small(tmp_path):
     library = Library.create(tmp_path / "a.lib", coloured())
     library.add(tmp_path / "photos", encoder=ColourEncoder(), workers=0)
     for name, side in (("small", 192), ("none", 0)):
-        list(publish(library, f"milvus://{tmp_path}/a.db/{name}", thumbnail_side=side))
-    served = Library.open(f"milvus://{tmp_path}/a.db/small")
+        list(publish(library, place_in(tmp_path, name), thumbnail_side=side))
+    served = Library.open(place_in(tmp_path, "small"))
     assert served.open_image(0).size == (600, 400)
     (tmp_path / "photos" / "0.png").unlink()
     Image.new("RGB", (600, 400), "green").save(tmp_path / "photos" / "1.png")
@@ -218,7 +222,7 @@ def test_an_image_that_is_gone_or_another_is_shown_small(tmp_path):
         assert small.size == (192, 128)
         assert np.abs(np.asarray(small, int) - colour).max() < 10
     with pytest.raises(ImageError, match=r"0\.png is not on this machine"):
-        Library.open(f"milvus://{tmp_path}/a.db/none").open_image(0)
+        Library.open(place_in(tmp_path, "none")).open_image(0)
 
 
 def test_what_is_published_is_only_read(place):
@@ -236,7 +240,8 @@ def publications(library, address):
     client = where.connect()
     name = publishing.target_of(client, where.name)
     rows = client.query(name, filter="row >= 0", output_fields=["id", "row"], limit=10_000)
-    others = [each for each in client.list_collections() if each != name]
+    named = (each for each in client.list_collections() if each.startswith(f"{where.name}_"))
+    others = [each for each in named if each != name]
     client.close()
     return name, rows, others
 
@@ -247,7 +252,7 @@ def test_a_publication_that_is_interrupted_ten_times_is_never_half_seen(
     monkeypatch.setattr(publishing, "ROWS_AT_ONCE", 5)
     library = Library.create(tmp_path / "a.lib", coloured())
     library.add(local.folder.parent / "photos", encoder=ColourEncoder(), workers=0)
-    address = f"milvus://{tmp_path}/a.db/photos"
+    address = place_in(tmp_path)
     list(publish(library, address, thumbnail_side=0))
     before, seen = publications(library, address)[0], 0
     library.add([local.folder.parent / "a.tar"], encoder=ColourEncoder(), workers=0)
@@ -288,7 +293,7 @@ def test_a_server_that_lost_rows_is_not_gone_over_to(local, tmp_path, monkeypatc
     monkeypatch.setattr(
         MilvusClient, "upsert", lambda self, name, rows, **more: whole(self, name, rows[1:], **more)
     )
-    address = f"milvus://{tmp_path}/a.db/photos"
+    address = place_in(tmp_path)
     with pytest.raises(LibraryError, match="has 59 rows of 60"):
         list(publish(local, address))
     with pytest.raises(LibraryNotFound, match="Nothing is published"):
@@ -301,13 +306,53 @@ def test_recall_is_measured_and_printed(tmp_path):
         (tmp_path / "photos" / f"{number:03}.png").write_bytes(image(number))
     library = Library.create(tmp_path / "a.lib", coloured())
     library.add(tmp_path / "photos", encoder=ColourEncoder(), workers=0)
-    words = ["publish", str(library.folder), "--to", f"milvus://{tmp_path}/a.db/photos"]
+    words = ["publish", str(library.folder), "--to", place_in(tmp_path)]
     run = CliRunner().invoke(cli.unclip, [*words, "--thumbnail-side", "0"])
     assert run.exit_code == 0, run.output
     assert "120 images published" in run.output
     assert "recall@10 against exact search: 100.0% (image)" in run.output
-    found = CliRunner().invoke(cli.unclip, ["info", f"milvus://{tmp_path}/a.db/photos"])
+    found = CliRunner().invoke(cli.unclip, ["info", place_in(tmp_path)])
     assert "120 images in" in found.output, found.output
+
+
+class Server:
+    """A server whose index misses the five nearest rows of a search that looks at too little."""
+
+    def __init__(self, units, enough):
+        self.units, self.enough, self.efforts = units, enough, []
+
+    def search(self, _name, queries, *, limit, search_params, **_more):
+        self.efforts.append(search_params["params"]["ef"])
+        rows = np.argsort(-(self.units @ queries[0]))[5 * (self.efforts[-1] < self.enough) :]
+        return [[{"entity": {"row": int(row)}} for row in rows[:limit]]]
+
+
+@pytest.mark.parametrize(("enough", "right"), [(0, 64), (200, 256), (10**6, 4096)])
+def test_the_least_effort_that_finds_enough_is_chosen_and_too_little_is_said(enough, right):
+    points = np.random.default_rng(0).standard_normal((400, 8)).astype(np.float32)
+    units = points / np.linalg.norm(points, axis=1, keepdims=True)
+    counts = (20, 20, 20)
+    source = Stored(units)
+    held = HeldOut.of(source, np.random.default_rng(1), counts, counts)
+    held.look(0, held.queries @ units.T)
+    server = Server(units, enough)
+    with collecting() as notes:
+        effort, recall, milliseconds = chosen(server, "a", held)
+    assert effort == right == server.efforts[-1] and milliseconds > 0
+    assert (min(recall.values()) >= 0.99) == (enough <= 4096) == (not notes)
+
+
+class Stored:
+    """Unit vectors, as queries are drawn from them."""
+
+    def __init__(self, vectors):
+        self.vectors, self.dimension = vectors, vectors.shape[1]
+
+    def __len__(self):
+        return len(self.vectors)
+
+    def units(self, rows):
+        return self.vectors[rows]
 
 
 @pytest.mark.parametrize(
@@ -327,12 +372,12 @@ def test_addresses_are_read_as_pathlib_writes_them():
 
 def test_nobody_there_and_nothing_installed_are_one_sentence(local, monkeypatch, tmp_path):
     with pytest.raises(LibraryNotFound, match="Nothing is published at milvus://.*/b"):
-        Library.open(f"milvus://{tmp_path}/a.db/b")
+        Library.open(place_in(tmp_path, "b"))
     with pytest.raises(QueryError, match="no folder"):
         Library.open(f"milvus://{tmp_path}/gone/a.db/b")
     monkeypatch.setattr(addresses, "find_spec", lambda _: None)
     with pytest.raises(ExplorerError, match=r"pip install 'unclip-explorer\[milvus\]'"):
-        Library.open(f"milvus://{tmp_path}/a.db/b")
+        Library.open(place_in(tmp_path, "b"))
 
 
 def test_ids_are_of_the_content():
@@ -362,7 +407,7 @@ for step in publishing.publish(Library.open(sys.argv[1]), sys.argv[2], thumbnail
 
 @pytest.mark.slow
 def test_a_publisher_that_is_killed_ten_times_doubles_nothing(local, tmp_path):
-    address = f"milvus://{tmp_path}/a.db/photos"
+    address = place_in(tmp_path)
     for kill in range(10):
         words = [sys.executable, "-c", PUBLISHER, str(local.folder), address]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as publisher:

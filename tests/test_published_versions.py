@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from fakes import ColourEncoder, coloured, image, make_tar
+from milvus_places import place_in
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -35,7 +36,7 @@ def growing(tmp_path):
     painted(tmp_path / "photos", ["red", "blue"])
     library = Library.create(tmp_path / "a.lib", coloured())
     library.add(tmp_path / "photos", encoder=ColourEncoder(), workers=0)
-    return library, f"milvus://{tmp_path}/served.db/photos"
+    return library, place_in(tmp_path)
 
 
 def add_before(library):
@@ -53,7 +54,8 @@ def collections(address):
     client = where.connect()
     name, all_of_them = publishing.target_of(client, where.name), client.list_collections()
     client.close()
-    return name, [each for each in all_of_them if each != name]
+    named = (each for each in all_of_them if each.startswith(f"{where.name}_"))
+    return name, [each for each in named if each != name]
 
 
 @pytest.mark.parametrize("kind", ["folder", "Milvus"])
@@ -129,7 +131,7 @@ def test_members_are_read_as_the_reader_does(tmp_path, monkeypatch):
     make_tar(tmp_path / "a.tar", [("0.png", image(0)), ("1.png", image(1))])
     library = Library.create(tmp_path / "a.lib", coloured())
     library.add(tmp_path / "a.tar", encoder=ColourEncoder(), workers=0)
-    address = f"milvus://{tmp_path}/a.db/a"
+    address = place_in(tmp_path, "a")
     list(publish(library, address, thumbnail_side=0))
     reader, asked = Library.open(address), []
     read = published.read_member
@@ -162,8 +164,8 @@ def test_what_was_indexed_may_be_opened_however_large(tmp_path, monkeypatch):
         open_image(tmp_path / "large.png")
     library = Library.create(tmp_path / "a.lib", coloured())
     library.add(tmp_path / "large.png", encoder=ColourEncoder(), workers=0, max_megapixels=50)
-    list(publish(library, f"milvus://{tmp_path}/a.db/a", thumbnail_side=0))
-    reader = Library.open(f"milvus://{tmp_path}/a.db/a")
+    list(publish(library, place_in(tmp_path, "a"), thumbnail_side=0))
+    reader = Library.open(place_in(tmp_path, "a"))
     assert reader.open_image(0).size == library.open_image(0).size
 
 

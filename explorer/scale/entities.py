@@ -25,6 +25,7 @@ STORED = "unclip"  # the property that holds what `Library.info` tells, as JSON
 COMPLETE = "unclip_complete"  # the property that says that all rows are there
 BEFORE = "unclip_before"  # the property that names the collection that readers came from
 APPROXIMATE_ROWS = 50_000  # from which on the server's index is HNSW
+EFFORTS = (64, 128, 256, 512, 1024, 2048, 4096)  # "ef", how much a search of HNSW looks at
 
 
 def identity(record: Mapping[str, Any]) -> str:
@@ -47,11 +48,29 @@ def create_collection(client: Any, name: str, dimension: int, rows: int) -> None
     schema.add_field("texts", DataType.JSON)
     schema.add_field("thumbnail", DataType.VARCHAR, max_length=MAX_TEXT)
     index = client.prepare_index_params()
-    exact = rows < APPROXIMATE_ROWS
-    settings = {} if exact else {"M": 24, "efConstruction": 200}
-    kind = "FLAT" if exact else "HNSW"
+    settings = {} if is_exact(rows) else {"M": 24, "efConstruction": 200}
+    kind = "FLAT" if is_exact(rows) else "HNSW"
     index.add_index("vector", index_type=kind, metric_type="COSINE", params=settings)
     client.create_collection(name, schema=schema, index_params=index, consistency_level="Strong")
+
+
+def is_exact(rows: int) -> bool:
+    """Return whether the index of so many rows compares all of them."""
+    return rows < APPROXIMATE_ROWS
+
+
+def search_options(effort: int | None, limit: int) -> dict[str, Any]:
+    """Return what a search of this many rows asks of the server, beside its filter.
+
+    Rows are counted and the alias is swapped by strong reads; a search of what is whole need not
+    wait for the server's next tick of time, some 200 ms.
+
+    Args:
+        effort: of HNSW; None is an exact index.
+    """
+    params = {} if effort is None else {"ef": max(effort, limit)}
+    settings = {"metric_type": "COSINE", "params": params}
+    return {"limit": limit, "search_params": settings, "consistency_level": "Bounded"}
 
 
 def entity(

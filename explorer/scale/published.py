@@ -28,7 +28,7 @@ from explorer.notes import counted
 from explorer.places import caches_folder
 from explorer.points import Points
 from explorer.scale.address import Address
-from explorer.scale.entities import SHOWN_COLUMNS, filter_of, record_of
+from explorer.scale.entities import SHOWN_COLUMNS, filter_of, record_of, search_options
 from explorer.scale.published_hits import FetchedRows, PublishedHits, RowsLater
 from explorer.scale.published_store import PublishedStore, PublishedVectors
 from explorer.scale.read_only import ReadOnly
@@ -131,14 +131,12 @@ class PublishedLibrary(ReadOnly):
         return found
 
     def _found(self, unit: np.ndarray, k: int, expression: str, least: float | None) -> Hits:
-        settings: dict[str, Any] = {"metric_type": "COSINE", "params": {}}
-        limit = min(k, max(1, len(self)))
+        limit = min(k, max(1, len(self))) if least is None else min(MOST_HITS, len(self))
+        how = search_options(self._store.stored.get("effort"), limit)
         if least is not None:
-            limit = min(MOST_HITS, len(self))
-            settings["params"] = {"radius": float(np.float32(least)) - 1e-7}
+            how["search_params"]["params"]["radius"] = float(np.float32(least)) - 1e-7
         fields = ["row", "record", "vector"] if least is None else ["row"]
-        how = {"filter": expression, "limit": limit, "output_fields": fields}
-        hits = self._store.search(unit, search_params=settings, **how)
+        hits = self._store.search(unit, filter=expression, output_fields=fields, **how)
         rows = np.array([hit["entity"]["row"] for hit in hits], np.int64)
         scores = np.array([hit["distance"] for hit in hits], np.float32)
         if least is None:

@@ -80,13 +80,14 @@ class PublishedStore:
         """The sentence for who asks for images where there are none."""
         return f"The published library {self.address} holds no images."
 
-    def entities(self, where: str, fields: Sequence[str], limit: int) -> list[dict[str, Any]]:
-        """Return fields of the rows that an expression finds."""
+    def entities(
+        self, where: str, fields: Sequence[str], limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return fields of the rows that an expression finds; None where they are counted."""
+        most = {} if limit is None else {"limit": limit}
         with self._told():
             names = list(fields)
-            found = self.client.query(
-                self.collection, filter=where, output_fields=names, limit=limit
-            )
+            found = self.client.query(self.collection, filter=where, output_fields=names, **most)
         return [dict(each) for each in found]
 
     def search(self, unit: np.ndarray, **how: Any) -> list[dict[str, Any]]:
@@ -122,7 +123,7 @@ class PublishedStore:
             read_data: read all rows; without it they are counted.
         """
         total = int(self.stored["rows"])
-        count = self.entities("row >= 0", ["count(*)"], 0)[0]["count(*)"]
+        count = self.entities("row >= 0", ["count(*)"])[0]["count(*)"]
         problems = [f"{count:,} rows are there, of {total:,}."] * (count != total)
         for start in range(0, total if read_data else 0, ROWS_AT_ONCE):
             end = min(start + ROWS_AT_ONCE, total)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explorer.errors import ExplorerError, ImageError, LibraryError, QueryError
-from explorer.index.held_out import DEPTH, KINDS, NEIGHBOURS, HeldOut
+from explorer.index.held_out import HeldOut
 from explorer.library.sources.columns import as_records
 from explorer.notes import note
 from explorer.scale.address import Address
+from explorer.scale.effort import chosen, queries_of, units
 from explorer.scale.entities import (
-    APPROXIMATE_ROWS,
     BEFORE,
     COMPLETE,
     STORED,
     create_collection,
     entity,
     identity,
+    is_exact,
     thumbnail_of,
 )
 from explorer.scale.read_only import ReadOnly
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 500
 MOST_SOURCES = 100  # that readers are told
-PER_KIND = 48  # queries by which the server's recall is measured
-LEAST_MEASURED = 2 * PER_KIND  # rows, of which recall is measured
 THUMBNAIL_SIDE = 192  # pixels
 
 NO_ALIAS = (100, 1600)  # what Milvus Lite and Milvus answer where there is no such alias
@@ -118,7 +116,7 @@ def _publish(client: Any, address: Address, library: "Library", side: int) -> Ge
     if not client.has_collection(name):
         create_collection(client, name, library.space.dimension, total)
     client.load_collection(name)  # what was begun in another process is not loaded
-    held = _held_out(library)
+    held = queries_of(library)
     for done in _send(client, name, library, side, held):
         yield Published(done, total, name)
     client.flush(name)
@@ -128,13 +126,12 @@ def _publish(client: Any, address: Address, library: "Library", side: int) -> Ge
             f"{address} has {there:,} rows of {total:,}: readers stay at the version before. "
             "Publish again."
         )
-    stored = json.dumps(_stored(library) | {"thumbnail_side": side})
+    effort, *measured = (None,) if held is None else chosen(client, name, held)
+    told_of = _stored(library, measured[0] if measured else None)
+    stored = json.dumps(told_of | {"thumbnail_side": side, "effort": effort})
     client.alter_collection_properties(name, {STORED: stored, COMPLETE: str(total)})
     _swap(client, address.name, name)
-    if held is None:
-        yield Published(total, total, name)
-        return
-    yield Published(total, total, name, *_measured(client, name, held))
+    yield Published(total, total, name, *measured)
 
 
 def collection_of(address: Address, library: "Library", side: int) -> str:
@@ -162,34 +159,6 @@ def properties_of(client: Any, name: str) -> dict[str, Any]:
     return dict(client.describe_collection(name)["properties"])
 
 
-def _held_out(library: "Library") -> HeldOut | None:
-    if len(library) < LEAST_MEASURED:
-        return None
-    measuring = (PER_KIND, PER_KIND, PER_KIND)
-    return HeldOut.of(_Units(library), np.random.default_rng(0), (0, 0, 0), measuring)
-
-
-@dataclass(frozen=True)
-class _Units:
-    """Unit vectors of a library's rows, as `HeldOut` reads them."""
-
-    library: "Library"
-
-    def __len__(self) -> int:
-        return len(self.library)
-
-    @property
-    def dimension(self) -> int:
-        return self.library.space.dimension
-
-    def units(self, rows: np.ndarray) -> np.ndarray:
-        return _unit(self.library.vectors[rows])
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
-
-
 def _send(
     client: Any, name: str, library: "Library", side: int, held: HeldOut | None
 ) -> Generator[int]:
@@ -200,7 +169,7 @@ def _send(
         records = as_records(table.iloc[rows.start : rows.stop])
         vectors = library.vectors[rows.start : rows.stop]
         if held is not None:
-            held.look(start, held.queries @ _unit(vectors).T)
+            held.look(start, held.queries @ units(vectors).T)
         ids = [identity(record) for record in records]
         there = client.query(name, filter=f"id in {json.dumps(ids)}", output_fields=["id"])
         known = {each["id"] for each in there}
@@ -229,12 +198,13 @@ def _thumbnail(library: "Library", row: int, side: int) -> str:
         return ""
 
 
-def _stored(library: "Library") -> dict[str, Any]:
+def _stored(library: "Library", recall: dict[str, float] | None) -> dict[str, Any]:
     """Return what readers are told of the library, in plain values."""
     stored = library.info()
     stored |= {"sources": stored["sources"][:MOST_SOURCES], "warnings": []}
-    kind = "exact" if len(library) < APPROXIMATE_ROWS else "HNSW"
-    stored |= {"index": f"Milvus, {kind}", "index_recall": None, "index_bytes": None}
+    kind = "exact" if is_exact(len(library)) else "HNSW"
+    worst = None if recall is None else round(min(recall.values()), 4)
+    stored |= {"index": f"Milvus, {kind}", "index_recall": worst, "index_bytes": None}
     key = library._store.contents.points_key
     return stored | {"points_key": key, "cache_key": library.cache_key}
 
@@ -268,17 +238,3 @@ def target_of(client: Any, alias: str) -> str | None:
         if error.code not in NO_ALIAS:
             raise
         return None
-
-
-def _measured(client: Any, name: str, held: HeldOut) -> tuple[dict[str, float], float]:
-    """Return recall@10 by kind of query, and the median milliseconds of a query."""
-    found, times = np.full((len(held.queries), DEPTH), -1), []
-    for position, query in enumerate(held.queries):
-        start = time.monotonic()
-        hits = client.search(name, [query], limit=NEIGHBOURS + 1, output_fields=["row"])[0]
-        times.append(time.monotonic() - start)
-        rows = [hit["entity"]["row"] for hit in hits]
-        rows = [row for row in rows if row != held.own[position]][:NEIGHBOURS]
-        found[position, : len(rows)] = rows
-    recall = held.recall(held.places(found), np.full(len(found), NEIGHBOURS))
-    return {kind: recall[kind] for kind in KINDS}, 1000 * float(np.median(times))
