@@ -111,7 +111,7 @@ def told(address: Address) -> "Iterator[None]":
 
 
 def _publish(client: Any, address: Address, library: "Library", side: int) -> Generator[Published]:
-    """Fill the collection of this version, count, swap the alias, measure."""
+    """Fill the collection of this version, count, measure, swap the alias."""
     name, total = collection_of(address, library, side), len(library)
     if not client.has_collection(name):
         create_collection(client, name, library.space.dimension, total)
@@ -126,12 +126,14 @@ def _publish(client: Any, address: Address, library: "Library", side: int) -> Ge
             f"{address} has {there:,} rows of {total:,}: readers stay at the version before. "
             "Publish again."
         )
-    effort, *measured = (None,) if held is None else chosen(client, name, held)
-    told_of = _stored(library, measured[0] if measured else None)
+    effort, recall, milliseconds = (
+        (None, None, None) if held is None else chosen(client, name, held)
+    )
+    told_of = _stored(library, recall)
     stored = json.dumps(told_of | {"thumbnail_side": side, "effort": effort})
     client.alter_collection_properties(name, {STORED: stored, COMPLETE: str(total)})
     _swap(client, address.name, name)
-    yield Published(total, total, name, *measured)
+    yield Published(total, total, name, recall, milliseconds)
 
 
 def collection_of(address: Address, library: "Library", side: int) -> str:
