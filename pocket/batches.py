@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pocket import disguise
-from pocket.captions import Caption, holders, positives, sample
+from pocket.captions import Caption, holders, positives, sample, with_style
 from pocket.clip import row_weights, to_tensor
 from pocket.data import Glyph, Images
 from pocket.disguise import Rules
@@ -26,6 +26,7 @@ DISGUISED = 0.5  # of the images get other looks and a caption that names no sty
 BLENDED = 0.3  # of those are mixed with another drawing of their glyph
 WINDOWS, TOGETHER = 4, 16  # so many times a batch so many images are drawn from one window
 ONE_STYLE = 0.5  # of the windows hold one style, so that a text diff has rivals
+SIBLINGS, HANDS = 8, 4  # so many glyphs of a batch are shown as drawn in so many styles
 REACH = 250  # images to either side, in Unicode's order of glyphs, that a window holds
 
 
@@ -33,6 +34,9 @@ REACH = 250  # images to either side, in Unicode's order of glyphs, that a windo
 class Batch:
     """Rows of the images, their images as they are shown and without disguise, a text for each,
     and images × texts, 1 where one fits.
+
+    The first `siblings` are drawings of a few glyphs in several styles, without disguise, whose
+    texts name the style.
     """
 
     rows: Int[np.ndarray, " N"]
@@ -43,6 +47,7 @@ class Batch:
     styles: list[str]
     names: list[str]
     disguised: Bool[np.ndarray, " N"]
+    siblings: int = 0
 
     def edits(
         self, rng: np.random.Generator
@@ -73,8 +78,19 @@ class Batches:
         places = np.array([order[glyph.hexcode] for glyph in images.glyphs])
         self.ordered = np.array([row for row in np.argsort(places) if self.weights[row]])
 
-    def rows(self, rng: np.random.Generator) -> Int[np.ndarray, " B"]:
-        """Draw half a batch of anything, and half of images that are easily taken for each other.
+    def siblings(self, rng: np.random.Generator) -> Int[np.ndarray, " S"]:
+        """Draw a few glyphs, each in several styles."""
+        some = rng.choice(len(self.weights), 4 * SIBLINGS, p=self.weights)
+        codes = dict.fromkeys(self.images.glyphs[row].hexcode for row in some)
+        many = [self.drawn[code] for code in codes if len(self.drawn[code]) >= HANDS][:SIBLINGS]
+        chosen = [rng.choice(rows, HANDS, replace=False) for rows in many]
+        return np.array(chosen, np.int64).reshape(-1)
+
+    def rows(
+        self, siblings: Int[np.ndarray, " S"], rng: np.random.Generator
+    ) -> Int[np.ndarray, " B"]:
+        """After the siblings, draw half a batch of images that are easily taken for each other, and
+        fill it with anything.
 
         Unicode has faces beside faces and a farmer beside farmers, so that neighbours in its order
         are what a name must tell apart.
@@ -85,8 +101,8 @@ class Batches:
             window = self.window(centre, rng)
             shares = self.weights[window] / self.weights[window].sum()
             near.append(rng.choice(window, TOGETHER, replace=False, p=shares))
-        alike = np.unique(np.concatenate(near))
-        return np.concatenate([alike, anything[~np.isin(anything, alike)]])[:BATCH]
+        drawn = np.concatenate([siblings, np.setdiff1d(np.concatenate(near), siblings)])
+        return np.concatenate([drawn, anything[~np.isin(anything, drawn)]])[:BATCH]
 
     def window(self, centre: int, rng: np.random.Generator) -> Int[np.ndarray, " W"]:
         """Rows near a place of Unicode's order, of all styles or of one, where that has enough."""
@@ -101,13 +117,17 @@ class Batches:
         """Draw a batch."""
         import torch
 
-        rows = self.rows(rng)
+        siblings = self.siblings(rng)
+        rows = self.rows(siblings, rng)
         disguised = rng.random(BATCH) < DISGUISED
+        disguised[: len(siblings)] = False
         glyphs = [self.images.glyphs[i] for i in rows]
         known = ["" if d else self.images.styles[i] for i, d in zip(rows, disguised, strict=True)]
         captions = [
-            truly(glyph, self.images.styles[i], style, rng)
-            for i, glyph, style in zip(rows, glyphs, known, strict=True)
+            with_style(glyph, style, rng)
+            if place < len(siblings)
+            else truly(glyph, self.images.styles[i], style, rng)
+            for place, (i, glyph, style) in enumerate(zip(rows, glyphs, known, strict=True))
         ]
         fits = torch.from_numpy(positives(captions, holders(glyphs, known), BATCH))
         texts = [misspell(c.text, rng) if rng.random() < SLIPS else c.text for c in captions]
@@ -122,7 +142,8 @@ class Batches:
         pixels = self.looks(pixels, self.rules[rows], disguised, rng)
         styles = [self.images.styles[i] for i in rows]
         names = [glyph.name for glyph in glyphs]
-        return Batch(rows, pixels, plain, texts, fits.to(device), styles, names, disguised)
+        told = (rows, pixels, plain, texts, fits.to(device), styles, names, disguised)
+        return Batch(*told, len(siblings))
 
     def looks(
         self, pixels: "torch.Tensor", rules: Rules, disguised: np.ndarray, rng: np.random.Generator

@@ -32,6 +32,7 @@ SPOKEN = {  # style column -> how people say it
 }
 OTHERWISE = 0.3  # of the captions of a glyph that knows other words for itself
 MANY = 0.2  # of those name more than one
+STYLED = ("{1} {0}", "a {1} drawing of {0}", "{0} in {1}", "{0}, {1}")
 FRAMES = ("{}", "{}", "{}", "a {}", "the {}", "{} emoji", "a photo of a {}", "a drawing of {}")
 
 
@@ -64,7 +65,7 @@ def sample(glyph: Glyph, style: str, rng: np.random.Generator) -> Caption:
     if form < 0.6 or not glyph.keywords:
         return Caption(glyph.name, frozenset({this}))
     if form < 0.75:
-        pattern = ("{1} {0}", "a {1} drawing of {0}", "{0} in {1}", "{0}, {1}")[rng.integers(4)]
+        pattern = STYLED[rng.integers(len(STYLED))]
         return Caption(pattern.format(glyph.name, spoken), frozenset({this, drawn}))
     count = int(rng.integers(1, min(3, len(glyph.keywords)) + 1))
     words = [str(word) for word in rng.choice(glyph.keywords, count, replace=False)]
@@ -77,6 +78,14 @@ def sample(glyph: Glyph, style: str, rng: np.random.Generator) -> Caption:
     if form < 0.92:
         return Caption(f"{text}, {spoken}", frozenset({*needed, drawn}))
     return Caption(text, frozenset(needed))
+
+
+def with_style(glyph: Glyph, style: str, rng: np.random.Generator) -> Caption:
+    """A caption by name and style, half the time in the order that `Images.caption` writes."""
+    spoken = SPOKEN[style][rng.integers(len(SPOKEN[style]))]
+    pattern = STYLED[rng.integers(len(STYLED))]
+    said = (f"{glyph.name}, {style}", pattern.format(glyph.name, spoken))[rng.integers(2)]
+    return Caption(said, frozenset({f"glyph {glyph.hexcode}", f"style {style}"}))
 
 
 def _in_other_words(glyph: Glyph, rng: np.random.Generator) -> Caption:

@@ -20,7 +20,6 @@ from pocket import data, styles, words
 from pocket.batches import Batch, Batches
 from pocket.clip import (
     HOTTEST,
-    RECONSTRUCTION,
     WEIGHTS,
     build,
     contrastive_loss,
@@ -40,6 +39,8 @@ LEVEL = 5000  # steps from which the rate falls with the root of the steps
 COOL = 20  # minutes before the end in which the rate falls to nothing
 NAMED = 1.0  # weight of the loss over all names
 EDITS = 1.0  # weight of the loss over text diffs between images of one style
+HANDS = 1.0  # weight of the loss that tells drawings of one glyph apart by their style
+REDRAWN = 10.0  # weight of the head's loss
 SEED = 13
 
 
@@ -130,7 +131,8 @@ class Learner:
         loss = contrastive_loss(points, spoken, scale, batch.fits)
         loss = loss + NAMED * self.names.loss(points, batch.rows, scale)
         loss = loss + EDITS * self.edits(points, batch, scale, rng)
-        return loss + RECONSTRUCTION * F.mse_loss(drawn.float(), F.avg_pool2d(batch.plain, 2))
+        loss = loss + HANDS * told_apart(points, spoken, batch, scale)
+        return loss + REDRAWN * F.mse_loss(drawn.float(), F.avg_pool2d(batch.plain, 2))
 
     def edits(
         self, points: "torch.Tensor", batch: Batch, scale: "torch.Tensor", rng: np.random.Generator
@@ -156,6 +158,29 @@ class Learner:
         scores = scale * turned @ points.T
         scores = scores.masked_fill(~torch.from_numpy(rivals).to(scores.device), -1e4)
         return F.cross_entropy(scores, torch.from_numpy(after).to(scores.device))
+
+
+def told_apart(
+    points: "torch.Tensor", spoken: "torch.Tensor", batch: Batch, scale: "torch.Tensor"
+) -> "torch.Tensor":
+    """Cross-entropy of each sibling's text among those of its glyph's siblings, and the reverse.
+
+    Contrast alone hardly asks for it: a batch seldom holds two drawings of one glyph, and what is
+    asked of disguised drawings and of names teaches the tower to overlook whose hand drew them.
+
+    Args:
+        points, spoken: unit points of the batch's images and texts.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    if not (n := batch.siblings):
+        return points.new_zeros(())
+    names = np.array(batch.names[:n])
+    others = torch.from_numpy(names[:, None] != names).to(points.device)
+    scores = (scale * points[:n] @ spoken[:n].T).masked_fill(others, -1e4)
+    own = torch.arange(n, device=points.device)
+    return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
 
 
 def train(work: FilePath, start: FilePath, device: str, minutes: float) -> None:
