@@ -117,6 +117,15 @@ def test_what_is_not_there_is_said(s3, tmp_path):
         library.add("nowhere://a/b", encoder=ColourEncoder())
 
 
+def test_a_server_of_googles_that_is_down_is_said_in_time_and_plainly(monkeypatch):
+    monkeypatch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", "http://localhost:9")
+    monkeypatch.setattr(remote, "GOOGLE_SECONDS", 1)
+    remote._by_arrow.cache_clear()
+    with pytest.raises(OSError, match="CURL error") as failure:
+        remote.status_of(b"gs://anonymous@photos/a.png")
+    assert "google::cloud" not in str(failure.value) and "metadata" not in str(failure.value)
+
+
 def test_a_packed_tar_is_read_too(s3, tmp_path):
     files, base = s3
     files["b.tar.gz"] = gzip.compress((tmp_path / "b.tar").read_bytes())

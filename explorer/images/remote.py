@@ -17,6 +17,10 @@ from explorer.errors import ExplorerError, QueryError
 
 READ_AT_ONCE = 1 << 20  # bytes of one request, where a file is read on
 _SCHEME = re.compile(rb"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
+_GOOGLES = re.compile(
+    r"google::cloud::Status\(\w+: (?:.*? last message of )?(.*?)(?: error_info=|\)$)"
+)
+GOOGLE_SECONDS = 30  # in which Google's servers may answer; Arrow would try for 15 minutes
 _BY_ARROW = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss", "file")
 
 
@@ -146,7 +150,11 @@ def _told(path: bytes) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, MemoryError, ExplorerError):
+    except OSError as error:
+        if found := _GOOGLES.match(str(error)):
+            raise OSError(errno.EIO, found[1], os.fsdecode(path)) from error
+        raise
+    except (ValueError, MemoryError, ExplorerError):
         raise
     except Exception as error:  # each package has its own
         reason = str(error) or type(error).__name__
@@ -188,7 +196,8 @@ def _by_arrow(scheme: str, bucket: str) -> tuple[Any, str]:
     if scheme == "s3" and endpoint:
         kind, _, host = endpoint.partition("://")
         return fs.S3FileSystem(endpoint_override=host.rstrip("/"), scheme=kind), f"{bucket}/"
-    system, base = fs.FileSystem.from_uri(f"{scheme}://{bucket}/")
+    limit = f"?retry_limit_seconds={GOOGLE_SECONDS}" if scheme in ("gs", "gcs") else ""
+    system, base = fs.FileSystem.from_uri(f"{scheme}://{bucket}/{limit}")
     return system, base if base.endswith("/") or not base else f"{base}/"
 
 
