@@ -15,7 +15,7 @@ def test_dragging_shows_previews_at_once_and_letting_go_the_exact_image(visit, k
     window = visit(DIFF)
     offered(window)
     keep(window, "diff")
-    image, slider = window.locator(".scrub img"), window.get_by_label("Fraction of the angle")
+    image, slider = window.locator(".scrub img"), window.get_by_label("Fraction of the way")
     exact, box = image.get_attribute("src"), slider.bounding_box()
     window.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     window.mouse.down()
