@@ -11,6 +11,7 @@ from explorer import edits, geometry
 from explorer.edits import swapping
 from explorer.errors import ImageError, QueryError, SideMismatch, UnknownModel
 from explorer.images import open_image
+from explorer.models import load
 from explorer.points import Points
 from explorer.query import Query
 from explorer.recipe import Recipe
@@ -143,6 +144,8 @@ def test_unless_asked_a_text_diff_goes_as_suits_the_model(pocket, cat):
     np.testing.assert_array_equal(
         ends(pocket, before=None), ends(pocket, before=None, through_prior=False)
     )
+    for part in ("decoder", "prior"):  # another one was not judged with pocket's other part
+        assert not load("pocket", device="cpu", **{part: getattr(pocket, part)}).through_prior
 
 
 def test_the_same_caption_swapped_for_itself_keeps_half_of_the_image(pocket, cat):

@@ -70,7 +70,7 @@ class Model:
         support: what images it was trained on, to ask how typical a point is of them; None where
             a model ships none.
         through_prior: whether text diffs go through the prior unless asked otherwise, because
-            its decoder was found to draw those better.
+            its decoder was found to draw those better. With another decoder or prior they rotate.
 
     Raises:
         SpaceMismatch: a part is of another Space.
@@ -148,7 +148,14 @@ def load(
         prior = prior_of(prior, model.encoder, device)
     prior = prior or model.prior or _prior_over(model, device)
     remember_named(model.name, model.decoder_from, prior_from)
-    return replace(model, decoder=decoder or model.decoder, prior=prior)
+    return _with_parts(model, decoder or model.decoder, prior)
+
+
+def _with_parts(model: Model, decoder: Decoder | None, prior: Prior | None) -> Model:
+    """Return the model with these; what was found of its own two does not hold of others."""
+    own = decoder is model.decoder and prior is model.prior
+    through = own and model.through_prior
+    return replace(model, decoder=decoder, prior=prior, through_prior=through)
 
 
 def _built(name: str, source: str | PathLike[str] | None, device: Device) -> Model:
