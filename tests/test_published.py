@@ -12,6 +12,7 @@ import pytest
 from fakes import ColourEncoder, coloured, image, make_tar
 from milvus_places import place_in
 from PIL import Image
+from test_index_approximate import InMemory
 from typer.testing import CliRunner
 
 from explorer import cli
@@ -332,27 +333,13 @@ def test_the_least_effort_that_finds_enough_is_chosen_and_too_little_is_said(eno
     points = np.random.default_rng(0).standard_normal((400, 8)).astype(np.float32)
     units = points / np.linalg.norm(points, axis=1, keepdims=True)
     counts = (20, 20, 20)
-    source = Stored(units)
-    held = HeldOut.of(source, np.random.default_rng(1), counts, counts)
+    held = HeldOut.of(InMemory(units), np.random.default_rng(1), counts, counts)
     held.look(0, held.queries @ units.T)
     server = Server(units, enough)
     with collecting() as notes:
         effort, recall, milliseconds = chosen(server, "a", held)
     assert effort == right == server.efforts[-1] and milliseconds > 0
     assert (min(recall.values()) >= 0.99) == (enough <= 4096) == (not notes)
-
-
-class Stored:
-    """Unit vectors, as queries are drawn from them."""
-
-    def __init__(self, vectors):
-        self.vectors, self.dimension = vectors, vectors.shape[1]
-
-    def __len__(self):
-        return len(self.vectors)
-
-    def units(self, rows):
-        return self.vectors[rows]
 
 
 @pytest.mark.parametrize(

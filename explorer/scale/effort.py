@@ -64,7 +64,7 @@ def chosen(client: Any, name: str, held: HeldOut) -> tuple[int | None, dict[str,
     if (worst := min(recall.values())) < LEAST_RECALL:
         note(
             f"The server's index finds {worst:.1%} of the nearest images, less than "
-            f"{LEAST_RECALL:.0%}. A search that compares all finds them: --exact."
+            f"{LEAST_RECALL:.0%}. To miss none, search the library's folder with --exact."
         )
     return effort, recall, milliseconds
 

@@ -25,6 +25,9 @@ STORED = "unclip"  # the property that holds what `Library.info` tells, as JSON
 COMPLETE = "unclip_complete"  # the property that says that all rows are there
 BEFORE = "unclip_before"  # the property that names the collection that readers came from
 APPROXIMATE_ROWS = 50_000  # from which on the server's index is HNSW
+AT_ONCE = {"consistency_level": "Bounded"}
+"""How readers read. A publication counts its rows by a strong read before readers see them, so that
+they need not wait for the server's next tick of time, some 200 ms."""
 EFFORTS = (64, 128, 256, 512, 1024, 2048, 4096)  # "ef", how much a search of HNSW looks at
 
 
@@ -62,15 +65,11 @@ def is_exact(rows: int) -> bool:
 def search_options(effort: int | None, limit: int) -> dict[str, Any]:
     """Return what a search of this many rows asks of the server, beside its filter.
 
-    Rows are counted and the alias is swapped by strong reads; a search of what is whole need not
-    wait for the server's next tick of time, some 200 ms.
-
     Args:
         effort: of HNSW; None is an exact index.
     """
     params = {} if effort is None else {"ef": max(effort, limit)}
-    settings = {"metric_type": "COSINE", "params": params}
-    return {"limit": limit, "search_params": settings, "consistency_level": "Bounded"}
+    return {"limit": limit, "search_params": {"metric_type": "COSINE", "params": params}, **AT_ONCE}
 
 
 def entity(

@@ -14,7 +14,7 @@ from explorer.errors import LibraryError, LibraryNotFound
 from explorer.library.manifest import DType, Manifest
 from explorer.points import Space
 from explorer.scale.address import Address
-from explorer.scale.entities import STORED, identity, record_of
+from explorer.scale.entities import AT_ONCE, STORED, identity, record_of
 from explorer.scale.publishing import properties_of, target_of, told
 
 ROWS_AT_ONCE = 1000
@@ -83,11 +83,15 @@ class PublishedStore:
     def entities(
         self, where: str, fields: Sequence[str], limit: int | None = None
     ) -> list[dict[str, Any]]:
-        """Return fields of the rows that an expression finds; None where they are counted."""
-        most = {} if limit is None else {"limit": limit}
+        """Return fields of the rows that an expression finds.
+
+        Args:
+            limit: None where they are counted, strongly.
+        """
+        how: dict[str, Any] = {} if limit is None else {"limit": limit, **AT_ONCE}
         with self._told():
             names = list(fields)
-            found = self.client.query(self.collection, filter=where, output_fields=names, **most)
+            found = self.client.query(self.collection, filter=where, output_fields=names, **how)
         return [dict(each) for each in found]
 
     def search(self, unit: np.ndarray, **how: Any) -> list[dict[str, Any]]:
