@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from fakes import ColourEncoder, coloured, image
-from PIL import Image, ImageSequence
+from PIL import Image
 from pyarrow import parquet
 from scale_ray import make_sources, rows_of, two_cores  # noqa: F401  # a fixture
 from typer.testing import CliRunner
@@ -316,7 +316,7 @@ def test_walk_and_map_by_actors_give_the_files_that_they_give_here(
     ends = [str(item) for item in few.rows["item"][:2]]
     engine = ["--engine", "ray", "--actors", "2"]
     commands = {
-        "walk.webp": ["walk", "-l", few.folder, *ends, "--frames", "10", "--steps", "2"],
+        "walk.png": ["walk", "-l", few.folder, *ends, "--frames", "8", "--steps", "2"],
         "map.parquet": ["map", "-l", few.folder, "--refit"],
     }
     for name, words in commands.items():
@@ -326,9 +326,9 @@ def test_walk_and_map_by_actors_give_the_files_that_they_give_here(
             assert run.exit_code == 0, run.output
     maps = [parquet.read_table(tmp_path / f"{who}.map.parquet") for who in ("local", "ray")]
     assert maps[0].equals(maps[1]) and maps[0].num_rows == len(few)
-    walks = [Image.open(tmp_path / f"{who}.walk.webp") for who in ("local", "ray")]
-    frames = [[f.convert("RGB").copy() for f in ImageSequence.Iterator(walk)] for walk in walks]
-    assert len(frames[0]) == 10 and same_images(*frames)
+    # A strip of all frames keeps every level; a video blows up what threads round otherwise.
+    strips = [Image.open(tmp_path / f"{who}.walk.png").convert("RGB") for who in ("local", "ray")]
+    assert strips[0].width > 8 * 64 and same_images(strips[:1], strips[1:])
 
 
 def test_an_engine_that_would_do_nothing_is_refused(few, tmp_path):
