@@ -36,7 +36,7 @@ def pocket():
                 name = f"pocket's UNet with guidance, {str(dtype)[6:]}, batch of {count}"
                 with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
                     found[name] = least(lambda a=(latents, t, both): decoder.predict(*a), 6) / count
-    half = model.encoder.module.visual.to(torch.bfloat16)  # last, as it stays so
+    half = model.encoder.whole.module.visual.to(torch.bfloat16)  # last, as it stays so
     pixels = torch.zeros(BATCH, 3, 64, 64, dtype=torch.bfloat16)
     with torch.inference_mode():
         found[f"pocket's image tower, bfloat16, batch of {BATCH}"] = (

@@ -25,7 +25,7 @@ def photo(name="china.jpg", size=(1600, 1200), kind="JPEG", **how):
 
 @pytest.fixture(scope="module")
 def pocket():
-    return load("pocket", device="cpu").encoder
+    return load("pocket", device="cpu").encoder.whole
 
 
 # JPEG
@@ -67,7 +67,7 @@ def test_a_point_is_the_same_from_a_smaller_decode(name, pocket):
 @pytest.fixture(scope="module")
 def half(pocket):
     """Pocket's tower in bfloat16, as nobody asks for it: a trained tower."""
-    fresh = load("pocket", device=Device("cpu")).encoder
+    fresh = load("pocket", device=Device("cpu")).encoder.whole
     return OpenClipEncoder(fresh.module, fresh.tokenizer, fresh.space, "bfloat16")
 
 
@@ -117,7 +117,7 @@ def test_bfloat16_is_taken_where_the_processor_multiplies_in_it(monkeypatch, abl
 
 def test_small_towers_and_devices_with_a_limit_stay_in_float32(pocket):
     assert bfloat16.halved(pocket.module.visual, (64, 64)) is None
-    limited = load("pocket", device=Device("cpu", memory=10**9)).encoder
+    limited = load("pocket", device=Device("cpu", memory=10**9)).encoder.whole
     again = OpenClipEncoder(limited.module, limited.tokenizer, limited.space, on=limited.on)
     assert again.precision == "float32"
 
@@ -126,7 +126,7 @@ def test_small_towers_and_devices_with_a_limit_stay_in_float32(pocket):
 
 
 def test_a_tower_with_folded_norms_gives_the_same_vectors(drawings):
-    fresh = load("pocket", device=Device("cpu")).encoder
+    fresh = load("pocket", device=Device("cpu")).encoder.whole
     encoder = OpenClipEncoder(fresh.module, fresh.tokenizer, fresh.space)
     pixels = torch.from_numpy(np.stack([encoder.preprocess(d.convert("RGB")) for d in drawings]))
     with torch.inference_mode():

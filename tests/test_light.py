@@ -18,11 +18,13 @@ import explorer as ex
 from explorer import library as library_module
 from explorer import samples
 from explorer.cache_files import write_cache
-from explorer.models.light import light_encoder
-from explorer.models.pocket import FOLDER
+from explorer.models.light import LightEncoder, light_encoder, light_folder
+from explorer.models.pocket import FOLDER, MANIFEST
 from explorer.models.shared.bpe import Bpe
 from explorer.models.shared.known_weights import known_weights
+from explorer.models.shared.openclip_folder import CONFIG
 from explorer.models.shared.text_tower import TextTower, is_plain, is_stored
+from explorer.models.shared.token_prior import TokenPrior, token_states
 from explorer.notes import collecting
 
 VOCABULARY = open_clip.tokenizer.default_bpe()
@@ -316,3 +318,55 @@ def unclip_search(library, *words):
 def test_a_sheet_needs_one_query(library, tmp_path):
     done = run(library, "cat\n", "--sheet", str(tmp_path / "x.png"))
     assert done.returncode != 0 and "one query" in done.stderr and not list(tmp_path.glob("*.png"))
+
+
+def test_pocket_reads_words_before_open_clip_is_imported():
+    code = (
+        "import sys, explorer as ex\n"
+        "model = ex.load('pocket', device='cpu')\n"
+        "list(model.decoder.decode(model.prior.sample('cat face')))\n"
+        "assert 'open_clip' not in sys.modules\n"
+        "assert model.encoder.whole.space == model.space and 'open_clip' in sys.modules\n"
+        "assert model.encoder.whole.known == model.encoder.known\n"
+        "assert model.encoder.side == 64\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_prior_reads_words_as_with_the_model(pocket):
+    texts = ["cat face", "", "a very long text about nothing " * 9]
+    whole = TokenPrior(FOLDER, pocket.encoder.whole, json.loads((FOLDER / MANIFEST).read_text()))
+    assert not isinstance(whole.encoder, LightEncoder)
+    ours, theirs = (prior.sample(texts).unit for prior in (pocket.prior, whole))
+    assert np.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [48, 64])
+def test_the_states_of_tokens_are_those_of_open_clip(tmp_path, width):
+    torch.manual_seed(1)
+    config = tower_config() | {"embed_dim": width}
+    module = open_clip.CLIP(**config).eval()
+    save_file({k: v.contiguous() for k, v in module.state_dict().items()}, tmp_path / "w")
+    tokens = Bpe(VOCABULARY, 20)(["a cat", "", "a very long text about nothing " * 9])
+    with torch.inference_mode():
+        points, states, mask = (x.numpy() for x in token_states(module, torch.from_numpy(tokens)))
+    ours = TextTower(tmp_path / "w", config).states(tokens)
+    assert np.array_equal(ours[2], mask)
+    assert np.allclose(ours[0], points, atol=1e-5) and np.allclose(
+        ours[1][mask], states[mask], atol=1e-5
+    )
+
+
+def test_what_is_done_to_a_light_encoder_is_done_to_the_model(folder, pocket, sample):
+    files = sorted((sample / "flat").iterdir())[:3]
+    encoder = light_encoder(f"pocket:{folder}", pocket.space, lambda: pocket.encoder.whole)
+    whole = [each.vector for each in pocket.encoder.whole.embed(files)]
+    assert np.array_equal([each.vector for each in encoder.embed(files)], whole)
+
+
+def test_a_text_tower_that_only_open_clip_knows_loads_the_whole_model(tmp_path, pocket):
+    copy = shutil.copytree(FOLDER, tmp_path / "copy")
+    config = json.loads((copy / CONFIG).read_text())
+    config["model_cfg"]["text_cfg"]["pool_type"] = "argmax"
+    (copy / CONFIG).write_text(json.dumps(config))
+    assert light_folder(copy, "pocket", lambda: pytest.fail("it was loaded")) is None

@@ -65,6 +65,11 @@ class Encoder(ABC):
         """Return the function from an upright RGB image to pixels; workers need it picklable."""
 
     @property
+    def whole(self) -> "Encoder":
+        """The model's own encoder: this one, unless it stands for a model that is not loaded."""
+        return self
+
+    @property
     def _enough(self) -> int | None:
         """Pixels of an image's shorter side that suffice: twice those that the network sees."""
         return None if self.side is None else 2 * self.side

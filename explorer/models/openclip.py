@@ -20,11 +20,17 @@ from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
 from explorer.models.shared.bfloat16 import in_fixed_batches, tower_for_cpu
-from explorer.models.shared.checked_config import check_open_clip, check_tokenizer, read_json
 from explorer.models.shared.checkpoint import MISMATCH
 from explorer.models.shared.fingerprint import of_open_clip
 from explorer.models.shared.hub import Release
 from explorer.models.shared.known_weights import KnownWeights, before_loading, remember_weights
+from explorer.models.shared.openclip_folder import (
+    CONFIG,
+    PICKLES,
+    WEIGHTS,
+    own_vocabulary,
+    read_config,
+)
 from explorer.models.shared.openclip_tags import (
     architecture_and_tag,
     check_file,
@@ -40,10 +46,7 @@ from explorer.points import Space
 if TYPE_CHECKING:
     import torch
 
-CONFIG = "open_clip_config.json"
-WEIGHTS = "open_clip_model.safetensors"
 _PREPROCESS = ("mean", "std", "interpolation", "resize_mode", "size", "fill_color")
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 class OpenClipEncoder(Encoder):
@@ -185,8 +188,8 @@ def encoder_of_folder(folder: str | PathLike[str], name: str, device: Device) ->
         WeightsMissing: as for `load_folder`.
     """
     folder = FilePath(folder)
-    model_config = _read_config(folder)["model_cfg"]
-    vocabulary = _own_vocabulary(folder, model_config)
+    model_config = read_config(folder)["model_cfg"]
+    vocabulary = own_vocabulary(folder, model_config)
     known = before_loading(folder / WEIGHTS, model_config, vocabulary, folder / CONFIG)
     module, tokenizer, _ = load_folder(folder)
     return _encoder(name, module, tokenizer, model_config, device, known)
@@ -206,14 +209,14 @@ def load_folder(
     from safetensors import SafetensorError
 
     folder = FilePath(folder)
-    config = _read_config(folder)
+    config = read_config(folder)
     if not (folder / WEIGHTS).is_file():
-        pickles = [f.name for f in folder.iterdir() if f.suffix in _PICKLES]
+        pickles = [f.name for f in folder.iterdir() if f.suffix in PICKLES]
         unsafe = f" {pickles[0]} is a pickle, which can run code when loaded." if pickles else ""
         raise WeightsMissing(
             f"{folder} has no {WEIGHTS}.{unsafe} Save the weights with safetensors.torch.save_file."
         )
-    vocabulary = _own_vocabulary(folder, config["model_cfg"])
+    vocabulary = own_vocabulary(folder, config["model_cfg"])
     # of transformers, whose tokenizers would run the folder's own code if they were asked to
     hub = bool(config["model_cfg"]["text_cfg"].get("hf_tokenizer_name"))
     own: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True} if hub else {}
@@ -228,28 +231,6 @@ def load_folder(
             f"The weights in {folder} do not match {CONFIG}: {reason} Save both from one model."
         ) from error
     return module.eval().requires_grad_(False), tokenizer, config
-
-
-def _read_config(folder: FilePath) -> dict[str, Any]:
-    if not (folder / CONFIG).is_file():
-        raise WeightsMissing(
-            f"{folder} is not a folder in open_clip's layout: it has no {CONFIG}. It needs "
-            f"{CONFIG} with model_cfg and preprocess_cfg, and {WEIGHTS}."
-        )
-    config = check_open_clip(read_json(folder / CONFIG), folder / CONFIG)
-    if config["model_cfg"]["text_cfg"].get("hf_tokenizer_name"):
-        check_tokenizer(folder)
-    return config
-
-
-def _own_vocabulary(folder: FilePath, model_config: dict[str, Any]) -> FilePath | None:
-    name = (model_config["text_cfg"].get("tokenizer_kwargs") or {}).get("bpe_path")
-    if name is None:
-        return None
-    file = (folder / name).resolve()
-    if not file.is_file() or not file.is_relative_to(folder.resolve()):
-        raise WeightsMissing(f"The vocabulary {name} is not a file inside {folder}; put it there.")
-    return file
 
 
 def _encoder_of_tag(variant: str, device: Device) -> OpenClipEncoder:

@@ -9,7 +9,8 @@ from pathlib import Path as FilePath
 
 from explorer.device import Device
 from explorer.models import Card, Model
-from explorer.models.openclip import encoder_of_folder
+from explorer.models.light import light_folder
+from explorer.models.openclip import OpenClipEncoder, encoder_of_folder
 from explorer.models.shared.blindness import FILE, read_support
 from explorer.models.shared.known_weights import remember_weights
 from explorer.models.shared.manifest import read_manifest
@@ -32,7 +33,11 @@ def build(variant: str, device: Device) -> Model:
     remedy = "Reinstall the package, or train them with python -m pocket.train."
     manifest = read_manifest(folder / MANIFEST, remedy)
     name = manifest["name"]
-    encoder = encoder_of_folder(folder, name, device)
+
+    def load() -> OpenClipEncoder:
+        return encoder_of_folder(folder, name, device)
+
+    encoder = light_folder(folder, name, load, device) or load()
     remember_weights(f"pocket:{variant}" if variant else "pocket", encoder.known)
     prior = TokenPrior(folder, encoder, manifest)
     decoder = PatchDecoder(folder, encoder.space, manifest | {"model": name}, device)

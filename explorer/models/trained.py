@@ -120,7 +120,7 @@ def load_prior(folder: FilePath, encoder: Encoder, device: Device | str = "auto"
         made_for = f"The prior {folder} was trained for {manifest['model']!r}: load that model."
         space = Space(**manifest["space"])
     encoder.space.check(space, made_for)
-    if not isinstance(encoder, OpenClipEncoder):
+    if not isinstance(encoder.whole, OpenClipEncoder):
         raise UnknownModel(f"The prior {folder} needs an open_clip model. Load one with openclip:…")
     with _explained(folder / PRIOR):
         return TokenPrior(folder, encoder, manifest)

@@ -122,7 +122,7 @@ def _reader(model: Model, device: str) -> Reader:
     Raises:
         UnknownModel: it gives no token states.
     """
-    encoder = model.encoder
+    encoder = model.encoder.whole
     try:
         if not isinstance(encoder, OpenClipEncoder):
             raise UnknownModel("Only open_clip's models give the token states that a prior reads.")

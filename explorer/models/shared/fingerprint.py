@@ -70,7 +70,7 @@ def of_open_clip(
 
     state = (visual.state_dict() if tensors is None else tensors).items()
     if not isinstance(visual, VisionTransformer):
-        return tower_fingerprint({"tower": config, "preprocess": asdict(preprocess)}, state)
+        return of_tensors(dict(state), config, preprocess)
     blocks = visual.transformer.resblocks
     more = {k: v for k, v in config.items() if k not in _STANDARD}
     description = _vision_transformer(
@@ -84,6 +84,14 @@ def of_open_clip(
         more=more,
     )
     return tower_fingerprint(description, _unfused(state))
+
+
+def of_tensors(
+    tensors: "dict[str, torch.Tensor]", config: dict[str, Any], preprocess: Preprocess
+) -> str:
+    """Compute the fingerprint of a tower of open_clip that is no vision transformer."""
+    described = {"tower": config, "preprocess": asdict(preprocess)}
+    return tower_fingerprint(described, tensors.items())
 
 
 def of_transformers(config: dict[str, Any], tensors: "Named", preprocess: Preprocess) -> str:

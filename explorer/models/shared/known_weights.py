@@ -47,7 +47,6 @@ def before_loading(
         vocabulary: None is open_clip's own.
         others: files that decide what is loaded.
     """
-    from open_clip.tokenizer import default_bpe
     from safetensors import SafetensorError
 
     try:
@@ -56,8 +55,11 @@ def before_loading(
         plain = False
     if not plain:
         return None
-    files = (weights, vocabulary or FilePath(default_bpe()), *others)
-    names = tuple(str(file.absolute()) for file in files)
+    if vocabulary is None:
+        from open_clip.tokenizer import default_bpe
+
+        vocabulary = FilePath(default_bpe())
+    names = tuple(str(file.absolute()) for file in (weights, vocabulary, *others))
     return KnownWeights(names, _stats(names), config)
 
 

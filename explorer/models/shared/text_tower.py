@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 SHAPE = ("context_length", "vocab_size", "width", "heads", "layers")
 PLAIN = {*SHAPE, "mlp_ratio", "tokenizer_kwargs"}
@@ -39,16 +39,39 @@ class TextTower:
             tokens: from 0; the highest number marks the end of a text. What follows has no effect,
                 as attention looks back only, and is not computed.
         """
-        return np.stack([self._one(row[: row.argmax() + 1]) for row in tokens])
+        project = self._weights["text_projection"]
+        return np.stack([self._states(row[: row.argmax() + 1])[-1] @ project for row in tokens])
 
-    def _one(self, tokens: Int[Array, " L"]) -> Float[Array, " D"]:
+    def states(
+        self, tokens: Int[Array, "N L"]
+    ) -> tuple[Float[Array, "N D"], Float[Array, "N L D"], Bool[Array, "N L"]]:
+        """Embed texts and their tokens.
+
+        Args:
+            tokens: as for a call.
+
+        Returns:
+            the texts' points; the states of their tokens, projected if they are of another width;
+            which tokens are of the text, the mark of its end included: the states of others are 0.
+        """
+        project = self._weights["text_projection"]
+        points = np.zeros((len(tokens), project.shape[1]), np.float32)
+        states = np.zeros((*tokens.shape, project.shape[1]), np.float32)
+        mask = np.arange(tokens.shape[1]) <= tokens.argmax(1)[:, None]
+        for i, (row, of_text) in enumerate(zip(tokens, mask, strict=True)):
+            own = self._states(row[of_text])
+            points[i] = own[-1] @ project
+            states[i, of_text] = own if own.shape[1] == project.shape[1] else own @ project
+        return points, states, mask
+
+    def _states(self, tokens: Int[Array, " L"]) -> Float[Array, "L W"]:
         w = self._weights
         x = w["token_embedding.weight"][tokens] + w["positional_embedding"][: len(tokens)]
         for block in self._blocks:
             x = x + self._attend(block, self._normed(f"{block}ln_1", x))
             hidden = self._linear(f"{block}mlp.c_fc", self._normed(f"{block}ln_2", x))
             x = x + self._linear(f"{block}mlp.c_proj", self._gelu(hidden))
-        return self._normed("ln_final", x[-1:])[0] @ w["text_projection"]
+        return self._normed("ln_final", x)
 
     def _attend(self, block: str, x: Float[Array, "L W"]) -> Float[Array, "L W"]:
         fused = x @ self._weights[f"{block}attn.in_proj_weight"].T

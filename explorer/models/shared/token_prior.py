@@ -10,9 +10,13 @@ import numpy as np
 from jaxtyping import Float
 
 from explorer import sampler
+from explorer.device import Device
+from explorer.encoder import Encoder
 from explorer.errors import UnknownModel
+from explorer.models.light import LightEncoder
 from explorer.models.openclip import OpenClipEncoder
 from explorer.models.shared.checkpoint import placed
+from explorer.models.shared.text_notes import clean_texts
 from explorer.prior import SamplingPrior
 from explorer.settings import Settings
 
@@ -30,31 +34,42 @@ class TokenPrior(SamplingPrior):
     Source: Ramesh et al. 2022, section 2.2: it predicts the point, not the noise.
     """
 
-    encoder: OpenClipEncoder
-
-    def __init__(
-        self, folder: FilePath, encoder: OpenClipEncoder, manifest: dict[str, Any]
-    ) -> None:
+    def __init__(self, folder: FilePath, encoder: Encoder, manifest: dict[str, Any]) -> None:
         self.space, self.encoder, self._folder = encoder.space, encoder, folder
         self.steps, self.guidance = manifest["prior_steps"], manifest["prior_guidance"]
         self.fingerprint = manifest["sha256"][PRIOR]
 
     @property
+    def _device(self) -> Device:
+        device = self.encoder.on
+        assert device is not None
+        return device
+
+    def _read(self, texts: list[str]) -> "tuple[torch.Tensor, ...]":
+        """Return points, token states and masks, as `token_states`, without loading the encoder
+        if it need not be.
+        """
+        import torch
+
+        if isinstance(encoder := self.encoder, LightEncoder):
+            tokens = encoder.tokenizer(clean_texts(texts, encoder.tokenizer.context_length))
+            return tuple(torch.from_numpy(part) for part in encoder.tower.states(tokens))
+        assert isinstance(encoder, OpenClipEncoder)
+        return token_states(encoder.module, encoder.tokenizer(texts).to(encoder.device))
+
+    @property
     def _transformer(self) -> Any:
         from diffusers import PriorTransformer
 
-        return placed(
-            self.encoder.on, PriorTransformer, self._folder / "prior", "float32", exact=True
-        )
+        return placed(self._device, PriorTransformer, self._folder / "prior", "float32", exact=True)
 
     def sample_candidates(
         self, texts: list[str], seed: int, candidates: int
     ) -> Float[np.ndarray, "N K D"]:
         import torch
 
-        device = self.encoder.device
-        tokens = self.encoder.tokenizer([*texts, ""]).to(device)
-        read = token_states(self.encoder.module, tokens)
+        device = torch.device(self._device.name)
+        read = [part.to(device) for part in self._read([*texts, ""])]
         pooled, states, mask = (t.repeat_interleave(candidates, 0) for t in (x[:-1] for x in read))
         nothing = [x[-1:].expand(len(pooled), *x.shape[1:]) for x in read]
         nothing[0] = torch.zeros_like(pooled)
@@ -78,7 +93,7 @@ class TokenPrior(SamplingPrior):
         )
         bound = (predict, (some, none), self.guidance)
         call = sampler.on_meta(*bound, (latents.shape[1], 1, 1), torch.float32)
-        rows = self.encoder.on.rows((self._folder, states.shape[1:]), call, len(latents))
+        rows = self._device.rows((self._folder, states.shape[1:]), call, len(latents))
         denoiser = sampler.guided(*bound, rows, torch.float32)
         settings = Settings(steps=self.steps, solver="ddim")
         steps = sampler.denoise(denoiser, latents[:, :, None, None], PRIOR_SCHEDULE, settings, [])
