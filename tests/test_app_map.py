@@ -19,7 +19,15 @@ from typer.testing import CliRunner
 from explorer import cli
 from explorer.app.map import atlas, colouring, panel
 from explorer.app.map.colouring import heat
-from explorer.app.map.layers import JUDGED, LEGENDS, MOSAIC, smoothed
+from explorer.app.map.layers import (
+    BLIND,
+    BLOCKS,
+    JUDGED,
+    LEGENDS,
+    MOSAIC,
+    representatives,
+    smoothed,
+)
 from explorer.app.map.selection import along, rows_within, write_chosen
 from explorer.app.pages import map as page_map
 from explorer.cache_files import write_cache
@@ -463,3 +471,32 @@ def test_another_model_of_the_same_images_judges_round_trips(monkeypatch, emoji,
     for alone in ((), (f"--compare={emoji}",)):
         page = open_page(monkeypatch, "map", emoji, *alone, under=JUDGED)
         assert errors(page) == [] and LEGENDS[JUDGED] not in [c.value for c in page.caption]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (14, 9)])
+def test_tiles_of_blocks_come_from_cells_within_them_and_stay(shape):
+    """Finer levels decode only what is missing; every cell that is near has a tile in each."""
+    near = np.random.default_rng(3).random(shape) < 0.6
+    near[0, 0] = True
+    before = set()
+    for block in BLOCKS:
+        level = representatives(near, block)
+        assert set(level) == {(y // block, x // block) for y, x in np.argwhere(near).tolist()}
+        for at, cell in level.items():
+            y, x = divmod(cell, shape[1])
+            assert near[y, x] and (y // block, x // block) == at
+        assert before <= (before := set(level.values()))
+    assert len(before) == near.sum()
+
+
+@pytest.mark.parametrize("name", [MOSAIC, BLIND])
+def test_a_layer_is_shown_coarse_and_then_finer(monkeypatch, emoji, name):
+    """The first look at it comes from its first part; the page ends with the whole of it."""
+    grounds = []
+    shown = page_map.scatter
+    monkeypatch.setattr(
+        page_map, "scatter", lambda scene, **k: grounds.append(scene.ground) or shown(scene, **k)
+    )
+    assert errors(open_page(monkeypatch, "map", emoji, under=name)) == []
+    looks = list(dict.fromkeys(each.image for each in grounds))
+    assert 1 < len(looks) <= len(BLOCKS)

@@ -1,29 +1,35 @@
 """Images that lie under the points of the map: what decodes where, and where round trips fail.
 
-Each is asked for by name, decoded once with progress, and kept. Round trips are seen by the
-library's own encoder, or by that of another library of the same images, which did not train with
-the decoder and so does not flatter it.
+Each is asked for by name, decoded once with progress, coarse first, and kept. Round trips are seen
+by the library's own encoder, or by that of another library of the same images, which did not train
+with the decoder and so does not flatter it.
 """
 
 import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
-from PIL import Image
+from jaxtyping import Bool, Float, Int
+from PIL import Image, ImageFilter
 
 from explorer.app import state
 from explorer.app.map.layout import layout
 from explorer.app.map.scatter import Ground
-from explorer.app.server.decoding import Work, decoded, key_of, once
+from explorer.app.server.decoding import Work, is_known, key_of, once
 from explorer.edits import decode
 from explorer.library import Library
 from explorer.models import Model
 from explorer.points import Points
+from explorer.rendering import Rendering
 from explorer.settings import Settings
 
 CELLS = 14  # of the mosaic, along the longer side
+BLOCKS = (4, 2, 1)  # cells along what one tile covers, until finer ones are there
 TILE = 64  # pixels
-SAMPLE = 96  # images that are decoded to see where the decoder is blind
+SAMPLES = (12, 36, 96)  # images that are decoded to see where the decoder is blind
 HEAT = 96  # pixels of the heat map's longer side
 MIDDLE, WORST = 0.15, 0.6  # distances of a round trip that are half and fully red
 
@@ -43,8 +49,53 @@ LEGENDS = {  # what a layer shows, in words
 }
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of a layer, as `once` computes it."""
+
+    asked: str
+    work: Callable[[], Work[Any]]
+    total: int
+    doing: str
+
+    def result(self) -> Any:
+        """Compute it, if it is not there; None if it was cancelled."""
+        return once(self.asked, self.work, self.total, self.doing)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Parts, the coarse first, and what the results of the first few of them look like."""
+
+    parts: list[Part]
+    paint: Callable[[list[Any]], Ground]
+
+
 def ground(name: str) -> Ground | None:
-    """Return the image of this name; None for none, or if it was cancelled."""
+    """Return the image of this name as fine as it is there, or else its first part.
+
+    None for no image, or if it was cancelled.
+    """
+    layer = _layer(name)
+    if layer is None or (first := layer.parts[0].result()) is None:
+        return None
+    results = [first]
+    for part in layer.parts[1:]:
+        if not is_known(part.asked):
+            break
+        results.append(part.result())
+    return layer.paint(results)
+
+
+def refine(name: str) -> bool:
+    """Compute the next part of an image; return whether there is more of it now."""
+    layer = _layer(name)
+    missing = (part for part in layer.parts if not is_known(part.asked)) if layer else iter(())
+    part = next(missing, None)
+    return part is not None and part.result() is not None
+
+
+def _layer(name: str) -> Layer | None:
     make = {MOSAIC: _mosaic, BLIND: _blindness, JUDGED: _judged}.get(name)
     return make() if make else None
 
@@ -67,35 +118,81 @@ def _judge() -> Library | None:
     return None
 
 
-def _mosaic() -> Ground | None:
-    """Return the map in tiles, each decoded from its middle; empty where no point is near."""
+def _mosaic() -> Layer:
+    """Return the map in tiles, each decoded from its middle; empty where no point is near.
+
+    A tile lies over its block of cells until those have their own.
+    """
     from scipy.spatial import KDTree
 
-    projection, model = layout(), state.model()
+    projection = layout()
     box, counts = _grid(projection.xy, CELLS)
     middles = _middles(box, counts)
     side = (box[2] - box[0]) / counts[0]
-    near, _ = KDTree(projection.xy).query(middles)
-    cells = np.flatnonzero(near < side)
-    points = projection.inverse(middles[cells])
-    frames = decoded(decode(model, points, settings=PREVIEW), "Decoding the map")
-    if frames is None:
-        return None
-    sheet = Image.new("RGBA", (counts[0] * TILE, counts[1] * TILE))
-    for cell, frame in zip(cells, frames, strict=True):
-        row, column = divmod(int(cell), counts[0])
-        sheet.paste(frame.resize((TILE, TILE)), (column * TILE, row * TILE))
-    return Ground(_png(sheet), box)
+    near = KDTree(projection.xy).query(middles)[0] < side
+    levels = [representatives(near.reshape(counts[::-1]), block) for block in BLOCKS]
+    order = list(dict.fromkeys(cell for level in levels for cell in level.values()))
+    ends = sorted({0, *map(len, levels)})
+    parts = [_decoding(projection.inverse(middles[order[a:b]])) for a, b in pairwise(ends)]
+
+    def paint(results: list[Rendering]) -> Ground:
+        frames = dict(zip(order, chain(*results), strict=False))
+        whole = [set(level.values()) <= frames.keys() for level in levels]
+        finest = len(levels) - 1 - whole[::-1].index(True)
+        tiles = {at: frames[cell] for at, cell in levels[finest].items()}
+        return Ground(_png(_tiled(tiles, counts, BLOCKS[finest] * TILE)), box)
+
+    return Layer(parts, paint)
 
 
-def _blindness() -> Ground | None:
+def representatives(near: Bool[np.ndarray, "Y X"], block: int) -> dict[tuple[int, int], int]:
+    """Return for each block of cells the cell, of those that are near, that is nearest its middle.
+
+    Those of large blocks are also those of the small blocks that they lie in.
+    """
+    taken = set(representatives(near, 2 * block).values()) if block < max(BLOCKS) else set()
+    best: dict[tuple[int, int], tuple[float, int]] = {}
+    for y, x in np.argwhere(near).tolist():
+        cell, at, middle = y * near.shape[1] + x, (y // block, x // block), (block - 1) / 2
+        away = -1 if cell in taken else abs(y % block - middle) + abs(x % block - middle)
+        best[at] = min(best.get(at, (np.inf, cell)), (away, cell))
+    return {at: cell for at, (_, cell) in best.items()}
+
+
+def _decoding(points: Points) -> Part:
+    rendering = decode(state.model(), points, settings=PREVIEW)
+
+    def work() -> Work[Rendering]:
+        yield from rendering
+        return rendering
+
+    return Part(key_of(rendering), work, len(rendering), "Decoding the map")
+
+
+def _tiled(
+    tiles: dict[tuple[int, int], Image.Image], counts: tuple[int, int], side: int
+) -> Image.Image:
+    """Return tiles by row and column in one image, of so many cells; its outer edges are soft."""
+    sheet = Image.new("RGB", (counts[0] * TILE, counts[1] * TILE))
+    shown = Image.new("L", sheet.size)
+    for (row, column), tile in tiles.items():
+        at = (column * side, row * side)
+        sheet.paste(tile.resize((side, side)), at)
+        shown.paste(255, (*at, at[0] + side, at[1] + side))
+    blurred = np.asarray(shown.filter(ImageFilter.BoxBlur(TILE // 4)), float)
+    visible = np.minimum(np.clip(2 * blurred - 255, 0, 255), shown)
+    sheet.putalpha(Image.fromarray(visible.astype(np.uint8)))
+    return sheet
+
+
+def _blindness() -> Layer:
     """Return how far decoded images lie from their points, as red where it is far."""
-    rows = np.random.default_rng(0).permutation(len(layout().points))[:SAMPLE]
-    found = _distances(rows, state.model(), layout().points[rows])
-    return None if found is None else _red(rows, np.array(found), MIDDLE, WORST)
+    rows = np.random.default_rng(0).permutation(len(layout().points))[: SAMPLES[-1]]
+    parts = _distances(rows, state.model(), layout().points[rows])
+    return Layer(parts, lambda found: _red(rows, np.concatenate(found), MIDDLE, WORST))
 
 
-def _judged() -> Ground | None:
+def _judged() -> Layer | None:
     """Return the same as the other model sees it, as parts of the distance of any two images."""
     from analysis.questions.encoders import shared
 
@@ -103,21 +200,30 @@ def _judged() -> Ground | None:
     if other is None:
         return None
     rows, there = shared(state.library(), other)
-    drawn = rng.permutation(len(rows))[:SAMPLE]
-    found = _distances(rows[drawn], state.model_of(other), other.points(there[drawn]))
-    if found is None:
-        return None
+    drawn = rng.permutation(len(rows))[: SAMPLES[-1]]
+    parts = _distances(rows[drawn], state.model_of(other), other.points(there[drawn]))
     one, two = (other.points(rng.choice(there, PAIRS)).unit for _ in range(2))
-    chance = 1 - float(np.einsum("nd,nd->n", one, two).mean())
-    return _red(rows[drawn], np.array(found) / max(chance, 1e-6), HALF_CHANCE, 1)
+    chance = max(1 - float(np.einsum("nd,nd->n", one, two).mean()), 1e-6)
+
+    def paint(found: list[list[float]]) -> Ground:
+        return _red(rows[drawn], np.concatenate(found) / chance, HALF_CHANCE, 1)
+
+    return Layer(parts, paint)
 
 
-def _distances(rows: Int[np.ndarray, " N"], judge: Model, known: Points) -> list[float] | None:
-    """Return how far the decodes of rows lie from what an encoder saw in the images themselves.
+def _distances(rows: Int[np.ndarray, " N"], judge: Model, known: Points) -> list[Part]:
+    """Return parts that tell how far the decodes of rows lie from what an encoder saw in the images
+    themselves.
 
     Args:
         known: the points of the rows in the space of the judge.
     """
+    ends = [0, *(most for most in SAMPLES if most < len(rows)), len(rows)]
+    spans = [slice(a, b) for a, b in pairwise(ends)]
+    return [_distance(rows[span], judge, known[span]) for span in spans]
+
+
+def _distance(rows: Int[np.ndarray, " N"], judge: Model, known: Points) -> Part:
     rendering = decode(state.model(), layout().points[rows], settings=PREVIEW)
 
     def distances() -> Work[list[float]]:
@@ -129,14 +235,14 @@ def _distances(rows: Int[np.ndarray, " N"], judge: Model, known: Points) -> list
         return found
 
     asked = f"blind {judge.space.fingerprint} {key_of(rendering)}"
-    return once(asked, distances, len(rows), "Measuring round trips")
+    return Part(asked, distances, len(rows), "Measuring round trips")
 
 
 def _red(
-    rows: Int[np.ndarray, " N"], distances: Float[np.ndarray, " N"], half: float, full: float
+    rows: Int[np.ndarray, " N"], distances: Float[np.ndarray, " M"], half: float, full: float
 ) -> Ground:
-    """Return distances as red, half and full as is said, smoothed over the map."""
-    xy = layout().xy
+    """Return distances of the first rows as red, half and full as is said, smoothed."""
+    xy, rows = layout().xy, rows[: len(distances)]
     box, counts = _grid(xy, HEAT)
     heat, weight = smoothed(xy[rows], distances, _middles(box, counts))
     red = np.clip(heat / half * 0.5, 0, None)

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from explorer.app import state
 from explorer.app.map.colouring import choices, colours, heat
-from explorer.app.map.layers import LEGENDS, NONE, ground, layers
+from explorer.app.map.layers import LEGENDS, NONE, ground, layers, refine
 from explorer.app.map.layout import layout, regions
 from explorer.app.map.panel import show_found, show_path, show_place, show_region
 from explorer.app.map.scatter import Atlas, Event, Ground, Mark, Scene, scatter
@@ -46,9 +46,10 @@ def page() -> None:
     st.title("Map")
     with st.container(key="map-tools"):
         colour, words, under, pictures, labels, region = _controls()
+        coarse, fine = st.container(), st.container()  # of progress, which comes and goes
     hits = _found(words) if words else None
     places, strokes = _chosen(), read_strokes(st.query_params.get("lasso", ""))
-    with st.container():  # progress comes and goes; the map must keep its place
+    with coarse:
         below = ground(under)
     mask = selected(strokes, layout().xy) if strokes else None
     scene = _scene(_colours(colour, words), below, places, _marks(hits, places, labels))
@@ -60,6 +61,9 @@ def page() -> None:
     if places or strokes or hits or region:
         with st.container(key="map-drawer"):
             _drawer(places, mask, hits, region)
+    with fine:
+        if below and refine(under):
+            st.rerun()
 
 
 def _controls() -> tuple[str, str, str, str, bool, str]:

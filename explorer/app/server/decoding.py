@@ -94,7 +94,12 @@ def decoded(rendering: Rendering, doing: str = "Decoding") -> Rendering | None:
 
 def is_decoded(rendering: Rendering) -> bool:
     """Return whether all frames of this rendering are there already."""
-    return result_cache().get(_short(key_of(rendering))) is not None
+    return is_known(key_of(rendering))
+
+
+def is_known(asked: str) -> bool:
+    """Return whether `once` has this result already."""
+    return result_cache().get(_short(asked)) is not None
 
 
 def planned(edit: Callable[[], Rendering], *asked: object) -> Rendering | None:
