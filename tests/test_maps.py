@@ -312,3 +312,20 @@ def test_the_image_of_a_map_has_the_colours_of_the_page(tmp_path, monkeypatch):
         first = {choice["name"]: choice for choice in data["colours"]}[data["colour"]]
         assert seen[-1].title == first["title"] == (colour or "half")
         assert first["names"] == (None if seen[-1].names is None else list(seen[-1].names))
+
+
+def test_the_image_of_a_map_leaves_out_the_few_that_lie_far_off():
+    """Once 32 clocks far away left half of the demo's map.png empty."""
+    xy = np.random.default_rng(0).random((600, 2)).astype(np.float32)
+    assert mapimage.crowd(xy).all()
+    far = np.concatenate([xy, [[40, 0], [41, 0], [0, -30]]]).astype(np.float32)
+    assert np.flatnonzero(~mapimage.crowd(far)).tolist() == [600, 601, 602]
+    assert mapimage.crowd(np.concatenate([xy, xy + 40])).all()  # half of them are not few
+    for few in (far[-1:], far[-2:]):
+        assert mapimage.crowd(few).all()
+
+
+def test_the_rule_of_what_lies_far_off_is_that_of_the_component():
+    source = (mapscene.COMPONENT.parent / "source" / "view.js").read_text("utf-8")
+    for name in ("FAR_SHARE", "FAR_GAP", "GAIN"):
+        assert f"const {name} = {getattr(mapimage, name)};" in source

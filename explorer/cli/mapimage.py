@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from PIL import Image
 
 from explorer.errors import ImageError
+from explorer.notes import counted
 from explorer.projection.colours import Colours, shades
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ PALETTE = (  # of the component in the browser, scatter/source/colours.js
     *("#5b9e3a", "#d47fb0", "#4f7d9c", "#b0863a"),
 )
 OTHER = "#8d9299"
+FAR_SHARE, FAR_GAP, GAIN = 0.02, 0.15, 1.15  # as the component's, scatter/source/view.js
 
 
 def draw_map(
@@ -48,25 +50,50 @@ def draw_map(
     axes = figure.add_axes((0.01, 0.01, 0.79, 0.93))
     axes.set_axis_off()
     figure.text(0.015, 0.955, _plain(title), fontsize=18, color="#1d1d1f")
-    extent = _frame(axes, xy)
+    near = crowd(xy)
+    if _width(axes, xy) < GAIN * _width(axes, xy[near]):
+        near[:] = True
+    extent = _frame(axes, xy[near])
+    if far := int((~near).sum()):
+        told = f"{counted(far)} far from the rest, outside of this view"
+        figure.text(0.985, 0.02, told, fontsize=10.5, color="#5a5a60", ha="right")
     drawn = _colour_points(axes, xy, colours or shades("images nearby", _crowding(xy)))
-    _place_images(axes, xy, open_image, extent, drawn)
+    rows = np.flatnonzero(near)
+    edges = [drawn[row] for row in rows]
+    _place_images(axes, xy[near], lambda i: open_image(int(rows[i])), extent, edges)
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return content.getvalue()
 
 
+def crowd(xy: Float[np.ndarray, "N 2"]) -> Bool[np.ndarray, " N"]:
+    """Return which points are left without the few that lie beyond an empty gap, on either axis."""
+    few, inside = int(FAR_SHARE * len(xy)), np.ones(len(xy), bool)
+    for values in xy.T:
+        at = np.sort(values)
+        gap = FAR_GAP * (at[-1 - few] - at[few])
+        below, above = np.diff(at[: few + 1]) > gap, np.diff(at[len(at) - 1 - few :]) > gap
+        low = at[1 + np.flatnonzero(below)[-1]] if below.any() else at[0]
+        high = at[len(at) - 1 - few + np.flatnonzero(above)[0]] if above.any() else at[-1]
+        inside &= (values >= low) & (values <= high)
+    return inside
+
+
+def _width(axes: "Axes", xy: Float[np.ndarray, "N 2"]) -> float:
+    """Return the width in which all points are seen, with equal units on both axes."""
+    shape, extent = axes.get_window_extent(), np.ptp(xy, axis=0).astype(float)
+    return float(max(*(extent * (1, shape.width / shape.height)), 1e-6)) * 1.1
+
+
 def _frame(axes: "Axes", xy: Float[np.ndarray, "N 2"]) -> float:
     """Set limits that show all points, with equal units on both axes; return the width shown."""
-    low, high = xy.min(axis=0).astype(float), xy.max(axis=0).astype(float)
-    shape = axes.get_window_extent()
-    wide = max(*((high - low) * (1, shape.width / shape.height)), 1e-6) * 1.1
-    middle = (low + high) / 2
+    shape, wide = axes.get_window_extent(), _width(axes, xy)
+    middle = (xy.min(axis=0).astype(float) + xy.max(axis=0)) / 2
     axes.set_xlim(middle[0] - wide / 2, middle[0] + wide / 2)
     tall = wide * shape.height / shape.width
     axes.set_ylim(middle[1] - tall / 2, middle[1] + tall / 2)
     axes.autoscale(enable=False)
-    return float(wide)
+    return wide
 
 
 def _plain(text: str, longest: int = 60) -> str:

@@ -180,7 +180,7 @@ def _tiled(
         sheet.paste(tile.resize((side, side)), at)
         shown.paste(255, (*at, at[0] + side, at[1] + side))
     blurred = np.asarray(shown.filter(ImageFilter.BoxBlur(TILE // 4)), float)
-    visible = np.minimum(np.clip(2 * blurred - 255, 0, 255), shown)
+    visible = np.minimum(np.clip(2 * blurred - 255, 0, 255), np.asarray(shown))
     sheet.putalpha(Image.fromarray(visible.astype(np.uint8)))
     return sheet
 
