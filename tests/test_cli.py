@@ -14,9 +14,13 @@ from typer.testing import CliRunner
 
 import explorer
 from explorer import cli, rendering
+from explorer.cli import demo as demo_module
 from explorer.cli.options import SETTINGS
+from explorer.errors import SpaceMismatch
 from explorer.images import open_image
 from explorer.library import Library
+from explorer.models import load
+from explorer.notes import collecting
 from explorer.points import Space
 from explorer.video import read_frames
 
@@ -308,8 +312,28 @@ def test_the_locked_library_has_its_own_code(library, images):
     assert str(other.pid) in result.stderr
 
 
-def test_the_demo_says_what_to_do_about_a_library_of_another_pocket(tmp_path):
-    Library.create(tmp_path / "sample.lib", coloured(Space("pocket", 256, "0f"), "pocket"))
-    result = unclip("demo", "--out", tmp_path)
-    assert result.exit_code == 2
-    assert "another version of pocket. Remove it" in result.stderr
+@pytest.mark.parametrize("own", [True, False])
+def test_the_demo_renews_its_library_of_another_pocket_but_none_of_yours(
+    tmp_path, images, own, monkeypatch
+):
+    shown = shutil.copytree(images, tmp_path / ("explorer/sample/images" if own else "mine"))
+    stranger = coloured(Space("pocket", 256, "0f"), "pocket")
+    before = Library.create(tmp_path / "sample.lib", stranger)
+    before.add([shown], workers=0)
+    model, few = load("pocket", device="cpu"), tmp_path / "explorer/sample/few"
+    shutil.copytree(demo_module.SAMPLE / "images" / "flat", few / "images" / "flat", ignore=some)
+    monkeypatch.setattr(demo_module, "SAMPLE", few)
+    if not own:
+        with pytest.raises(SpaceMismatch, match="another version of pocket, and has images of you"):
+            demo_module._indexed(model, tmp_path / "sample.lib")
+        assert len(Library.open(tmp_path / "sample.lib")) == len(before)
+        return
+    with collecting() as notes:
+        renewed = demo_module._indexed(model, tmp_path / "sample.lib")
+    assert any("indexed again" in each for each in notes)
+    assert renewed.space == model.space and len(renewed) == 3
+
+
+def some(_, names):
+    """Leave out all but three files."""
+    return sorted(names)[3:]

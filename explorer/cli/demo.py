@@ -1,5 +1,7 @@
 """The demo: everything once, on the sample library that ships with the package."""
 
+import os
+import shutil
 import time
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +13,14 @@ from explorer.cli.output import command, report
 from explorer.errors import SpaceMismatch
 from explorer.files import make_folder
 from explorer.interrupts import shielded
-from explorer.notes import collecting
+from explorer.notes import collecting, note
 
 if TYPE_CHECKING:
     from explorer.library import Library
     from explorer.models import Model
 
 SAMPLE = FilePath(__file__).parent.parent / "sample"
+OWN = ("explorer", "sample", "images")  # how the folder ends that the sample's styles lie in
 CAT = SAMPLE / "images/noto/1f431.png"
 
 
@@ -58,19 +61,29 @@ def demo(
 
 
 def _indexed(model: "Model", folder: FilePath) -> "Library":
-    """The library of the sample images, brought up to date."""
+    """The library of the sample images, brought up to date; made anew for other weights."""
     from explorer.cli.adding import add
     from explorer.library import Library
 
     try:
         library = Library.open_or_create(folder, model)
     except SpaceMismatch:
-        raise SpaceMismatch(
-            f"{folder} was made with another version of pocket. Remove it, or choose another "
-            "folder with --out."
-        ) from None
+        if not _is_ours(Library.open(folder)):
+            raise SpaceMismatch(
+                f"{folder} was made with another version of pocket, and has images of yours. "
+                "Choose another folder with --out."
+            ) from None
+        note(f"{folder} was made with another version of pocket: the sample is indexed again.")
+        shutil.rmtree(folder)
+        library = Library.create(folder, model)
     add(library, [SAMPLE / "images"])
     return library
+
+
+def _is_ours(library: "Library") -> bool:
+    """Return whether a library holds but images of a sample, which the demo can add again."""
+    folders = (FilePath(os.fsdecode(path)).parent.parent for path in library.rows["path"])
+    return library.model == "pocket" and all(f.parts[-3:] == OWN for f in folders)
 
 
 def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
