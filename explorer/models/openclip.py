@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,10 +16,11 @@ import numpy as np
 from jaxtyping import Float
 
 from explorer.device import Device
+from explorer.device.side_by_side import parts, rows_on_cpu, side_by_side
 from explorer.encoder import Encoder
 from explorer.errors import WeightsMissing
 from explorer.models import Card, Model
-from explorer.models.shared.bfloat16 import in_fixed_batches, tower_for_cpu
+from explorer.models.shared.bfloat16 import in_fixed_batches, in_one_batch, tower_for_cpu
 from explorer.models.shared.checkpoint import MISMATCH
 from explorer.models.shared.fingerprint import of_open_clip
 from explorer.models.shared.hub import Release
@@ -77,7 +78,7 @@ class OpenClipEncoder(Encoder):
         self.on: Device = on or Device(str(next(module.parameters()).device))
         self.device = torch.device(self.on.name)
         self._precision = precision
-        self.batch_size = 256 if self.device.type == "cuda" else 32
+        self.batch_size = 256 if self.device.type == "cuda" else rows_on_cpu()
         visual: Any = module.visual
         self._preprocess = Preprocess.from_config(visual.preprocess_cfg)
         self.side = max(self._preprocess.size)
@@ -127,15 +128,16 @@ class OpenClipEncoder(Encoder):
     def embed_pixels(self, pixels: Float[np.ndarray, "N C H W"]) -> Float[np.ndarray, "N D"]:
         import torch
 
-        lower = self.precision == "bfloat16"
-        if lower and self.device.type == "cpu":
-            return in_fixed_batches(
-                lambda batch: self.module.encode_image(batch, normalize=False), pixels
-            )
+        lower, module = self.precision == "bfloat16", self.module
+        if self.device.type == "cpu":
+            embed = in_fixed_batches if lower else in_one_batch
+            call = partial(module.encode_image, normalize=False)
+            made = side_by_side(lambda rows: embed(call, pixels[rows]), parts(len(pixels)))
+            return np.concatenate(made)
         fast = torch.autocast(self.device.type, torch.bfloat16) if lower else nullcontext()
         with torch.inference_mode(), fast:
             batch = torch.from_numpy(pixels).to(self.device)
-            return self.module.encode_image(batch, normalize=False).float().cpu().numpy()
+            return module.encode_image(batch, normalize=False).float().cpu().numpy()
 
 
 def build(variant: str, device: Device) -> Model:

@@ -107,5 +107,16 @@ def in_fixed_batches(
     return np.concatenate(vectors)
 
 
+def in_one_batch(
+    embed: Callable[[Any], Any], pixels: Float[np.ndarray, "N C H W"]
+) -> Float[np.ndarray, "N D"]:
+    """Embed images in float32, all at once."""
+    import torch
+
+    with torch.inference_mode():
+        vectors: np.ndarray = embed(torch.from_numpy(pixels)).float().numpy()
+    return vectors
+
+
 def _parameters(visual: Any) -> int:
     return sum(p.numel() for p in visual.parameters())
