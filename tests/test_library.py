@@ -227,6 +227,11 @@ def test_an_empty_library_finds_nothing(library, encoder):
     assert library.columns == [] and list(hits) == []
 
 
+def test_an_empty_library_has_no_vectors(library):
+    """Once a library that was killed before its first images ended in a ValueError."""
+    assert np.asarray(library.vectors).shape == (0, library.space.dimension)
+
+
 def test_retired_rows_are_not_found(styled, images, encoder):
     (images / "0.png").unlink()
     run(styled, images, encoder)

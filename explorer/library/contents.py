@@ -146,6 +146,8 @@ class Contents:
         """
         numbers = np.asarray(numbers, dtype=np.int64)
         found = np.empty((len(numbers), self._manifest.space.dimension), np.float32)
+        if not len(numbers):
+            return found
         if len(numbers) > 1 and (numbers[1:] < numbers[:-1]).any():
             order = np.argsort(numbers, kind="stable")
             found[order] = self.vectors(numbers[order])
