@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path as FilePath
-from threading import Lock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,10 @@ from explorer.points import Points, Space
 
 if TYPE_CHECKING:
     from PIL import Image
+
+IMPORTING = RLock()
+"""Held while much is imported: open_clip and diffusers import the same packages, of which another
+thread may see half."""
 
 
 class LightEncoder(Encoder):
@@ -74,7 +78,9 @@ class LightEncoder(Encoder):
     @property
     def whole(self) -> Encoder:
         """The model's own encoder, loaded when it is first asked for."""
-        with self._lock:
+        if self._whole is not None:
+            return self._whole
+        with IMPORTING, self._lock:
             if self._whole is None:
                 encoder = self._load()
                 self.space.check(

@@ -9,6 +9,7 @@ from explorer import edits
 from explorer.app import state
 from explorer.app.server.decoding import result_cache
 from explorer.errors import ExplorerError
+from explorer.models.light import IMPORTING
 from explorer.settings import Settings
 
 THREAD = "unclip-background"
@@ -59,5 +60,7 @@ def _load() -> None:
 def _load_and_try() -> None:
     shown, parts = state.library(), (state.decoder_name(), state.config().prior)
     model = state.model_of(shown, *parts, loading=state.loaded_quietly)
-    if len(shown) and model.decoder and max(model.decoder.image_size) <= MAX_SIDE:
-        list(edits.decode(model, shown.points([0]), settings=Settings(steps=1)))
+    with IMPORTING:
+        if len(shown) and model.decoder and max(model.decoder.image_size) <= MAX_SIDE:
+            list(edits.decode(model, shown.points([0]), settings=Settings(steps=1)))
+        _ = model.encoder.whole  # which the first image that is encoded needs
