@@ -1,8 +1,7 @@
 """The demo: everything once, on the sample library that ships with the package."""
 
-import os
-import shutil
 import time
+from itertools import count
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from explorer.models import Model
 
 SAMPLE = FilePath(__file__).parent.parent / "sample"
-OWN = ("explorer", "sample", "images")  # how the folder ends that the sample's styles lie in
 CAT = SAMPLE / "images/noto/1f431.png"
 
 
@@ -68,22 +66,18 @@ def _indexed(model: "Model", folder: FilePath) -> "Library":
     try:
         library = Library.open_or_create(folder, model)
     except SpaceMismatch:
-        if not _is_ours(Library.open(folder)):
-            raise SpaceMismatch(
-                f"{folder} was made with another version of pocket, and has images of yours. "
-                "Choose another folder with --out."
-            ) from None
-        note(f"{folder} was made with another version of pocket: the sample is indexed again.")
-        shutil.rmtree(folder)
+        aside = _free(folder)
+        folder.rename(aside)
+        note(f"{folder} was made with another version of pocket: it is now {aside}.")
         library = Library.create(folder, model)
     add(library, [SAMPLE / "images"])
     return library
 
 
-def _is_ours(library: "Library") -> bool:
-    """Return whether a library holds but images of a sample, which the demo can add again."""
-    folders = (FilePath(os.fsdecode(path)).parent.parent for path in library.rows["path"])
-    return library.model == "pocket" and all(f.parts[-3:] == OWN for f in folders)
+def _free(folder: FilePath) -> FilePath:
+    """A name beside a library that nothing has: sample-before-1.lib."""
+    names = (f"{folder.stem}-before-{number}{folder.suffix}" for number in count(1))
+    return next(place for name in names if not (place := folder.with_name(name)).exists())
 
 
 def _searches(model: "Model", library: "Library", out: FilePath) -> dict[str, str]:
