@@ -71,13 +71,15 @@ class Layer:
     paint: Callable[[list[Any]], Ground]
 
 
-def ground(name: str) -> Ground | None:
-    """Return the image of this name as fine as it is there, or else its first part.
+def layer_of(name: str) -> Layer | None:
+    """Return the layer of this name; None for no layer, and where there is no other model."""
+    make = {MOSAIC: _mosaic, BLIND: _blindness, JUDGED: _judged}.get(name)
+    return make() if make else None
 
-    None for no image, or if it was cancelled.
-    """
-    layer = _layer(name)
-    if layer is None or (first := layer.parts[0].result()) is None:
+
+def ground(layer: Layer) -> Ground | None:
+    """Return a layer as fine as it is there, or else its first part; None if it was cancelled."""
+    if (first := layer.parts[0].result()) is None:
         return None
     results = [first]
     for part in layer.parts[1:]:
@@ -87,17 +89,10 @@ def ground(name: str) -> Ground | None:
     return layer.paint(results)
 
 
-def refine(name: str) -> bool:
-    """Compute the next part of an image; return whether there is more of it now."""
-    layer = _layer(name)
-    missing = (part for part in layer.parts if not is_known(part.asked)) if layer else iter(())
-    part = next(missing, None)
+def refine(layer: Layer) -> bool:
+    """Compute the next part of a layer; return whether there is more of it now."""
+    part = next((part for part in layer.parts if not is_known(part.asked)), None)
     return part is not None and part.result() is not None
-
-
-def _layer(name: str) -> Layer | None:
-    make = {MOSAIC: _mosaic, BLIND: _blindness, JUDGED: _judged}.get(name)
-    return make() if make else None
 
 
 def layers() -> list[str]:

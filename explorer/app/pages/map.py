@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from explorer.app import state
 from explorer.app.map.colouring import choices, colours, heat
-from explorer.app.map.layers import LEGENDS, NONE, ground, layers, refine
+from explorer.app.map.layers import LEGENDS, NONE, ground, layer_of, layers, refine
 from explorer.app.map.layout import layout, regions
 from explorer.app.map.panel import show_found, show_path, show_place, show_region
 from explorer.app.map.scatter import Atlas, Event, Ground, Mark, Scene, scatter
@@ -50,7 +50,8 @@ def page() -> None:
     hits = _found(words) if words else None
     places, strokes = _chosen(), read_strokes(st.query_params.get("lasso", ""))
     with coarse:
-        below = ground(under)
+        layer = layer_of(under)
+        below = ground(layer) if layer else None
     mask = selected(strokes, layout().xy) if strokes else None
     scene = _scene(_colours(colour, words), below, places, _marks(hits, places, labels))
     with st.container(key="map-stage"):
@@ -62,7 +63,7 @@ def page() -> None:
         with st.container(key="map-drawer"):
             _drawer(places, mask, hits, region)
     with fine:
-        if below and refine(under):
+        if layer and below and refine(layer):
             st.rerun()
 
 
