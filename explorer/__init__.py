@@ -6,7 +6,13 @@ carries words over to the image side; the Decoder turns Points back into images.
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING
+
+# Threads of torch wait for each other after every operation, at first without leaving their cores.
+# Where another program has a core, that may be most of the time: benchmarks/busy_core.py.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # what libgomp takes if cores are too few
 
 if TYPE_CHECKING:
     from explorer import edits

@@ -1,5 +1,8 @@
 """Side by side: parts of a batch on threads of their own, with the same results."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -74,3 +77,18 @@ def test_vectors_do_not_depend_on_the_threads(two_threads, precision):
     alone = encoder.embed_pixels(pixels)
     assert encoder.precision == precision
     assert np.abs(beside - alone).max() < 1e-5 * np.abs(alone).max()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_threads_wait_briefly_unless_somebody_says_otherwise(given, kept):
+    """Once a core that another program had made decoding fifteen times as slow."""
+    names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    environment = {k: v for k, v in os.environ.items() if k not in names} | given
+    code = "import explorer, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == str(kept)
